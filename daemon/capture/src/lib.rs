@@ -1,0 +1,20 @@
+//! The packet module interface, and the modules that need no device.
+//!
+//! - [`module`]: [`PacketModule`], what every source and sink of packets must do
+//! - [`burst`]: the packets that a module lends, one verdict slot each
+//! - [`verdict`]: verdicts and drop reasons
+//! - [`outbox`]: what the engine wants sent or offloaded beyond the verdicts
+//!
+//! Invariants: a packet is lent once and judged once; one that was left without a verdict is
+//! dropped (Haka's release rule); nothing here knows a device, the kernel or a file format.
+#![forbid(unsafe_code)]
+
+pub mod burst;
+pub mod module;
+pub mod outbox;
+pub mod verdict;
+
+pub use burst::{BURST, Burst, Judgement, Packet, PacketMeta};
+pub use module::{CaptureStats, PacketModule, Poll, Properties, Wake};
+pub use outbox::Outbox;
+pub use verdict::{DropReason, PortId, Verdict, WorkerId};
