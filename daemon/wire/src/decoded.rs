@@ -1,6 +1,11 @@
 //! What decoding found in a frame: offsets into it and plain values, small enough to keep for a
 //! whole burst.
 
+use crate::link::LinkType;
+
+pub use crate::events::{DecodeEvent, DecodeEvents};
+pub use crate::layers::{Layer, Layers};
+
 /// A range of a frame's bytes: `start..end`, both at most the frame's length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -34,6 +39,13 @@ impl Span {
 /// both. Which of the two it is stands in [`Decoded::ip_version`]: a mapped address in an IPv6
 /// packet has the same bytes.
 pub type Address = [u8; 16];
+
+/// An IPv4 address as an [`Address`].
+#[must_use]
+pub const fn mapped(octets: [u8; 4]) -> Address {
+    let [a, b, c, d] = octets;
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+}
 
 /// Most VLAN tags that are read, as in Suricata.
 pub const VLAN_LAYERS: usize = 3;
@@ -177,52 +189,6 @@ pub struct Fragment {
     pub more: bool,
 }
 
-/// What is wrong or remarkable about a frame, by Suricata's event names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DecodeEvent {
-    /// `ethernet.pkt_too_small`
-    EthernetTooSmall,
-    /// `vlan.header_too_small`
-    VlanTooSmall,
-    /// `vlan.too_many_layers`
-    VlanTooManyLayers,
-    /// `ipv4.pkt_too_small`
-    Ipv4TooSmall,
-    /// `ipv4.hlen_too_small`
-    Ipv4HeaderTooSmall,
-    /// `ipv4.iplen_smaller_than_hlen`
-    Ipv4LengthBelowHeader,
-    /// `ipv4.trunc_pkt`
-    Ipv4Truncated,
-    /// `ipv4.wrong_ip_version`
-    Ipv4WrongVersion,
-    /// `ipv6.pkt_too_small`
-    Ipv6TooSmall,
-    /// `ipv6.trunc_pkt`
-    Ipv6Truncated,
-    /// `ipv6.trunc_exthdr`
-    Ipv6TruncatedExtension,
-    /// `ipv6.wrong_ip_version`
-    Ipv6WrongVersion,
-    /// `tcp.pkt_too_small`
-    TcpTooSmall,
-    /// `tcp.hlen_too_small`
-    TcpHeaderTooSmall,
-    /// `tcp.invalid_optlen`
-    TcpInvalidOptionLength,
-    /// `udp.pkt_too_small`
-    UdpTooSmall,
-    /// `udp.hlen_invalid`
-    UdpLengthInvalid,
-    /// `icmpv4.pkt_too_small`
-    Icmpv4TooSmall,
-    /// `icmpv6.pkt_too_small`
-    Icmpv6TooSmall,
-    /// A link type that we do not decode.
-    UnknownLinkType,
-}
-
 /// The checksums that were found wrong, of those that were looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BadChecksums {
@@ -238,8 +204,14 @@ pub struct Decoded {
     /// Set when the frame could not be decoded as far as it claims: what follows is then only
     /// what was read before. An invalid packet has no flow.
     pub invalid: Option<DecodeEvent>,
+    /// Everything wrong or remarkable that was met, `invalid` included.
+    pub events: DecodeEvents,
+    /// The layers that were met, for the `decoder.*` counters.
+    pub layers: Layers,
+    /// The link type the frame was decoded as.
+    pub link: LinkType,
     /// EtherType (or PPP and cooked equivalents mapped to it) of what follows link header and
-    /// VLAN tags; 0 where there is none.
+    /// VLAN tags; 0 where there is none, as in IEEE 802.3 frames with a length.
     pub ethertype: u16,
     /// VLAN ids, outermost first.
     pub vlans: VlanIds,
@@ -259,19 +231,28 @@ pub struct Decoded {
     pub ip_id: u16,
     /// IPv6 flow label, 20 bits; 0 for IPv4.
     pub flow_label: u32,
-    /// Set when the packet is a fragment (an IPv6 atomic fragment is one too).
+    /// Set when the packet is a fragment, the first one included: then there is no transport
+    /// and the ports are 0. An IPv6 atomic fragment (RFC 6946), being a whole packet, is decoded
+    /// through and not counted as a fragment.
     pub fragment: Option<Fragment>,
     /// Source port of TCP, UDP, SCTP; else 0.
     pub source_port: u16,
     /// Destination port of TCP, UDP, SCTP; else 0.
     pub destination_port: u16,
+    /// The security parameters index of ESP; else 0.
+    pub spi: u32,
     /// The transport header.
     pub transport: Transport,
     /// The IP packet: header to the end its own length states (at most what was captured).
     pub ip: Span,
-    /// The transport header and what follows, to the end of the IP packet.
+    /// IPv4: the header's options. IPv6: the extension headers, up to the transport header or
+    /// the fragment's data. Empty where there are none.
+    pub ip_options: Span,
+    /// The transport header and what follows, to the end of the IP packet; of a fragment, its
+    /// data.
     pub ip_payload: Span,
-    /// The transport payload.
+    /// The payload of TCP, UDP (as long as its own length field says), SCTP, ESP and ICMP (after
+    /// the first eight bytes); empty for any other protocol and for fragments.
     pub payload: Span,
     /// Wrong checksums, where the decoder was asked to look.
     pub bad_checksums: BadChecksums,

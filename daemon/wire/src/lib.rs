@@ -1,8 +1,10 @@
-//! What is on the wire: checked views of packet bytes, one decoder, and a builder for tests and
-//! forged packets.
+//! What is on the wire: one decoder for packet bytes, and a builder for tests and forged packets.
 //!
-//! - [`decode`]: the decoder, from a frame to a [`Decoded`](decoded::Decoded) description
+//! - [`decode`]: the decoder, from a frame to a [`Decoded`] description
 //! - [`decoded`]: what decoding found, as offsets and plain values
+//! - [`events`]: decoder events by Suricata's names
+//! - [`layers`]: the layers that were met, for the `decoder.*` counters
+//! - [`builder`]: packets with right lengths and checksums
 //! - [`link`]: link types by their capture-file numbers
 //! - [`time`]: the one notion of time, nanoseconds since the epoch
 //!
@@ -10,10 +12,17 @@
 //! whatever the bytes.
 #![forbid(unsafe_code)]
 
+pub mod builder;
+mod checksum;
+pub mod decode;
 pub mod decoded;
+pub mod events;
+pub mod layers;
 pub mod link;
 pub mod time;
 
+pub use builder::PacketBuilder;
+pub use decode::{Decoder, DecoderConfig};
 pub use decoded::{Address, Decoded, Span};
 pub use link::LinkType;
 pub use time::Timestamp;

@@ -1,0 +1,120 @@
+//! The decoder: from a frame to a [`Decoded`] description.
+//!
+//! Each layer has its module; each reads its header once, as an array, and hands the rest on.
+//! What is refused and what is only remarked follows Suricata's decoders, by event name.
+//! Nothing here allocates, and no byte of a frame can make it panic. It never changes a frame
+//! and keeps no state between frames.
+
+mod cursor;
+mod extensions;
+mod icmp;
+mod ipv4;
+mod ipv6;
+mod link;
+mod tcp;
+mod transport;
+
+use crate::decoded::{DecodeEvent, Decoded};
+use crate::link::LinkType;
+use cursor::Cursor;
+
+/// How frames are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecoderConfig {
+    /// Are checksums looked at? Wrong ones are reported in
+    /// [`bad_checksums`](Decoded::bad_checksums) and change nothing else.
+    pub validate_checksums: bool,
+}
+
+impl Default for DecoderConfig {
+    /// Checksums are looked at.
+    fn default() -> Self {
+        Self { validate_checksums: true }
+    }
+}
+
+/// The decoder: stateless, one for any number of frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Decoder {
+    config: DecoderConfig,
+}
+
+/// The result of a layer: an event where the frame is invalid.
+type Step = Result<(), DecodeEvent>;
+
+/// A frame being decoded.
+struct Job<'d> {
+    out: &'d mut Decoded,
+    ip_checksum: bool,
+    transport_checksum: bool,
+}
+
+impl Decoder {
+    /// A decoder that works as `config` says.
+    #[must_use]
+    pub const fn new(config: DecoderConfig) -> Self {
+        Self { config }
+    }
+
+    /// Decodes `frame`, which starts with a header of type `link`.
+    ///
+    /// `outer_vlan` is the tag (TCI) that the device took off. With `skip_transport_checksum`
+    /// the checksums of TCP, UDP and ICMP are not looked at: the device found them good, or
+    /// they are not filled in yet.
+    #[must_use]
+    #[inline]
+    pub fn decode(
+        &self,
+        link: LinkType,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+    ) -> Decoded {
+        let mut out = Decoded::default();
+        self.run(link, outer_vlan, skip_transport_checksum, frame, &mut out);
+        out
+    }
+
+    /// As [`decode`](Self::decode), into a place that is used again for packet after packet;
+    /// whatever it held is overwritten.
+    #[inline]
+    pub fn decode_into(
+        &self,
+        link: LinkType,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+        out: &mut Decoded,
+    ) {
+        *out = Decoded::default();
+        self.run(link, outer_vlan, skip_transport_checksum, frame, out);
+    }
+
+    fn run(
+        &self,
+        link: LinkType,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+        out: &mut Decoded,
+    ) {
+        out.link = link;
+        let validate = self.config.validate_checksums;
+        let mut job =
+            Job { out, ip_checksum: validate, transport_checksum: validate && !skip_transport_checksum };
+        if let Some(tci) = outer_vlan {
+            job.vlan_tag(tci);
+        }
+        if let Err(event) = job.link_layer(link, Cursor::new(frame)) {
+            job.note(event);
+            job.out.invalid = Some(event);
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Remarks an event that does not make the frame invalid by itself.
+    fn note(&mut self, event: DecodeEvent) {
+        self.out.events.insert(event);
+    }
+}

@@ -1,0 +1,154 @@
+//! The layers that decoding met, for the `decoder.*` counters of EVE's stats record.
+
+/// A layer that is counted. A layer counts as met when its decoder was entered, so also for a
+/// packet that turns out invalid in it, as in Suricata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Layer {
+    /// An Ethernet header.
+    Ethernet,
+    /// Link type null or loop.
+    Null,
+    /// Point-to-point protocol.
+    Ppp,
+    /// A packet without link header.
+    Raw,
+    /// Cooked capture.
+    Sll,
+    /// Cooked capture, second version.
+    Sll2,
+    /// Cisco HDLC.
+    Chdlc,
+    /// The outermost VLAN tag.
+    Vlan,
+    /// A second VLAN tag.
+    VlanQinq,
+    /// A third VLAN tag.
+    VlanQinqinq,
+    /// ARP.
+    Arp,
+    /// An EtherType without a decoder here, and IEEE 802.3 frames that have none.
+    UnknownEthertype,
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+    /// Encapsulating security payload.
+    Esp,
+    /// ICMP for IPv4.
+    Icmpv4,
+    /// ICMP for IPv6.
+    Icmpv6,
+}
+
+impl Layer {
+    /// Every layer, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Ethernet,
+        Self::Null,
+        Self::Ppp,
+        Self::Raw,
+        Self::Sll,
+        Self::Sll2,
+        Self::Chdlc,
+        Self::Vlan,
+        Self::VlanQinq,
+        Self::VlanQinqinq,
+        Self::Arp,
+        Self::UnknownEthertype,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Tcp,
+        Self::Udp,
+        Self::Sctp,
+        Self::Esp,
+        Self::Icmpv4,
+        Self::Icmpv6,
+    ];
+
+    /// How many layers there are: numbers (`layer as usize`) are below.
+    pub const COUNT: usize = 20;
+
+    /// The counter's key under `decoder`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ethernet => "ethernet",
+            Self::Null => "null",
+            Self::Ppp => "ppp",
+            Self::Raw => "raw",
+            Self::Sll => "sll",
+            Self::Sll2 => "sll2",
+            Self::Chdlc => "chdlc",
+            Self::Vlan => "vlan",
+            Self::VlanQinq => "vlan_qinq",
+            Self::VlanQinqinq => "vlan_qinqinq",
+            Self::Arp => "arp",
+            Self::UnknownEthertype => "unknown_ethertype",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+            Self::Esp => "esp",
+            Self::Icmpv4 => "icmpv4",
+            Self::Icmpv6 => "icmpv6",
+        }
+    }
+}
+
+/// The layers of one packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Layers(u32);
+
+impl Layers {
+    /// Adds a layer.
+    pub const fn insert(&mut self, layer: Layer) {
+        self.0 |= 1 << layer as u8;
+    }
+
+    /// Was the layer met?
+    #[must_use]
+    pub const fn contains(self, layer: Layer) -> bool {
+        self.0 >> layer as u8 & 1 == 1
+    }
+
+    /// The layers that were met, in the order of [`Layer::ALL`]; the cost is one step for each.
+    pub fn iter(self) -> impl Iterator<Item = Layer> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let layer = Layer::ALL.get(left.trailing_zeros() as usize).copied()?;
+            left &= left - 1;
+            Some(layer)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_dense() {
+        for (number, layer) in Layer::ALL.iter().enumerate() {
+            assert_eq!(number, usize::from(*layer as u8), "{}", layer.name());
+        }
+    }
+
+    #[test]
+    fn a_set_yields_what_was_inserted() {
+        let mut layers = Layers::default();
+        assert_eq!(layers.iter().count(), 0);
+        for layer in [Layer::Icmpv6, Layer::Ethernet, Layer::Vlan, Layer::Vlan] {
+            layers.insert(layer);
+        }
+        assert!(layers.contains(Layer::Vlan) && !layers.contains(Layer::Tcp));
+        assert_eq!(layers.iter().collect::<Vec<_>>(), [Layer::Ethernet, Layer::Vlan, Layer::Icmpv6]);
+    }
+}
