@@ -46,9 +46,8 @@ impl Timestamp {
     /// Microseconds within the second, 0 to 999,999.
     #[must_use]
     pub const fn subsec_micros(self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "below one million by the remainder")]
-        let micros = (self.0 % 1_000_000_000 / 1_000) as u32;
-        micros
+        // Below one million by the remainder, so the cast loses nothing.
+        (self.0 % 1_000_000_000 / 1_000) as u32
     }
 
     /// This time and `delay` more, at most [`NEVER`](Self::NEVER).

@@ -140,7 +140,7 @@ impl PacketBuilder<'_> {
         let [.., i0, i1] = self.id.to_be_bytes();
         let mut flags = if self.dont_fragment { 0x4000 } else { 0 };
         if let Some((offset, more)) = self.fragment {
-            flags |= offset / 8 | if more { 0x2000 } else { 0 };
+            flags |= (offset / 8) | if more { 0x2000 } else { 0 };
         }
         let start = out.at;
         out.put(&[0x40 | words, self.tos])?;

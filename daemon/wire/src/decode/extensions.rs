@@ -151,7 +151,7 @@ impl<'a> Chain<'a> {
             events.insert(DecodeEvent::Ipv6UselessFragmentHeader);
             return Some(());
         }
-        if fragment.more && data.len() % 8 != 0 {
+        if fragment.more && !data.len().is_multiple_of(8) {
             events.insert(DecodeEvent::Ipv6FragmentInvalidLength);
         }
         self.fragment = Some(fragment);
