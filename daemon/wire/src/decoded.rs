@@ -199,7 +199,7 @@ pub struct BadChecksums {
 }
 
 /// One frame, decoded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// Set when the frame could not be decoded as far as it claims: what follows is then only
     /// what was read before. An invalid packet has no flow.

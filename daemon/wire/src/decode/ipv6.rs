@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::extensions::{Chain, is_extension};
 use super::{Job, Step};
-use crate::decoded::{DecodeEvent, Layer};
+use crate::decoded::{DecodeEvent, Layer, Span};
 
 impl Job<'_> {
     #[inline]
@@ -33,6 +33,7 @@ impl Job<'_> {
         out.flow_label = u32::from_be_bytes([0, v1 & 0x0f, v2, v3]);
         out.ip = whole.span();
         out.ip_payload = payload.span();
+        out.ip_options = Span { end: out.ip_payload.start, ..out.ip_payload };
         if is_extension(next) {
             return self.ipv6_extensions(next, payload);
         }
@@ -45,9 +46,8 @@ impl Job<'_> {
         let walked = chain.walk(&mut self.out.events);
         let out = &mut *self.out;
         out.protocol = chain.protocol;
-        out.ip_options = payload.span();
-        out.ip_options.end = chain.body.span().start;
         out.ip_payload = chain.body.span();
+        out.ip_options.end = out.ip_payload.start;
         walked?;
         if chain.fragment.is_some() {
             out.fragment = chain.fragment;

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::{Job, Step};
-use crate::decoded::{DecodeEvent, Layer};
+use crate::decoded::{DecodeEvent, Layer, VLAN_LAYERS};
 use crate::link::LinkType;
 
 const IPV4: u16 = 0x0800;
@@ -29,15 +29,15 @@ impl Job<'_> {
         }
     }
 
-    /// Remembers a tag; `false` when there are too many.
-    pub(super) fn vlan_tag(&mut self, tci: u16) -> bool {
+    /// Remembers a tag, of which there are fewer than [`VLAN_LAYERS`] yet.
+    pub(super) fn vlan_tag(&mut self, tci: u16) {
         let layer = match self.out.vlans.as_slice().len() {
             0 => Layer::Vlan,
             1 => Layer::VlanQinq,
             _ => Layer::VlanQinqinq,
         };
         self.out.layers.insert(layer);
-        self.out.vlans.push(tci)
+        self.out.vlans.push(tci);
     }
 
     #[inline]
@@ -85,13 +85,14 @@ impl Job<'_> {
 
     fn vlan(&mut self, mut ethertype: u16, mut rest: Cursor<'_>) -> Step {
         while let VLAN | VLAN_8021AD | VLAN_QINQ = ethertype {
-            let Some((tag, inner)) = rest.take::<4>() else { return Err(DecodeEvent::VlanTooSmall) };
-            if !self.vlan_tag(u16::from_be_bytes([tag[0], tag[1]])) {
+            if self.out.vlans.as_slice().len() == VLAN_LAYERS {
                 // Not invalid in Suricata either: such a frame just has no network layer.
                 self.out.ethertype = ethertype;
                 self.note(DecodeEvent::VlanTooManyLayers);
                 return Ok(());
             }
+            let Some((tag, inner)) = rest.take::<4>() else { return Err(DecodeEvent::VlanTooSmall) };
+            self.vlan_tag(u16::from_be_bytes([tag[0], tag[1]]));
             ethertype = u16::from_be_bytes([tag[2], tag[3]]);
             rest = inner;
         }

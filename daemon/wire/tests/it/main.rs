@@ -1,0 +1,6 @@
+//! Properties of decoder and builder over generated packets.
+
+mod agreement;
+mod packets;
+mod robustness;
+mod round_trip;
