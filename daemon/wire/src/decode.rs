@@ -61,6 +61,9 @@ impl Decoder {
     /// `outer_vlan` is the tag (TCI) that the device took off. With `skip_transport_checksum`
     /// the checksums of TCP, UDP and ICMP are not looked at: the device found them good, or
     /// they are not filled in yet.
+    ///
+    /// On the packet path use [`decode_into`](Self::decode_into): moving a description costs
+    /// about as much as making it.
     #[must_use]
     #[inline]
     pub fn decode(
@@ -116,5 +119,74 @@ impl Job<'_> {
     /// Remarks an event that does not make the frame invalid by itself.
     fn note(&mut self, event: DecodeEvent) {
         self.out.events.insert(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::PacketBuilder;
+    use crate::decoded::BadChecksums;
+
+    /// A frame with an Ethernet header, all checksums looked at.
+    pub(super) fn decode(frame: &[u8]) -> Decoded {
+        Decoder::default().decode(LinkType::Ethernet, None, false, frame)
+    }
+
+    /// A packet without link header.
+    pub(super) fn decode_raw(packet: &[u8]) -> Decoded {
+        Decoder::default().decode(LinkType::Raw, None, false, packet)
+    }
+
+    /// The start of all frames of the tests.
+    pub(super) fn ethernet<'a>() -> PacketBuilder<'a> {
+        PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+    }
+
+    /// A frame with UDP over IPv4.
+    pub(super) fn udp<'a>() -> PacketBuilder<'a> {
+        ethernet().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(1000, 53)
+    }
+
+    /// A frame with TCP over IPv6.
+    pub(super) fn tcp_v6<'a>() -> PacketBuilder<'a> {
+        ethernet().ipv6([0x20; 16], [0x30; 16]).tcp(1000, 80)
+    }
+
+    /// The frame with bytes at `offset` overwritten.
+    pub(super) fn patched(frame: PacketBuilder<'_>, offset: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut frame = frame.to_vec();
+        frame[offset..offset + bytes.len()].copy_from_slice(bytes);
+        frame
+    }
+
+    /// The names of the events that were remarked.
+    pub(super) fn events(decoded: &Decoded) -> Vec<&'static str> {
+        decoded.events.iter().map(DecodeEvent::name).collect()
+    }
+
+    #[test]
+    fn checksums_are_looked_at_as_configured() {
+        let check = |validate_checksums, skip, ipv4, transport| {
+            let decoder = Decoder::new(DecoderConfig { validate_checksums });
+            // Time to live and a port change, the checksums do not.
+            let frame = patched(udp(), 14 + 8, &[9]);
+            let decoded = decoder.decode(LinkType::Ethernet, None, skip, &frame);
+            assert_eq!(decoded.bad_checksums, BadChecksums { ipv4, transport: false });
+            let frame = patched(udp(), 14 + 20, &[9]);
+            let decoded = decoder.decode(LinkType::Ethernet, None, skip, &frame);
+            assert_eq!(decoded.bad_checksums, BadChecksums { ipv4: false, transport });
+            assert_eq!(decoded.invalid, None);
+        };
+        check(true, false, true, true);
+        check(true, true, true, false);
+        check(false, false, false, false);
+        check(false, true, false, false);
+    }
+
+    #[test]
+    fn a_description_stays_small() {
+        // A burst of 32 is kept while it is judged, in a fraction of the first-level cache.
+        assert!(size_of::<Decoded>() <= 192, "{}", size_of::<Decoded>());
     }
 }

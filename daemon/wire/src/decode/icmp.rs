@@ -164,3 +164,144 @@ fn ports(protocol: u8, body: Option<Cursor<'_>>) -> (u16, u16) {
         _ => (0, 0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode_raw, events};
+    use super::*;
+    use crate::builder::PacketBuilder;
+    use crate::decoded::Decoded;
+
+    fn v4<'a>() -> PacketBuilder<'a> {
+        PacketBuilder::raw().ipv4([10, 0, 0, 1], [10, 0, 0, 2])
+    }
+
+    fn v6<'a>() -> PacketBuilder<'a> {
+        PacketBuilder::raw().ipv6([1; 16], [2; 16])
+    }
+
+    fn icmp(decoded: &Decoded) -> Icmp {
+        match decoded.transport {
+            Transport::Icmpv4(icmp) | Transport::Icmpv6(icmp) => icmp,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn types_and_codes() {
+        let check = |builder: PacketBuilder<'_>, kind: u8, code: u8, echo: bool, expected: &[&str]| {
+            let decoded = decode_raw(&builder.icmp(kind, code, [1, 2, 3, 4]).payload(b"data").to_vec());
+            let icmp = icmp(&decoded);
+            assert_eq!((decoded.invalid, icmp.kind, icmp.code), (None, kind, code));
+            assert_eq!(icmp.echo, echo.then_some((0x0102, 0x0304)), "{kind} {code}");
+            assert_eq!(events(&decoded), expected, "{kind} {code}");
+            assert!(!decoded.bad_checksums.transport);
+            assert_eq!(decoded.payload.len(), 4);
+            assert_eq!((decoded.source_port, decoded.destination_port), (0, 0));
+        };
+        for kind in [0, 8, 13, 14, 15, 16, 17, 18] {
+            check(v4(), kind, 0, true, &[]);
+            check(v4(), kind, 1, false, &["icmpv4.unknown_code"]);
+        }
+        check(v4(), 9, 16, false, &[]);
+        check(v4(), 3, 16, false, &["icmpv4.unknown_code"]);
+        check(v4(), 42, 0, false, &["icmpv4.unknown_type"]);
+        check(v6(), 128, 0, true, &[]);
+        check(v6(), 129, 0, true, &[]);
+        check(v6(), 129, 1, false, &["icmpv6.unknown_code"]);
+        check(v6(), 135, 0, false, &[]);
+        check(v6(), 2, 1, false, &["icmpv6.unknown_code"]);
+        check(v6(), 0, 0, false, &["icmpv6.unknown_type"]);
+        check(v6(), 100, 0, false, &["icmpv6.experimentation_type"]);
+        check(v6(), 99, 0, false, &["icmpv6.unassigned_type"]);
+        check(v6(), 255, 0, false, &["icmpv6.unknown_type"]);
+    }
+
+    #[test]
+    fn short_messages() {
+        let v4_short = decode_raw(&v4().protocol(1).payload(&[8; 7]).to_vec());
+        assert_eq!(v4_short.invalid, Some(DecodeEvent::Icmpv4TooSmall));
+        assert!(v4_short.layers.contains(Layer::Icmpv4));
+        let v6_short = decode_raw(&v6().protocol(58).payload(&[128; 7]).to_vec());
+        assert_eq!(v6_short.invalid, Some(DecodeEvent::Icmpv6TooSmall));
+        assert!(v6_short.layers.contains(Layer::Icmpv6));
+    }
+
+    #[test]
+    fn quotes_of_ipv4() {
+        let check = |packet: &[u8], protocol: u8, ports: (u16, u16)| {
+            for kind in [3, 4, 5, 11, 12] {
+                let decoded = decode_raw(&v4().icmp_error(kind, 0, packet).to_vec());
+                let quoted = Quoted {
+                    source: mapped([192, 0, 2, 1]),
+                    destination: mapped([192, 0, 2, 2]),
+                    protocol,
+                    source_port: ports.0,
+                    destination_port: ports.1,
+                };
+                assert_eq!((decoded.invalid, icmp(&decoded).quoted), (None, Some(quoted)));
+            }
+        };
+        let quoted = || PacketBuilder::raw().ipv4([192, 0, 2, 1], [192, 0, 2, 2]);
+        let udp = quoted().udp(40_000, 53).payload(b"query").to_vec();
+        check(&udp, 17, (40_000, 53));
+        check(&udp[..24], 17, (40_000, 53));
+        check(&udp[..23], 17, (0, 0));
+        check(&udp[..20], 17, (0, 0));
+        check(&quoted().tcp(1, 2).to_vec()[..28], 6, (1, 2));
+        check(&quoted().ip_options(&[1; 8]).tcp(1, 2).to_vec(), 6, (1, 2));
+        check(&quoted().protocol(132).payload(&[0, 3, 0, 4]).to_vec(), 132, (3, 4));
+        check(&quoted().echo_request(1, 2).to_vec(), 1, (0, 0));
+        // What begins a later fragment are no ports.
+        check(&quoted().protocol(17).fragment(8, false).payload(&[9; 8]).to_vec(), 17, (0, 0));
+        check(&quoted().udp(5, 6).fragment(0, true).to_vec(), 17, (5, 6));
+    }
+
+    #[test]
+    fn quotes_of_ipv6() {
+        let check = |packet: &[u8], protocol: u8, ports: (u16, u16)| {
+            for kind in 1..=4 {
+                let decoded = decode_raw(&v6().icmp_error(kind, 0, packet).to_vec());
+                let quoted = Quoted {
+                    source: [3; 16],
+                    destination: [4; 16],
+                    protocol,
+                    source_port: ports.0,
+                    destination_port: ports.1,
+                };
+                assert_eq!((decoded.invalid, icmp(&decoded).quoted), (None, Some(quoted)));
+                assert!(decoded.events.is_empty());
+            }
+        };
+        let quoted = || PacketBuilder::raw().ipv6([3; 16], [4; 16]);
+        let udp = quoted().extension(0, &[1, 4]).udp(7, 8).to_vec();
+        check(&udp, 17, (7, 8));
+        check(&udp[..52], 17, (7, 8));
+        check(&udp[..51], 17, (0, 0));
+        check(&udp[..47], 0, (0, 0));
+        check(&quoted().tcp(1, 2).fragment(0, true).to_vec(), 6, (1, 2));
+        check(&quoted().protocol(6).fragment(8, true).payload(&[9; 8]).to_vec(), 6, (0, 0));
+    }
+
+    #[test]
+    fn quotes_gone_wrong() {
+        let check = |frame: PacketBuilder<'_>, event: Option<DecodeEvent>| {
+            let decoded = decode_raw(&frame.to_vec());
+            assert_eq!(decoded.invalid, event);
+            if event.is_none() {
+                assert_eq!(icmp(&decoded).quoted, None);
+            }
+        };
+        check(v4().icmp_error(3, 1, &[]), None);
+        check(v4().icmp_error(3, 16, &[0; 10]), None);
+        check(v4().icmp_error(3, 1, &[0x45; 19]), Some(DecodeEvent::Icmpv4QuoteTruncated));
+        check(v4().icmp_error(11, 0, &[0x65; 20]), Some(DecodeEvent::Icmpv4QuoteUnknownVersion));
+        check(v6().icmp_error(1, 0, &[]), Some(DecodeEvent::Icmpv6QuoteTruncated));
+        check(v6().icmp_error(1, 0, &[0x60; 39]), Some(DecodeEvent::Icmpv6QuoteTruncated));
+        check(v6().icmp_error(3, 0, &[0x45; 40]), Some(DecodeEvent::Icmpv6QuoteUnknownVersion));
+        // A header length below 20 leaves the ports in the dark, but not the addresses.
+        let decoded = decode_raw(&v4().icmp_error(3, 1, &[[0x41; 9], [6; 9], [6; 9]].concat()).to_vec());
+        let quoted = icmp(&decoded).quoted;
+        assert_eq!(quoted.map(|quoted| (quoted.protocol, quoted.source_port)), Some((6, 0)));
+    }
+}

@@ -9,7 +9,7 @@ const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
 
 impl Job<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn ipv4(&mut self, packet: Cursor<'_>) -> Step {
         self.out.layers.insert(Layer::Ipv4);
         let Some(header) = packet.peek::<20>() else { return Err(DecodeEvent::Ipv4TooSmall) };
@@ -79,5 +79,87 @@ impl Job<'_> {
                 },
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode, events, patched, udp};
+    use super::*;
+    use crate::decoded::{Span, Transport};
+
+    #[test]
+    fn header_faults() {
+        let check = |offset: usize, bytes: &[u8], event: DecodeEvent| {
+            let decoded = decode(&patched(udp().payload(b"payload"), 14 + offset, bytes));
+            assert_eq!(decoded.invalid, Some(event));
+            assert_eq!((decoded.ip_version, decoded.transport), (0, Transport::None));
+            assert!(decoded.layers.contains(Layer::Ipv4));
+        };
+        check(0, &[0x65], DecodeEvent::Ipv4WrongVersion);
+        check(0, &[0x44], DecodeEvent::Ipv4HeaderTooSmall);
+        check(2, &[0, 19], DecodeEvent::Ipv4LengthBelowHeader);
+        check(2, &[0, 36], DecodeEvent::Ipv4Truncated);
+        // A header of 60 bytes in a packet of 35.
+        check(0, &[0x4f], DecodeEvent::Ipv4LengthBelowHeader);
+        let decoded = decode(&udp().to_vec()[..14 + 19]);
+        assert_eq!(decoded.invalid, Some(DecodeEvent::Ipv4TooSmall));
+    }
+
+    #[test]
+    fn ethernet_padding_is_not_payload() {
+        let frame = udp().payload(b"abc").minimum(60).to_vec();
+        let decoded = decode(&frame);
+        assert_eq!(frame.len(), 60);
+        assert_eq!(decoded.payload.of(&frame), b"abc");
+        assert_eq!(decoded.ip, Span { start: 14, end: 14 + 20 + 8 + 3 });
+    }
+
+    #[test]
+    fn options() {
+        let check = |options: &[u8], invalid: Option<DecodeEvent>, expected: &[&str]| {
+            let frame = udp().ip_options(options).payload(b"x").to_vec();
+            let decoded = decode(&frame);
+            assert_eq!(decoded.invalid, invalid, "{options:?}");
+            assert_eq!(events(&decoded), expected);
+            assert_eq!(decoded.ip_options.len(), options.len().next_multiple_of(4));
+            assert_eq!(decoded.destination_port, if invalid.is_some() { 0 } else { 53 });
+        };
+        let wrong = Some(DecodeEvent::Ipv4OptionInvalidLength);
+        check(&[], None, &[]);
+        check(&[148, 4, 0, 0], None, &[]);
+        check(&[1, 1, 1, 0], None, &[]);
+        // After the end of options there is no option.
+        check(&[0, 7, 99, 1], None, &[]);
+        check(&[1, 1, 1, 7], None, &["ipv4.opt_eol_required"]);
+        check(&[7, 1, 1, 1], wrong, &["ipv4.opt_invalid_len"]);
+        check(&[7, 0, 1, 1], wrong, &["ipv4.opt_invalid_len"]);
+        check(&[1, 7, 4, 0], wrong, &["ipv4.opt_invalid_len"]);
+    }
+
+    #[test]
+    fn fragments() {
+        let check = |offset: u16, more: bool, expected: Option<Fragment>| {
+            let frame = udp().ip_id(0x1234).fragment(offset, more).payload(b"12345678").to_vec();
+            let decoded = decode(&frame);
+            assert_eq!((decoded.invalid, decoded.fragment), (None, expected));
+            assert_eq!(decoded.protocol, 17);
+            assert_eq!(decoded.ip_payload.len(), 16);
+            assert_eq!(decoded.transport == Transport::None, expected.is_some());
+            assert_eq!(decoded.source_port == 0, expected.is_some());
+            assert!(!decoded.bad_checksums.ipv4);
+        };
+        check(0, true, Some(Fragment { id: 0x1234, offset: 0, more: true }));
+        check(8, true, Some(Fragment { id: 0x1234, offset: 8, more: true }));
+        check(65_528, false, Some(Fragment { id: 0x1234, offset: 65_528, more: false }));
+        check(0, false, None);
+        let whole = decode(&udp().dont_fragment().to_vec());
+        assert_eq!((whole.fragment, whole.source_port), (None, 1000));
+    }
+
+    #[test]
+    fn icmpv6_is_not_for_ipv4() {
+        let decoded = decode(&udp().protocol(58).payload(&[128, 0, 0, 0, 0, 0, 0, 0]).to_vec());
+        assert_eq!(decoded.invalid, Some(DecodeEvent::Ipv4Icmpv6));
     }
 }

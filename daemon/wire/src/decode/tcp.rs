@@ -5,7 +5,7 @@ use super::{Job, Step, transport};
 use crate::decoded::{DecodeEvent, Layer, Tcp, TcpFlags, Transport};
 
 impl Job<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn tcp(&mut self, segment: Cursor<'_>) -> Step {
         self.out.layers.insert(Layer::Tcp);
         let Some((header, rest)) = segment.take::<20>() else { return Err(DecodeEvent::TcpTooSmall) };
@@ -50,6 +50,8 @@ fn options_are_sound(options: &[u8]) -> bool {
     walk_options(options)
 }
 
+#[cold]
+#[inline(never)]
 fn walk_options(mut options: &[u8]) -> bool {
     loop {
         match *options {
@@ -71,5 +73,68 @@ fn walk_options(mut options: &[u8]) -> bool {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode, ethernet, events, patched, tcp_v6};
+    use super::*;
+
+    #[test]
+    fn fields() {
+        let frame = tcp_v6().flags(0xd5).seq(0xdead_beef).ack(0x0102_0304).window(513).urgent(7);
+        let frame = patched(frame.tcp_options(&[1, 1, 1]).payload(b"xyz"), 14 + 40 + 12, &[0x6b]);
+        let decoded = decode(&frame);
+        let Transport::Tcp(tcp) = decoded.transport else { panic!("{decoded:?}") };
+        assert_eq!((tcp.seq, tcp.ack), (0xdead_beef, 0x0102_0304));
+        assert_eq!((tcp.window, tcp.urgent, tcp.flags, tcp.reserved), (513, 7, TcpFlags(0xd5), 0x0b));
+        assert_eq!(tcp.options.of(&frame), [1, 1, 1, 0]);
+        assert_eq!(decoded.payload.of(&frame), b"xyz");
+    }
+
+    #[test]
+    fn header_faults() {
+        let check = |frame: &[u8], event: Option<DecodeEvent>| {
+            let decoded = decode(frame);
+            assert_eq!(decoded.invalid, event);
+            assert_eq!((decoded.ip_version, decoded.protocol), (4, 6));
+            assert_eq!(decoded.source_port == 0, event.is_some());
+            assert!(decoded.layers.contains(Layer::Tcp));
+        };
+        let v4 = || ethernet().ipv4([10, 0, 0, 1], [10, 0, 0, 2]);
+        let offset = |value: u8| patched(v4().tcp(1, 2).payload(&[0; 4]), 14 + 20 + 12, &[value]);
+        check(&v4().protocol(6).payload(&[0; 19]).to_vec(), Some(DecodeEvent::TcpTooSmall));
+        check(&offset(0x00), Some(DecodeEvent::TcpInvalidOptionLength));
+        check(&offset(0x40), Some(DecodeEvent::TcpInvalidOptionLength));
+        check(&offset(0x50), None);
+        check(&offset(0x60), None);
+        check(&offset(0x70), Some(DecodeEvent::TcpHeaderTooSmall));
+        check(&offset(0xf0), Some(DecodeEvent::TcpHeaderTooSmall));
+    }
+
+    #[test]
+    fn options() {
+        let check = |options: &[u8], sound: bool| {
+            let decoded = decode(&tcp_v6().tcp_options(options).payload(b"p").to_vec());
+            assert_eq!(decoded.invalid, None);
+            let expected: &[&str] = if sound { &[] } else { &["tcp.opt_invalid_len"] };
+            assert_eq!(events(&decoded), expected, "{options:?}");
+        };
+        check(&[], true);
+        check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2], true);
+        check(&[2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 7], true);
+        check(&[5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1], true);
+        check(&[254, 4, 0, 0], true);
+        check(&[1, 1, 1, 254], true);
+        check(&[0, 2, 0, 0], true);
+        check(&[2, 3, 0, 0], false);
+        check(&[3, 4, 0, 0], false);
+        check(&[4, 4, 0, 0], false);
+        check(&[5, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0], false);
+        check(&[8, 8, 0, 0, 0, 1, 0, 0], false);
+        check(&[254, 0, 0, 0], false);
+        check(&[254, 1, 0, 0], false);
+        check(&[1, 254, 4, 0], false);
     }
 }
