@@ -1,1 +1,50 @@
+//! One worker's flow engine: which flow a packet belongs to, what is known about it, and when it
+//! ends.
+//!
+//! - [`key`]: what makes two packets one flow
+//! - [`hash`]: the seeded hash over a key
+//! - [`settings`]: the `flow` and `flow-timeouts` settings, as plain data
+//! - [`table`]: [`FlowTable`], which finds, creates, updates, expires, evicts and ends flows
+//! - [`flow`]: [`Flow`], the view of one flow
+//! - [`tcp`]: the TCP state of a flow, by Suricata's names
+//! - [`hooks`]: lifecycle callbacks, run in order, panics caught
+//! - [`stats`]: what is counted, by Suricata's names
+//!
+//! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
+//! flow's memory), `queue` (spare pool and work queue), `timeouts` (when a flow is over), `memory`
+//! (huge pages and prefetch).
+//!
+//! Invariants: no lock, no I/O, no clock (time is an argument), no allocation after
+//! [`FlowTable::new`]. A flow's memory never moves. Every flow that was ever created ends exactly
+//! once, and always through [`FlowTable::finish`]. Memory never exceeds the share of `flow.memcap`.
 #![deny(unsafe_code)]
+
+mod arena;
+mod evict;
+pub mod flow;
+pub mod hash;
+pub mod hooks;
+mod index;
+pub mod key;
+#[expect(unsafe_code, reason = "huge pages and prefetch need raw memory")]
+mod memory;
+mod queue;
+pub mod settings;
+mod slot;
+pub mod stats;
+pub mod table;
+pub mod tcp;
+mod timeouts;
+mod track;
+
+pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
+pub use hash::FlowHash;
+pub use hooks::{
+    CallbackFactory, Callbacks, FlowCallbacks, PacketAccess, RegisterError, Registry, WorkerContext,
+};
+pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
+pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};
+pub use stats::FlowStats;
+pub use table::{FlowTable, Share};
+pub use tcp::{TcpState, TcpSummary};
+pub use track::{Tracked, TrackedInput};

@@ -1,0 +1,129 @@
+//! The flows' memory: a hot part of two cache lines, a cold part, and a deadline each, at the same
+//! place of three arrays that never move. Owns layout and growth; knows nothing of keys, time or
+//! states.
+
+use crate::flow::{FlowAction, FlowState};
+use crate::key::FlowKey;
+use crate::memory::Mapped;
+use crate::settings::SetupError;
+use crate::slot::{Slot, SlotIndex};
+use crate::tcp::Session;
+use portcullis_capture::PortId;
+use portcullis_wire::Timestamp;
+use portcullis_wire::decoded::VlanIds;
+
+/// What every packet of a flow reads or writes: two cache lines.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Hot {
+    pub(crate) key: FlowKey,
+    pub(crate) last_seen: Timestamp,
+    /// See the constants of [`crate::flow`].
+    pub(crate) flags: u16,
+    pub(crate) state: FlowState,
+    pub(crate) action: Option<FlowAction>,
+    pub(crate) ingress: PortId,
+    /// Why it ended: bits of [`EndReason`](crate::flow::EndReason).
+    pub(crate) end: u8,
+    pub(crate) reserved: [u8; 2],
+    // The second line. Pairs are by direction: to the server, to the client.
+    pub(crate) packets: [u64; 2],
+    pub(crate) bytes: [u64; 2],
+    pub(crate) session: Session,
+    pub(crate) ttl_min: [u8; 2],
+    pub(crate) ttl_max: [u8; 2],
+    pub(crate) reserved_too: [u8; 8],
+}
+
+/// What is written when a flow begins, and read when it is reported.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Cold {
+    pub(crate) id: u64,
+    pub(crate) start: Timestamp,
+    pub(crate) parent_id: u64,
+    pub(crate) vlans: VlanIds,
+    /// Type and code of the first ICMP message, and of the first one back.
+    pub(crate) icmp: [[u8; 2]; 2],
+    /// The next slot of the queue it is in, while it is in one.
+    pub(crate) next: u32,
+}
+
+const _: () = assert!(size_of::<Hot>() == 128 && align_of::<Hot>() == 64);
+const _: () = assert!(size_of::<Cold>() == 40);
+
+/// Bytes of one flow, without its share of the index.
+pub(crate) const FLOW_BYTES: u64 = (size_of::<Hot>() + size_of::<Cold>() + size_of::<u32>()) as u64;
+
+/// The deadline of a slot that holds no flow of the table.
+pub(crate) const NO_DEADLINE: u32 = u32::MAX;
+
+/// Three arrays, one place a flow.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    hot: Mapped<Hot>,
+    cold: Mapped<Cold>,
+    deadline: Mapped<u32>,
+}
+
+impl Arena {
+    /// Reserves room for `capacity` flows; none is there yet.
+    pub(crate) fn reserve(capacity: u32) -> Result<Self, SetupError> {
+        let refused = |error: std::io::Error| SetupError::Memory {
+            bytes: u64::from(capacity) * FLOW_BYTES,
+            reason: error.to_string(),
+        };
+        let capacity = capacity as usize;
+        Ok(Self {
+            hot: Mapped::reserve(capacity).map_err(refused)?,
+            cold: Mapped::reserve(capacity).map_err(refused)?,
+            deadline: Mapped::reserve(capacity).map_err(refused)?,
+        })
+    }
+
+    /// Opens a block of up to `count` flows and hands out the slots of those that there was room
+    /// for.
+    pub(crate) fn open(&mut self, count: u32) -> impl Iterator<Item = Slot> + use<> {
+        let first = self.len();
+        self.hot.extend(count as usize, Hot::default());
+        self.cold.extend(count as usize, Cold::default());
+        self.deadline.extend(count as usize, NO_DEADLINE);
+        (first..self.len()).map(Slot::at)
+    }
+
+    /// Flows that were opened.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.hot.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn hot(&self, slot: SlotIndex) -> &Hot {
+        &self.hot.as_slice()[slot.place()]
+    }
+
+    pub(crate) fn cold_mut(&mut self, slot: SlotIndex) -> &mut Cold {
+        &mut self.cold.as_mut_slice()[slot.place()]
+    }
+
+    /// All parts of a flow.
+    pub(crate) fn parts(&mut self, slot: SlotIndex) -> (&mut Hot, &mut Cold, &mut u32) {
+        let place = slot.place();
+        (
+            &mut self.hot.as_mut_slice()[place],
+            &mut self.cold.as_mut_slice()[place],
+            &mut self.deadline.as_mut_slice()[place],
+        )
+    }
+
+    /// When to look at the flow next, in whole seconds; [`NO_DEADLINE`] where there is none.
+    pub(crate) fn deadlines(&self) -> &[u32] {
+        self.deadline.as_slice()
+    }
+
+    pub(crate) fn set_deadline(&mut self, slot: SlotIndex, secs: u32) {
+        self.deadline.as_mut_slice()[slot.place()] = secs;
+    }
+
+    pub(crate) fn prefetch(&self, slot: SlotIndex) {
+        self.hot.prefetch(slot.place());
+    }
+}

@@ -1,0 +1,364 @@
+//! One flow: who talks to whom, how much, since when, in what state. A view over the flow's
+//! memory; it cannot outlive the call it was lent for.
+
+use crate::arena::{Cold, Hot};
+use crate::key::{FlowKey, protocol};
+use crate::tcp::TcpSummary;
+use portcullis_capture::{DropReason, PortId};
+use portcullis_wire::Timestamp;
+use portcullis_wire::decoded::{Address, VlanIds};
+
+/// Is the client the higher endpoint of the key?
+pub(crate) const CLIENT_IS_HIGHER: u16 = 1 << 0;
+/// A packet to the server was seen; shifted by one, one to the client.
+pub(crate) const SEEN: u16 = 1 << 1;
+pub(crate) const EMERGENCY: u16 = 1 << 3;
+pub(crate) const ALERTED: u16 = 1 << 4;
+pub(crate) const NO_PAYLOAD_INSPECTION: u16 = 1 << 5;
+pub(crate) const CAPTURE_BYPASSED: u16 = 1 << 6;
+
+/// Which way a packet of a flow goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client, who sent the flow's first packet.
+    ToServer,
+    /// From the server.
+    ToClient,
+}
+
+impl Direction {
+    /// The other direction.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+
+    /// The name in EVE's `direction`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToServer => "to_server",
+            Self::ToClient => "to_client",
+        }
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::ToServer => 0,
+            Self::ToClient => 1,
+        }
+    }
+}
+
+/// The state of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FlowState {
+    /// TCP: before the handshake is complete. Else: seen in one direction only.
+    #[default]
+    New,
+    /// TCP: the handshake is complete. Else: seen in both directions.
+    Established,
+    /// TCP: the session is over.
+    Closed,
+    /// No longer inspected.
+    Bypassed,
+}
+
+impl FlowState {
+    /// The name in EVE's `flow.state`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Established => "established",
+            Self::Closed => "closed",
+            Self::Bypassed => "bypassed",
+        }
+    }
+}
+
+/// What was decided about all further packets of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowAction {
+    /// They are dropped. The reason is that of the decision; packets that only follow it are
+    /// reported as [`DropReason::FlowDrop`] or its like.
+    Drop(DropReason),
+    /// They pass without inspection.
+    Pass,
+}
+
+/// Where the packets of a bypassed flow are let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// By the engine: seen and counted, not inspected.
+    Local,
+    /// By the capture: not seen any more.
+    Capture,
+}
+
+/// Why a flow ended. Where several apply, the first in this order is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum EndReason {
+    /// A new TCP session with the same ports took its place.
+    TcpReuse,
+    /// It was evicted to make room.
+    Forced,
+    /// The engine stopped.
+    Shutdown,
+    /// It was idle for long enough.
+    Timeout,
+    /// None of these.
+    Unknown,
+}
+
+impl EndReason {
+    const ALL: [Self; 5] = [Self::TcpReuse, Self::Forced, Self::Shutdown, Self::Timeout, Self::Unknown];
+
+    /// The name in EVE's `flow.reason`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TcpReuse => "tcp_reuse",
+            Self::Forced => "forced",
+            Self::Shutdown => "shutdown",
+            Self::Timeout => "timeout",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    pub(crate) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Packets and bytes in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, as the frames were on the wire, link header included.
+    pub bytes: u64,
+}
+
+/// One flow, on loan from its table.
+#[derive(Debug)]
+pub struct Flow<'t> {
+    pub(crate) hot: &'t mut Hot,
+    pub(crate) cold: &'t mut Cold,
+    /// When the sweep looks at it next; 0 brings that forward to the next pass.
+    pub(crate) deadline: &'t mut u32,
+}
+
+impl Flow<'_> {
+    /// Unique in this process, across workers, and across restarts; 1 to 2^53 - 1. EVE's
+    /// `flow_id`.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.cold.id
+    }
+
+    /// The flow this one was expected by (an FTP data connection's control connection); 0 for none.
+    #[must_use]
+    pub fn parent_id(&self) -> u64 {
+        self.cold.parent_id
+    }
+
+    /// Says which flow expected this one.
+    pub fn set_parent_id(&mut self, id: u64) {
+        self.cold.parent_id = id;
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &FlowKey {
+        &self.hot.key
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> FlowState {
+        self.hot.state
+    }
+
+    /// TCP state and flags; `None` for other protocols.
+    #[must_use]
+    pub fn tcp(&self) -> Option<TcpSummary> {
+        (self.protocol() == protocol::TCP).then(|| self.hot.session.summary())
+    }
+
+    /// Packets and bytes in a direction. An ICMP error about the flow counts in the direction it
+    /// goes.
+    #[must_use]
+    pub fn counts(&self, direction: Direction) -> Counts {
+        let side = direction.index();
+        Counts { packets: self.hot.packets[side], bytes: self.hot.bytes[side] }
+    }
+
+    /// When its first packet was seen.
+    #[must_use]
+    pub fn start(&self) -> Timestamp {
+        self.cold.start
+    }
+
+    /// When its last packet was seen.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        self.hot.last_seen
+    }
+
+    /// Least and greatest TTL (or hop limit) in a direction; (0, 0) where nothing was seen.
+    #[must_use]
+    pub fn ttl(&self, direction: Direction) -> (u8, u8) {
+        let side = direction.index();
+        (self.hot.ttl_min[side], self.hot.ttl_max[side])
+    }
+
+    /// Address and port of the client. The port is 0 where the protocol has none.
+    #[must_use]
+    pub fn client(&self) -> (Address, u16) {
+        self.endpoint(self.hot.flags & CLIENT_IS_HIGHER != 0)
+    }
+
+    /// Address and port of the server.
+    #[must_use]
+    pub fn server(&self) -> (Address, u16) {
+        self.endpoint(self.hot.flags & CLIENT_IS_HIGHER == 0)
+    }
+
+    fn endpoint(&self, higher: bool) -> (Address, u16) {
+        let key = &self.hot.key;
+        let (address, port) = if higher { key.higher() } else { key.lower() };
+        match self.protocol() {
+            protocol::ICMP | protocol::ICMPV6 => (address, 0),
+            _ => (address, port),
+        }
+    }
+
+    /// The VLAN ids of its first packet, whether or not they tell flows apart.
+    #[must_use]
+    pub fn vlans(&self) -> VlanIds {
+        self.cold.vlans
+    }
+
+    /// 4 or 6.
+    #[must_use]
+    pub fn ip_version(&self) -> u8 {
+        self.hot.key.ip_version()
+    }
+
+    /// The protocol (IANA number).
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.hot.key.protocol()
+    }
+
+    /// Type and code of the first ICMP message; `None` for other protocols.
+    #[must_use]
+    pub fn icmp(&self) -> Option<(u8, u8)> {
+        let [kind, code] = self.cold.icmp[0];
+        matches!(self.protocol(), protocol::ICMP | protocol::ICMPV6).then_some((kind, code))
+    }
+
+    /// Type and code of the first ICMP message that came back; `None` while there is none.
+    #[must_use]
+    pub fn icmp_response(&self) -> Option<(u8, u8)> {
+        let [kind, code] = self.cold.icmp[1];
+        (self.icmp().is_some() && self.seen(Direction::ToClient)).then_some((kind, code))
+    }
+
+    /// The port its first packet came in on.
+    #[must_use]
+    pub fn ingress(&self) -> PortId {
+        self.hot.ingress
+    }
+
+    /// Was a packet of the flow itself (not an ICMP error about it) seen in this direction?
+    #[must_use]
+    pub fn seen(&self, direction: Direction) -> bool {
+        self.hot.flags & (SEEN << direction.index()) != 0
+    }
+
+    /// Did a rule alert on it?
+    #[must_use]
+    pub fn alerted(&self) -> bool {
+        self.has(ALERTED)
+    }
+
+    /// A rule alerted on it.
+    pub fn set_alerted(&mut self) {
+        self.hot.flags |= ALERTED;
+    }
+
+    /// What was decided about its further packets, if anything.
+    #[must_use]
+    pub fn action(&self) -> Option<FlowAction> {
+        self.hot.action
+    }
+
+    /// Decides about its further packets. The first decision counts: a later one changes nothing
+    /// and gives `false`.
+    pub fn set_action(&mut self, action: FlowAction) -> bool {
+        let first = self.hot.action.is_none();
+        self.hot.action = self.hot.action.or(Some(action));
+        first
+    }
+
+    /// Did it end while the table was in emergency mode?
+    #[must_use]
+    pub fn emergency(&self) -> bool {
+        self.has(EMERGENCY)
+    }
+
+    /// Is its payload exempt from inspection?
+    #[must_use]
+    pub fn no_payload_inspection(&self) -> bool {
+        self.has(NO_PAYLOAD_INSPECTION)
+    }
+
+    /// Exempts its payload from inspection.
+    pub fn set_no_payload_inspection(&mut self) {
+        self.hot.flags |= NO_PAYLOAD_INSPECTION;
+    }
+
+    /// How it is bypassed, if it is.
+    #[must_use]
+    pub fn bypass(&self) -> Option<Bypass> {
+        match (self.hot.state, self.has(CAPTURE_BYPASSED)) {
+            (FlowState::Bypassed, true) => Some(Bypass::Capture),
+            (FlowState::Bypassed, false) => Some(Bypass::Local),
+            _ => None,
+        }
+    }
+
+    /// Bypasses it from now on.
+    pub fn set_bypass(&mut self, bypass: Bypass) {
+        match bypass {
+            Bypass::Local => self.hot.flags &= !CAPTURE_BYPASSED,
+            Bypass::Capture => self.hot.flags |= CAPTURE_BYPASSED,
+        }
+        self.set_state(FlowState::Bypassed);
+    }
+
+    /// Why it ended; `None` while it is in the table.
+    #[must_use]
+    pub fn end(&self) -> Option<EndReason> {
+        EndReason::ALL.into_iter().find(|reason| self.hot.end & reason.bit() != 0)
+    }
+
+    pub(crate) fn set_state(&mut self, state: FlowState) {
+        if self.hot.state != state {
+            self.hot.state = state;
+            // Another state has another timeout, perhaps a shorter one.
+            *self.deadline = 0;
+        }
+    }
+
+    fn has(&self, flag: u16) -> bool {
+        self.hot.flags & flag != 0
+    }
+}

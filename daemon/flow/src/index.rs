@@ -1,0 +1,206 @@
+//! From a key's hash to a slot: buckets of one cache line, ten (tag, slot) pairs each. Sized once
+//! and never rehashed: a key that finds its home bucket full goes to one of the next, every bucket it
+//! passed counts it, and a deletion counts down again, so there are no tombstones. Knows no keys:
+//! the caller compares.
+
+use crate::hash::FlowHash;
+use crate::memory::Mapped;
+use crate::settings::SetupError;
+use crate::slot::{Slot, SlotIndex};
+
+/// Pairs in a bucket.
+const WAYS: usize = 10;
+/// Buckets a key may be in, its home included. At the load we build for, the odds of chance
+/// filling all of them are beyond any table's life; chosen keys are refused.
+pub(crate) const MAX_PROBE: usize = 8;
+/// Buckets are sized so that a full table has ten pairs in each sixteen places.
+const LOAD_NUMERATOR: u64 = 10;
+const LOAD_DENOMINATOR: u64 = 16;
+
+/// One cache line: tags first, so that one comparison of three words finds the candidates.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Bucket {
+    /// Ten tags (0 is an empty place), then the number of keys that passed this bucket for a later
+    /// one, then nothing.
+    lanes: [u16; 12],
+    slots: [u32; WAYS],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+const EMPTY: Bucket = Bucket { lanes: [0; 12], slots: [0; WAYS] };
+const PASSED: usize = WAYS;
+
+/// The index of one table.
+#[derive(Debug)]
+pub(crate) struct Index {
+    buckets: Mapped<Bucket>,
+    len: u32,
+    probe_max: usize,
+}
+
+/// Buckets for `capacity` flows.
+fn buckets_for(capacity: u64) -> u64 {
+    (capacity * LOAD_DENOMINATOR).div_ceil(LOAD_NUMERATOR * WAYS as u64).max(1)
+}
+
+/// Bytes of an index for `capacity` flows.
+pub(crate) fn bytes_for(capacity: u64) -> u64 {
+    buckets_for(capacity) * size_of::<Bucket>() as u64
+}
+
+impl Index {
+    /// An empty index for `capacity` flows.
+    pub(crate) fn new(capacity: u32) -> Result<Self, SetupError> {
+        let refused = |error: std::io::Error| SetupError::Memory {
+            bytes: bytes_for(u64::from(capacity)),
+            reason: error.to_string(),
+        };
+        let count = usize::try_from(buckets_for(u64::from(capacity))).unwrap_or(usize::MAX);
+        let mut buckets = Mapped::reserve(count).map_err(refused)?;
+        buckets.extend(count, EMPTY);
+        Ok(Self { buckets, len: 0, probe_max: 0 })
+    }
+
+    /// Flows in the index.
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Most buckets that one insertion looked at.
+    pub(crate) const fn probe_max(&self) -> usize {
+        self.probe_max
+    }
+
+    /// Asks for the home bucket's cache line.
+    pub(crate) fn prefetch(&self, hash: FlowHash) {
+        self.buckets.prefetch(self.home(hash));
+    }
+
+    /// The first slot in the home bucket whose tag fits: most likely the flow.
+    pub(crate) fn guess(&self, hash: FlowHash) -> Option<SlotIndex> {
+        let bucket = &self.buckets.as_slice()[self.home(hash)];
+        let mut matches = matching(&bucket.lanes, tag(hash));
+        matches.next().map(|way| SlotIndex(bucket.slots[way]))
+    }
+
+    /// The slot that has this hash and that `is_it` recognises.
+    pub(crate) fn find(&self, hash: FlowHash, mut is_it: impl FnMut(SlotIndex) -> bool) -> Option<SlotIndex> {
+        let buckets = self.buckets.as_slice();
+        let tag = tag(hash);
+        let mut at = self.home(hash);
+        for _ in 0..MAX_PROBE {
+            let bucket = &buckets[at];
+            for way in matching(&bucket.lanes, tag) {
+                let slot = SlotIndex(bucket.slots[way]);
+                if is_it(slot) {
+                    return Some(slot);
+                }
+            }
+            if bucket.lanes[PASSED] == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    /// Takes a slot in under a hash.
+    ///
+    /// # Errors
+    /// The slot, where all buckets that could hold it are full.
+    pub(crate) fn insert(&mut self, hash: FlowHash, slot: Slot) -> Result<(), Slot> {
+        let home = self.home(hash);
+        let mut at = home;
+        let mut free = None;
+        for probe in 1..=MAX_PROBE.min(self.buckets.len()) {
+            self.probe_max = self.probe_max.max(probe);
+            if let Some(way) = matching(&self.buckets.as_slice()[at].lanes, 0).next() {
+                free = Some((probe, at, way));
+                break;
+            }
+            at = self.after(at);
+        }
+        let Some((probe, at, way)) = free else { return Err(slot) };
+        self.pass(home, probe - 1, |passed| *passed += 1);
+        let bucket = &mut self.buckets.as_mut_slice()[at];
+        bucket.lanes[way] = tag(hash);
+        bucket.slots[way] = slot.keep();
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes the slot out again; `None` where it is not in the index under this hash.
+    pub(crate) fn remove(&mut self, hash: FlowHash, slot: SlotIndex) -> Option<Slot> {
+        let home = self.home(hash);
+        let mut at = home;
+        for passed in 0..MAX_PROBE {
+            let bucket = &mut self.buckets.as_mut_slice()[at];
+            let found = matching(&bucket.lanes, tag(hash)).find(|way| bucket.slots[*way] == slot.0);
+            if let Some(way) = found {
+                bucket.lanes[way] = 0;
+                self.pass(home, passed, |passed| *passed -= 1);
+                self.len -= 1;
+                return Some(Slot::at(slot.0));
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    /// Tells the `count` buckets from `home` on that a key passes them, or no longer does. No more
+    /// keys pass a bucket than the next ones hold, so the count cannot overflow.
+    fn pass(&mut self, home: usize, count: usize, mut change: impl FnMut(&mut u16)) {
+        let mut at = home;
+        for _ in 0..count {
+            change(&mut self.buckets.as_mut_slice()[at].lanes[PASSED]);
+            at = self.after(at);
+        }
+    }
+
+    /// The high half of the hash, spread evenly over the buckets without a division.
+    fn home(&self, hash: FlowHash) -> usize {
+        let spread = u128::from(hash.0 >> 32) * self.buckets.len() as u128;
+        usize::try_from(spread >> 32).unwrap_or(0)
+    }
+
+    const fn after(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+    }
+}
+
+/// The low bits of the hash, which do not choose the bucket; never 0.
+fn tag(hash: FlowHash) -> u16 {
+    let [low, high, ..] = hash.0.to_le_bytes();
+    u16::from_le_bytes([low, high]).max(1)
+}
+
+/// The ways whose tag is `tag`, by comparing four lanes of a word at once.
+fn matching(lanes: &[u16; 12], tag: u16) -> impl Iterator<Item = usize> + use<> {
+    const LOW: u64 = 0x7fff_7fff_7fff_7fff;
+    let pattern = u64::from(tag) * 0x0001_0001_0001_0001;
+    let mut found = 0u32;
+    for word in 0..3 {
+        let at = word * 4;
+        let four = u64::from(lanes[at])
+            | u64::from(lanes[at + 1]) << 16
+            | u64::from(lanes[at + 2]) << 32
+            | u64::from(lanes[at + 3]) << 48;
+        let difference = four ^ pattern;
+        // The high bit of each lane that is zero, exactly: no carry leaves a lane.
+        let zero = !(((difference & LOW) + LOW) | difference | LOW);
+        // Gathers bits 15, 31, 47, 63 into bits 0 to 3.
+        let nibble = (zero >> 15).wrapping_mul(0x0001_0002_0004_0008 << 12) >> 60;
+        found |= u32::try_from(nibble).unwrap_or(0) << at;
+    }
+    let mut found = found & ((1 << WAYS) - 1);
+    std::iter::from_fn(move || {
+        if found == 0 {
+            return None;
+        }
+        let way = found.trailing_zeros() as usize;
+        found &= found - 1;
+        Some(way)
+    })
+}

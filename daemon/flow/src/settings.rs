@@ -1,0 +1,130 @@
+//! The settings of a flow table as plain data, with the defaults of the shipped suricata.yaml.
+//! Knows no file format.
+
+use crate::key::KeyOptions;
+use thiserror::Error;
+
+/// The `flow`, `flow-timeouts` and `use-for-tracking` settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowSettings {
+    /// `flow.memcap` in bytes, over all workers; 128 MiB by default.
+    pub memcap: u64,
+    /// `flow.prealloc`: flows to have ready at start, over all workers; 10,000 by default, and
+    /// never more than memcap allows.
+    pub prealloc: u32,
+    /// `flow.emergency-recovery` in percent, 1 to 100; 30 by default. Emergency mode ends when
+    /// more than this share of `prealloc` flows is spare.
+    pub emergency_recovery: u8,
+    /// `flow-timeouts`.
+    pub timeouts: FlowTimeouts,
+    /// `vlan.use-for-tracking` and its like.
+    pub key: KeyOptions,
+    /// `stream.midstream`, off by default: may a TCP session begin with something else than a SYN?
+    pub midstream: bool,
+}
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self {
+            memcap: 128 << 20,
+            prealloc: 10_000,
+            emergency_recovery: 30,
+            timeouts: FlowTimeouts::default(),
+            key: KeyOptions::default(),
+            midstream: false,
+        }
+    }
+}
+
+/// `flow-timeouts`, by protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowTimeouts {
+    /// `flow-timeouts.default`: what is none of the others.
+    pub default: Timeouts,
+    /// `flow-timeouts.tcp`.
+    pub tcp: Timeouts,
+    /// `flow-timeouts.udp`.
+    pub udp: Timeouts,
+    /// `flow-timeouts.icmp`: ICMP and ICMPv6.
+    pub icmp: Timeouts,
+}
+
+impl Default for FlowTimeouts {
+    fn default() -> Self {
+        let default = Timeouts {
+            new: 30,
+            established: 300,
+            closed: 0,
+            bypassed: 100,
+            emergency_new: 10,
+            emergency_established: 100,
+            emergency_closed: 0,
+            emergency_bypassed: 50,
+        };
+        let tcp = Timeouts {
+            new: 60,
+            established: 600,
+            closed: 60,
+            emergency_new: 5,
+            emergency_closed: 10,
+            ..default
+        };
+        Self { default, tcp, udp: default, icmp: default }
+    }
+}
+
+/// Idle times after which a flow is over, in seconds, by its state. A flow expires when it was
+/// idle for as long or longer; 0 expires it at the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Before it is established.
+    pub new: u32,
+    /// Established.
+    pub established: u32,
+    /// Closed (TCP only).
+    pub closed: u32,
+    /// Bypassed.
+    pub bypassed: u32,
+    /// [`new`](Self::new) in emergency mode.
+    pub emergency_new: u32,
+    /// [`established`](Self::established) in emergency mode.
+    pub emergency_established: u32,
+    /// [`closed`](Self::closed) in emergency mode.
+    pub emergency_closed: u32,
+    /// [`bypassed`](Self::bypassed) in emergency mode.
+    pub emergency_bypassed: u32,
+}
+
+/// Why a flow table cannot be set up. The message names the setting.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SetupError {
+    /// A worker's share of memcap holds too few flows.
+    #[error("flow.memcap of {memcap} bytes over {workers} workers is too small: each needs {least} bytes")]
+    MemcapTooSmall {
+        /// The setting.
+        memcap: u64,
+        /// Workers it is divided by.
+        workers: u8,
+        /// Bytes that one worker's share must have at least.
+        least: u64,
+    },
+    /// `flow.emergency-recovery` is not a percentage.
+    #[error("flow.emergency-recovery is {0}, must be 1 to 100")]
+    EmergencyRecovery(u8),
+    /// A worker number that is not below the number of workers.
+    #[error("worker {worker} of {workers}")]
+    NoSuchWorker {
+        /// The number asked for, from 0.
+        worker: u8,
+        /// How many there are.
+        workers: u8,
+    },
+    /// The operating system refused the memory.
+    #[error("cannot map {bytes} bytes for flows: {reason}")]
+    Memory {
+        /// Bytes asked for.
+        bytes: u64,
+        /// What the system said.
+        reason: String,
+    },
+}

@@ -1,0 +1,289 @@
+//! The flow table of one worker: owns all flows, and moves each from the spare pool to the index,
+//! to the work queue and back. Finding and creating is in `track`, making room in `evict`.
+
+use crate::arena::{Arena, Cold, FLOW_BYTES, Hot, NO_DEADLINE};
+use crate::evict::Cursor;
+use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
+use crate::hash::{FlowHash, Hasher};
+use crate::index::{self, Index};
+use crate::key::FlowKey;
+use crate::queue::{SparePool, WorkQueue};
+use crate::settings::{FlowSettings, SetupError};
+use crate::slot::SlotIndex;
+use crate::stats::FlowStats;
+use crate::timeouts::Expiry;
+use portcullis_wire::Timestamp;
+
+/// Flows in a block: what the spare pool is refilled with at once.
+pub const BLOCK: u32 = 128;
+/// Fewest flows that a worker can do with.
+const LEAST_FLOWS: u64 = 16;
+/// Below this many spare flows a newcomer makes room for the next one: as many as a burst may need
+/// before anything is finished. Small tables keep an eighth.
+const LOW_WATER: u32 = 64;
+/// Flow ids count quarters of a microsecond and wrap at 2^53, after 71 years.
+const ID_MASK: u64 = (1 << 53) - 1;
+
+/// Which part of the settings one worker gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The worker, from 0.
+    pub worker: u8,
+    /// How many there are, at least 1.
+    pub workers: u8,
+}
+
+/// The flow table of one worker.
+#[derive(Debug)]
+pub struct FlowTable {
+    pub(crate) arena: Arena,
+    pub(crate) index: Index,
+    pub(crate) spare: SparePool,
+    pub(crate) work: WorkQueue,
+    pub(crate) expiry: Expiry,
+    pub(crate) stats: FlowStats,
+    pub(crate) evict: Cursor,
+    pub(crate) midstream: bool,
+    pub(crate) low_water: u32,
+    pub(crate) capacity: u32,
+    hasher: Hasher,
+    sweep: Cursor,
+    retire: Cursor,
+    /// Spare flows above which emergency mode ends.
+    recovery: u32,
+    next_id: u64,
+    id_step: u64,
+}
+
+impl FlowTable {
+    /// A table with one worker's share of `settings`, all its memory reserved and the share of
+    /// `prealloc` ready. `seed` must be new for each start and unknown to senders. `start` must be the
+    /// same for all workers of a process and later than at its last start: flow ids are counted
+    /// from it, and repeat only if the process made more than four million flows a second for all
+    /// of its life.
+    ///
+    /// # Errors
+    /// Where a setting is out of range, or the system has not the memory.
+    pub fn new(
+        settings: &FlowSettings,
+        share: Share,
+        seed: u64,
+        start: Timestamp,
+    ) -> Result<Self, SetupError> {
+        let Share { worker, workers } = share;
+        if worker >= workers {
+            return Err(SetupError::NoSuchWorker { worker, workers });
+        }
+        if !(1..=100).contains(&settings.emergency_recovery) {
+            return Err(SetupError::EmergencyRecovery(settings.emergency_recovery));
+        }
+        let capacity = capacity_within(settings.memcap / u64::from(workers));
+        if u64::from(capacity) < LEAST_FLOWS {
+            let least = LEAST_FLOWS * FLOW_BYTES + index::bytes_for(LEAST_FLOWS);
+            return Err(SetupError::MemcapTooSmall { memcap: settings.memcap, workers, least });
+        }
+        let prealloc = settings.prealloc.div_ceil(u32::from(workers)).min(capacity);
+        let mut table = Self {
+            arena: Arena::reserve(capacity)?,
+            index: Index::new(capacity)?,
+            spare: SparePool::new(),
+            work: WorkQueue::new(),
+            expiry: Expiry::new(&settings.timeouts),
+            stats: FlowStats::default(),
+            evict: Cursor::default(),
+            midstream: settings.midstream,
+            low_water: (capacity / 8).min(LOW_WATER),
+            capacity,
+            hasher: Hasher::new(seed),
+            sweep: Cursor::default(),
+            retire: Cursor::default(),
+            recovery: u32::try_from(u64::from(prealloc) * u64::from(settings.emergency_recovery) / 100)
+                .unwrap_or(u32::MAX),
+            next_id: (start.as_nanos() / 250).wrapping_add(u64::from(worker)) & ID_MASK,
+            id_step: u64::from(workers),
+        };
+        table.stats.memuse = index::bytes_for(u64::from(capacity));
+        table.open(prealloc);
+        Ok(table)
+    }
+
+    /// The hash of a key under this table's seed.
+    #[must_use]
+    pub fn hash(&self, key: &FlowKey) -> FlowHash {
+        self.hasher.hash(key)
+    }
+
+    /// Asks for the cache line that [`prefetch_flow`](Self::prefetch_flow) will read.
+    pub fn prefetch_bucket(&self, hash: FlowHash) {
+        self.index.prefetch(hash);
+    }
+
+    /// Asks for the cache lines of the flow that most likely has this hash.
+    pub fn prefetch_flow(&self, hash: FlowHash) {
+        if let Some(slot) = self.index.guess(hash) {
+            self.arena.prefetch(slot);
+        }
+    }
+
+    /// Flows made and not yet finished, those in the work queue included.
+    #[must_use]
+    pub const fn active(&self) -> u64 {
+        self.stats.active
+    }
+
+    /// Flows in the work queue, waiting for [`finish`](Self::finish).
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.work.len() as usize
+    }
+
+    /// Most flows that this worker can have.
+    #[must_use]
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Is the table in emergency mode: full not long ago, and expiring flows sooner?
+    #[must_use]
+    pub const fn emergency(&self) -> bool {
+        self.expiry.emergency()
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn stats(&self) -> &FlowStats {
+        &self.stats
+    }
+
+    /// Finishes up to `budget` flows of the work queue: lends each to `on_end`, counts its end and
+    /// makes its memory ready for use. Returns how many.
+    pub fn finish(&mut self, budget: usize, on_end: &mut dyn FnMut(&mut Flow<'_>)) -> usize {
+        let mut finished = 0;
+        while finished < budget {
+            let Some(slot) = self.work.pop(&mut self.arena) else { break };
+            let (hot, cold, deadline) = self.arena.parts(slot.index());
+            on_end(&mut Flow { hot, cold, deadline });
+            let session = hot.session.summary();
+            let capture = hot.flags & CAPTURE_BYPASSED != 0;
+            self.stats.end.count(hot.state, capture, session.session.then_some(session.state));
+            self.stats.active -= 1;
+            (*hot, *cold, *deadline) = (Hot::default(), Cold::default(), NO_DEADLINE);
+            self.spare.push(&mut self.arena, slot);
+            finished += 1;
+        }
+        self.stats.spare = u64::from(self.spare.len());
+        if self.emergency() && self.spare.len() > self.recovery {
+            self.expiry.set_emergency(false);
+            self.stats.emerg_mode_over += 1;
+        }
+        finished
+    }
+
+    /// Looks at the next `slots` places for flows that are over at `now` and moves them to the work
+    /// queue. Call it with a small number once a burst: it goes round and round.
+    pub fn sweep(&mut self, now: Timestamp, slots: usize) {
+        let seconds = u32::try_from(now.as_secs()).unwrap_or(NO_DEADLINE - 1).min(NO_DEADLINE - 1);
+        let looked = u32::try_from(slots).unwrap_or(u32::MAX).min(self.arena.len());
+        for _ in 0..looked {
+            let slot = self.sweep.advance(self.arena.len());
+            let deadline = self.arena.deadlines()[slot.place()];
+            // Deadlines are those of the normal mode: in emergency each flow is looked at.
+            if deadline > seconds && (deadline == NO_DEADLINE || !self.emergency()) {
+                continue;
+            }
+            let hot = self.arena.hot(slot);
+            if self.expiry.is_over(hot, now) {
+                self.retire(slot, EndReason::Timeout);
+            } else {
+                let deadline = self.expiry.deadline(hot);
+                self.arena.set_deadline(slot, deadline);
+            }
+        }
+        self.stats.wrk.slots_swept += u64::from(looked);
+        self.stats.wrk.slots_swept_max = self.stats.wrk.slots_swept_max.max(u64::from(looked));
+    }
+
+    /// Ends up to `budget` flows for good, at shutdown: those over at `now` by timeout, the others
+    /// by shutdown, whatever the sweep had seen of them. `true` once none is left in the table;
+    /// they still have to be [finished](Self::finish).
+    pub fn retire_all(&mut self, now: Timestamp, budget: usize) -> bool {
+        let mut left = budget;
+        while self.index.len() > 0 && left > 0 {
+            let slot = self.retire.advance(self.arena.len());
+            if self.arena.deadlines()[slot.place()] == NO_DEADLINE {
+                continue;
+            }
+            let over = self.expiry.is_over(self.arena.hot(slot), now);
+            self.retire(slot, if over { EndReason::Timeout } else { EndReason::Shutdown });
+            left -= 1;
+        }
+        self.index.len() == 0
+    }
+
+    /// Takes a flow out of the table and into the work queue.
+    pub(crate) fn retire(&mut self, slot: SlotIndex, reason: EndReason) {
+        let hash = self.hasher.hash(&self.arena.hot(slot).key);
+        let Some(owned) = self.index.remove(hash, slot) else {
+            debug_assert!(false, "flow in slot {} is not in the index", slot.0);
+            return;
+        };
+        let emergency = self.emergency();
+        let (hot, _, deadline) = self.arena.parts(slot);
+        hot.end |= reason.bit();
+        if emergency {
+            hot.flags |= EMERGENCY;
+        }
+        *deadline = NO_DEADLINE;
+        self.work.push(&mut self.arena, owned);
+        self.stats.wrk.flows_evicted += 1;
+        self.debug_conserved();
+    }
+
+    /// Opens up to `count` more flows and makes them spare; how many memcap allowed.
+    pub(crate) fn open(&mut self, count: u32) -> u32 {
+        let before = self.spare.len();
+        for slot in self.arena.open(count) {
+            self.spare.push(&mut self.arena, slot);
+        }
+        let opened = self.spare.len() - before;
+        self.stats.memuse += u64::from(opened) * FLOW_BYTES;
+        self.stats.spare = u64::from(self.spare.len());
+        opened
+    }
+
+    /// The next flow id. Workers take turns: each counts in steps of their number.
+    pub(crate) fn new_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = (id + self.id_step) & ID_MASK;
+        if id == 0 { self.new_id() } else { id }
+    }
+
+    /// Every flow that was opened is in exactly one place.
+    pub(crate) fn debug_conserved(&self) {
+        debug_assert_eq!(
+            self.index.len() + self.work.len() + self.spare.len(),
+            self.arena.len(),
+            "flows in index, work queue and spare pool"
+        );
+        debug_assert_eq!(
+            u64::from(self.index.len() + self.work.len()),
+            self.stats.active,
+            "flows in index and work queue are the active ones"
+        );
+    }
+}
+
+/// Most flows whose memory and index fit in `share` bytes.
+fn capacity_within(share: u64) -> u32 {
+    let fits = |flows: u64| flows * FLOW_BYTES + index::bytes_for(flows) <= share;
+    let (mut fitting, mut beyond) = (0, (share / FLOW_BYTES).min(u64::from(u32::MAX - 1)) + 1);
+    while fitting + 1 < beyond {
+        let middle = fitting.midpoint(beyond);
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    u32::try_from(fitting).unwrap_or(u32::MAX - 1)
+}

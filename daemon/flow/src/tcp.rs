@@ -1,0 +1,289 @@
+//! The TCP state of a flow, as far as flags and sequence numbers of both directions tell it:
+//! handshake, teardown, reset. No windows, no segments: those are the stream engine's.
+
+use crate::flow::{Direction, FlowState};
+use portcullis_wire::decoded::{Tcp, TcpFlags};
+
+/// The state of a TCP session, by Suricata's names and in its order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum TcpState {
+    /// No session.
+    #[default]
+    None,
+    /// A SYN was sent.
+    SynSent,
+    /// It was answered.
+    SynRecv,
+    /// The handshake is complete.
+    Established,
+    /// The server sent its FIN first.
+    FinWait1,
+    /// And the client acknowledged it.
+    FinWait2,
+    /// And the client sent its FIN too.
+    TimeWait,
+    /// The client sent its FIN first, and the server its own.
+    LastAck,
+    /// The client sent its FIN first.
+    CloseWait,
+    /// The server sent its FIN first, and the client its own before acknowledging.
+    Closing,
+    /// Both FINs are acknowledged, or the session was reset.
+    Closed,
+}
+
+impl TcpState {
+    /// Every state, in the order of their discriminants.
+    pub const ALL: [Self; 11] = [
+        Self::None,
+        Self::SynSent,
+        Self::SynRecv,
+        Self::Established,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::TimeWait,
+        Self::LastAck,
+        Self::CloseWait,
+        Self::Closing,
+        Self::Closed,
+    ];
+
+    /// The name in EVE's `tcp.state` and in the `flow.end.tcp_state` counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SynSent => "syn_sent",
+            Self::SynRecv => "syn_recv",
+            Self::Established => "established",
+            Self::FinWait1 => "fin_wait1",
+            Self::FinWait2 => "fin_wait2",
+            Self::TimeWait => "time_wait",
+            Self::LastAck => "last_ack",
+            Self::CloseWait => "close_wait",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// What the state of the session makes of the flow's.
+    #[must_use]
+    pub const fn flow_state(self) -> FlowState {
+        match self {
+            Self::None | Self::SynSent | Self::SynRecv => FlowState::New,
+            Self::Established | Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::CloseWait => {
+                FlowState::Established
+            }
+            Self::LastAck | Self::TimeWait | Self::Closed => FlowState::Closed,
+        }
+    }
+}
+
+/// What a flow record tells about TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpSummary {
+    /// Is there a session? Without one (a flow that did not begin with a SYN, and no midstream
+    /// pickup) there is no state and no flag was recorded, as in Suricata.
+    pub session: bool,
+    /// The session's state.
+    pub state: TcpState,
+    /// Flags seen to the server, ORed.
+    pub flags_ts: TcpFlags,
+    /// Flags seen to the client, ORed.
+    pub flags_tc: TcpFlags,
+}
+
+impl TcpSummary {
+    /// Flags seen in either direction: EVE's `tcp.tcp_flags`.
+    #[must_use]
+    pub const fn flags(&self) -> TcpFlags {
+        TcpFlags(self.flags_ts.0 | self.flags_tc.0)
+    }
+}
+
+const PRESENT: u8 = 0x01;
+/// A FIN was seen from the client; shifted by one, from the server.
+const FIN_SEEN: u8 = 0x02;
+/// The client's FIN was acknowledged; shifted by one, the server's.
+const FIN_ACKED: u8 = 0x08;
+
+/// A session. Pairs are by sender: client, server.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Session {
+    /// Initial sequence numbers.
+    isn: [u32; 2],
+    /// Sequence number after the FIN.
+    fin: [u32; 2],
+    state: TcpState,
+    bits: u8,
+    flags: [u8; 2],
+}
+
+impl Session {
+    pub(crate) const fn summary(&self) -> TcpSummary {
+        TcpSummary {
+            session: self.bits & PRESENT != 0,
+            state: self.state,
+            flags_ts: TcpFlags(self.flags[0]),
+            flags_tc: TcpFlags(self.flags[1]),
+        }
+    }
+
+    pub(crate) const fn state(&self) -> TcpState {
+        self.state
+    }
+
+    /// Whose packet begins a flow: the sender's, unless it is a SYN/ACK that may be picked up
+    /// midstream and so was sent by the server.
+    pub(crate) fn first_direction(tcp: &Tcp, midstream: bool) -> Direction {
+        if midstream && is_syn_ack(tcp) { Direction::ToClient } else { Direction::ToServer }
+    }
+
+    /// Does this packet begin a new session in place of this one? Suricata's rule: a SYN (midstream:
+    /// also a SYN/ACK) with another initial sequence number, when this session is about to be over or
+    /// there is none.
+    pub(crate) fn is_replaced_by(&self, tcp: &Tcp, midstream: bool) -> bool {
+        let sender = match (is_syn(tcp), midstream && is_syn_ack(tcp)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => return false,
+        };
+        if self.bits & PRESENT == 0 {
+            return true;
+        }
+        let over = self.state == TcpState::None || self.state >= TcpState::LastAck;
+        over && self.isn[sender] != tcp.seq
+    }
+
+    /// Takes in a packet with `payload` bytes of data.
+    pub(crate) fn observe(&mut self, direction: Direction, tcp: &Tcp, payload: usize, midstream: bool) {
+        if self.bits & PRESENT == 0 && !self.begin(direction, tcp, midstream) {
+            return;
+        }
+        let from = direction.index();
+        self.flags[from] |= tcp.flags.0;
+        if tcp.flags.has(TcpFlags::RST) {
+            if self.state != TcpState::SynSent || self.refuses_syn(direction, tcp) {
+                self.state = TcpState::Closed;
+            }
+            return;
+        }
+        match self.state {
+            TcpState::SynSent => self.answer(direction, tcp),
+            TcpState::SynRecv => self.complete(direction, tcp),
+            TcpState::None | TcpState::Closed => return,
+            _ => {}
+        }
+        if self.state >= TcpState::Established {
+            self.tear_down(direction, tcp, payload);
+        }
+    }
+
+    /// Begins a session with its first packet, where that may begin one.
+    fn begin(&mut self, direction: Direction, tcp: &Tcp, midstream: bool) -> bool {
+        let from = direction.index();
+        self.state = if is_syn(tcp) {
+            TcpState::SynSent
+        } else if !midstream || tcp.flags.has(TcpFlags::RST) {
+            return false;
+        } else if is_syn_ack(tcp) {
+            self.isn[1 - from] = tcp.ack.wrapping_sub(1);
+            TcpState::SynRecv
+        } else if tcp.flags.has(TcpFlags::ACK) {
+            self.isn[1 - from] = tcp.ack.wrapping_sub(1);
+            TcpState::Established
+        } else {
+            return false;
+        };
+        self.isn[from] = tcp.seq;
+        self.bits |= PRESENT;
+        true
+    }
+
+    /// RFC 9293 §3.10.7.3: in SYN-SENT a reset counts only where it acknowledges the SYN, or is the
+    /// client's own.
+    fn refuses_syn(&self, direction: Direction, tcp: &Tcp) -> bool {
+        direction == Direction::ToServer
+            || tcp.flags.has(TcpFlags::ACK) && tcp.ack == self.isn[0].wrapping_add(1)
+    }
+
+    /// SYN sent: waits for the SYN/ACK, or the other side's SYN (simultaneous open).
+    fn answer(&mut self, direction: Direction, tcp: &Tcp) {
+        match direction {
+            Direction::ToServer if is_syn(tcp) => self.isn[0] = tcp.seq,
+            Direction::ToClient if is_syn(tcp) || self.acknowledges_syn(tcp) => {
+                self.isn[1] = tcp.seq;
+                self.state = TcpState::SynRecv;
+            }
+            _ => {}
+        }
+    }
+
+    fn acknowledges_syn(&self, tcp: &Tcp) -> bool {
+        is_syn_ack(tcp) && tcp.ack == self.isn[0].wrapping_add(1)
+    }
+
+    /// SYN received: waits for the client to acknowledge the server's SYN. Where that
+    /// acknowledgement was lost before us, the server's of data that we did not see shows it too.
+    fn complete(&mut self, direction: Direction, tcp: &Tcp) {
+        if !tcp.flags.has(TcpFlags::ACK) {
+            return;
+        }
+        let done = match direction {
+            Direction::ToServer => reaches(tcp.ack, self.isn[1].wrapping_add(1)),
+            Direction::ToClient => {
+                !tcp.flags.has(TcpFlags::SYN) && reaches(tcp.ack, self.isn[0].wrapping_add(2))
+            }
+        };
+        if done {
+            self.state = TcpState::Established;
+        }
+    }
+
+    /// Established and later: FINs and their acknowledgements.
+    fn tear_down(&mut self, direction: Direction, tcp: &Tcp, payload: usize) {
+        let (from, to) = (direction.index(), 1 - direction.index());
+        let has = |bits: u8, bit: u8, side: usize| bits & (bit << side) != 0;
+        if tcp.flags.has(TcpFlags::ACK) && has(self.bits, FIN_SEEN, to) && reaches(tcp.ack, self.fin[to]) {
+            self.bits |= FIN_ACKED << to;
+        }
+        if tcp.flags.has(TcpFlags::FIN) && !has(self.bits, FIN_SEEN, from) {
+            let length = u32::try_from(payload).unwrap_or(u32::MAX);
+            self.fin[from] = tcp.seq.wrapping_add(length).wrapping_add(1);
+            self.bits |= FIN_SEEN << from;
+        }
+        let [client, server] = [0, 1].map(|side| has(self.bits, FIN_SEEN, side));
+        let [client_acked, server_acked] = [0, 1].map(|side| has(self.bits, FIN_ACKED, side));
+        let client_first = match self.state {
+            TcpState::Established => client && !server,
+            state => matches!(state, TcpState::CloseWait | TcpState::LastAck),
+        };
+        self.state = match (client, server) {
+            (false, false) => self.state,
+            (true, true) if client_acked && server_acked => TcpState::Closed,
+            (true, false) => TcpState::CloseWait,
+            (false, true) if server_acked => TcpState::FinWait2,
+            (false, true) => TcpState::FinWait1,
+            (true, true) if client_first && server_acked => TcpState::Closed,
+            (true, true) if client_first => TcpState::LastAck,
+            (true, true) if server_acked => TcpState::TimeWait,
+            (true, true) => TcpState::Closing,
+        };
+    }
+}
+
+fn is_syn(tcp: &Tcp) -> bool {
+    tcp.flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN) == TcpFlags::SYN
+}
+
+fn is_syn_ack(tcp: &Tcp) -> bool {
+    let mask = TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN;
+    tcp.flags.0 & mask == TcpFlags::SYN | TcpFlags::ACK
+}
+
+/// Is sequence number `number` at `mark` or after it, in the circle of sequence numbers?
+const fn reaches(number: u32, mark: u32) -> bool {
+    number.wrapping_sub(mark) < 1 << 31
+}

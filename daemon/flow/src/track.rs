@@ -1,0 +1,217 @@
+//! A packet's way to its flow: found, replaced or made, and brought up to date.
+
+use crate::flow::{self, Direction, EndReason, Flow, FlowState};
+use crate::hash::FlowHash;
+use crate::key::{Keyed, protocol};
+use crate::slot::{Slot, SlotIndex};
+use crate::table::{BLOCK, FlowTable};
+use crate::tcp::Session;
+use portcullis_capture::PortId;
+use portcullis_wire::decoded::Transport;
+use portcullis_wire::{Decoded, Timestamp};
+
+/// A packet, as the table sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackedInput<'p> {
+    /// Its key.
+    pub keyed: &'p Keyed,
+    /// The key's [hash](FlowTable::hash).
+    pub hash: FlowHash,
+    /// What decoding found in it.
+    pub decoded: &'p Decoded,
+    /// Its length in bytes as the flow counts it: on the wire, link header included.
+    pub length: u32,
+    /// The engine's time at this packet.
+    pub now: Timestamp,
+    /// The port it came in on.
+    pub ingress: PortId,
+    /// May it begin a flow?
+    pub may_create: bool,
+}
+
+/// What became of a packet.
+#[derive(Debug)]
+pub enum Tracked<'t> {
+    /// It belongs to a flow that was there.
+    Known(Flow<'t>, Direction),
+    /// It began this flow.
+    New(Flow<'t>, Direction),
+    /// It has no flow and may not begin one: an ICMP error about a flow we do not know, or
+    /// [`may_create`](TrackedInput::may_create) was off.
+    Untracked,
+    /// There was no room for its flow: `flow.memcap-policy` decides.
+    Refused,
+}
+
+impl FlowTable {
+    /// Finds the packet's flow, or makes it, and takes the packet in: counters, TTL, TCP flags and
+    /// state, time. A flow that is found to be over, or replaced by a new TCP session, goes to the
+    /// work queue and a new one takes its place. Looks at a bounded number of buckets and flows.
+    pub fn track(&mut self, packet: &TrackedInput<'_>) -> Tracked<'_> {
+        let key = &packet.keyed.key;
+        let arena = &self.arena;
+        let found = self.index.find(packet.hash, |slot| arena.hot(slot).key == *key);
+        if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
+            let (hot, cold, deadline) = self.arena.parts(slot);
+            let mut flow = Flow { hot, cold, deadline };
+            let direction = flow.direction_of(packet.keyed);
+            flow.take_in(packet, direction, self.midstream);
+            return Tracked::Known(flow, direction);
+        }
+        if packet.keyed.quoted || !packet.may_create {
+            return Tracked::Untracked;
+        }
+        let Some(slot) = self.create(packet) else {
+            self.stats.memcap += 1;
+            return Tracked::Refused;
+        };
+        let direction = first_direction(packet.decoded, self.midstream);
+        let (hot, cold, deadline) = self.arena.parts(slot);
+        let mut flow = Flow { hot, cold, deadline };
+        flow.take_in(packet, direction, self.midstream);
+        *flow.deadline = self.expiry.deadline(flow.hot);
+        Tracked::New(flow, direction)
+    }
+
+    /// Is this flow still the packet's? One that is over or replaced is retired.
+    fn is_current(&mut self, slot: SlotIndex, packet: &TrackedInput<'_>) -> bool {
+        let hot = self.arena.hot(slot);
+        if self.expiry.is_over(hot, packet.now) {
+            self.retire(slot, EndReason::Timeout);
+            return false;
+        }
+        if let (Transport::Tcp(tcp), false) = (packet.decoded.transport, packet.keyed.quoted)
+            && hot.session.is_replaced_by(&tcp, self.midstream)
+        {
+            self.stats.tcp_reuse += 1;
+            self.retire(slot, EndReason::TcpReuse);
+            return false;
+        }
+        true
+    }
+
+    /// Makes a flow for the packet, if there is room.
+    fn create(&mut self, packet: &TrackedInput<'_>) -> Option<SlotIndex> {
+        let slot = self.take_spare(packet.now)?;
+        let index = slot.index();
+        if let Err(slot) = self.index.insert(packet.hash, slot) {
+            self.stats.index_refused += 1;
+            self.spare.push(&mut self.arena, slot);
+            self.stats.spare = u64::from(self.spare.len());
+            return None;
+        }
+        self.stats.wrk.probe_max = self.index.probe_max() as u64;
+        self.count_new(packet.keyed.key.protocol());
+        self.debug_conserved();
+        let id = self.new_id();
+        let client_is_higher =
+            packet.keyed.swapped == (first_direction(packet.decoded, self.midstream) == Direction::ToServer);
+        let (hot, cold, _) = self.arena.parts(index);
+        hot.key = packet.keyed.key;
+        hot.last_seen = packet.now;
+        hot.ingress = packet.ingress;
+        if client_is_higher {
+            hot.flags |= flow::CLIENT_IS_HIGHER;
+        }
+        cold.id = id;
+        cold.start = packet.now;
+        cold.vlans = packet.decoded.vlans;
+        Some(index)
+    }
+
+    /// A spare flow: from the pool, refilled by a block where memcap allows. Once it does not, the
+    /// newcomer makes room for the next one.
+    fn take_spare(&mut self, now: Timestamp) -> Option<Slot> {
+        if self.spare.len() <= self.low_water {
+            self.stats.wrk.spare_sync += 1;
+            match self.open(BLOCK) {
+                0 => {
+                    self.stats.wrk.spare_sync_empty += 1;
+                    self.enter_emergency();
+                    self.evict_one(now);
+                }
+                BLOCK => {}
+                _ => self.stats.wrk.spare_sync_incomplete += 1,
+            }
+        }
+        let slot = self.spare.pop(&mut self.arena);
+        self.stats.spare = u64::from(self.spare.len());
+        slot
+    }
+
+    fn enter_emergency(&mut self) {
+        if !self.emergency() {
+            self.expiry.set_emergency(true);
+            self.stats.emerg_mode_entered += 1;
+        }
+    }
+
+    fn count_new(&mut self, number: u8) {
+        self.stats.total += 1;
+        self.stats.active += 1;
+        match number {
+            protocol::TCP => self.stats.tcp += 1,
+            protocol::UDP => self.stats.udp += 1,
+            protocol::ICMP => self.stats.icmpv4 += 1,
+            protocol::ICMPV6 => self.stats.icmpv6 += 1,
+            _ => {}
+        }
+    }
+}
+
+impl Flow<'_> {
+    /// Which way a packet with this key goes.
+    fn direction_of(&self, keyed: &Keyed) -> Direction {
+        let from_client = keyed.swapped == (self.hot.flags & flow::CLIENT_IS_HIGHER != 0);
+        if from_client { Direction::ToServer } else { Direction::ToClient }
+    }
+
+    /// Brings the flow up to date with one of its packets.
+    fn take_in(&mut self, packet: &TrackedInput<'_>, direction: Direction, midstream: bool) {
+        let side = direction.index();
+        self.hot.last_seen = self.hot.last_seen.max(packet.now);
+        self.hot.packets[side] += 1;
+        self.hot.bytes[side] += u64::from(packet.length);
+        if packet.keyed.quoted {
+            // It comes from a router: neither an answer nor a sign of how far the peer is.
+            return;
+        }
+        let first = !self.seen(direction);
+        self.hot.flags |= flow::SEEN << side;
+        let ttl = packet.decoded.ttl;
+        self.hot.ttl_min[side] = if first { ttl } else { self.hot.ttl_min[side].min(ttl) };
+        self.hot.ttl_max[side] = self.hot.ttl_max[side].max(ttl);
+        match packet.decoded.transport {
+            Transport::Tcp(tcp) => {
+                self.hot.session.observe(direction, &tcp, packet.decoded.payload.len(), midstream);
+                self.progress(self.hot.session.state().flow_state());
+            }
+            Transport::Icmpv4(icmp) | Transport::Icmpv6(icmp) if first => {
+                self.cold.icmp[side] = [icmp.kind, icmp.code];
+                self.progress_when_answered();
+            }
+            _ => self.progress_when_answered(),
+        }
+    }
+
+    fn progress_when_answered(&mut self) {
+        if self.seen(Direction::ToServer) && self.seen(Direction::ToClient) {
+            self.progress(FlowState::Established);
+        }
+    }
+
+    /// Sets the state, unless the flow is bypassed: it stays so.
+    fn progress(&mut self, state: FlowState) {
+        if self.hot.state != FlowState::Bypassed {
+            self.set_state(state);
+        }
+    }
+}
+
+/// Which way the packet that begins a flow goes.
+fn first_direction(decoded: &Decoded, midstream: bool) -> Direction {
+    match decoded.transport {
+        Transport::Tcp(tcp) => Session::first_direction(&tcp, midstream),
+        _ => Direction::ToServer,
+    }
+}
