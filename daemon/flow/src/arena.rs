@@ -25,14 +25,12 @@ pub(crate) struct Hot {
     pub(crate) ingress: PortId,
     /// Why it ended: bits of [`EndReason`](crate::flow::EndReason).
     pub(crate) end: u8,
-    pub(crate) reserved: [u8; 2],
     // The second line. Pairs are by direction: to the server, to the client.
     pub(crate) packets: [u64; 2],
     pub(crate) bytes: [u64; 2],
     pub(crate) session: Session,
     pub(crate) ttl_min: [u8; 2],
     pub(crate) ttl_max: [u8; 2],
-    pub(crate) reserved_too: [u8; 8],
 }
 
 /// What is written when a flow begins, and read when it is reported.

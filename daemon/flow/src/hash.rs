@@ -48,3 +48,55 @@ const fn finalise(mut z: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyScope;
+    use portcullis_wire::Decoded;
+    use portcullis_wire::decoded::{Transport, Udp};
+
+    fn key(host: u16, port: u16) -> FlowKey {
+        let [high, low] = host.to_be_bytes();
+        let decoded = Decoded {
+            ip_version: 4,
+            protocol: 17,
+            source: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, high, low],
+            destination: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 168, 0, 1],
+            source_port: port,
+            destination_port: 53,
+            transport: Transport::Udp(Udp::default()),
+            ..Decoded::default()
+        };
+        FlowKey::of(&decoded, &KeyScope::default()).expect("UDP has a flow").key
+    }
+
+    /// Counts how keys that differ in a few bits fall into 256 classes: none may be far from
+    /// its share.
+    fn check_spread(class: impl Fn(FlowHash) -> usize) {
+        let hasher = Hasher::new(7);
+        let mut classes = [0u32; 256];
+        for host in 0..256 {
+            for port in 0..256 {
+                classes[class(hasher.hash(&key(host, 1024 + port)))] += 1;
+            }
+        }
+        let (least, most) = (classes.iter().min(), classes.iter().max());
+        // 256 expected, standard deviation 16: five deviations.
+        assert!(least > Some(&176) && most < Some(&336), "{least:?} to {most:?}");
+    }
+
+    #[test]
+    fn similar_keys_spread_over_buckets_and_tags() {
+        for byte in [7, 5, 4, 1, 0] {
+            check_spread(|hash| usize::from(hash.0.to_le_bytes()[byte]));
+        }
+    }
+
+    #[test]
+    fn another_seed_is_another_hash() {
+        let key = key(1, 2);
+        assert_eq!(Hasher::new(1).hash(&key), Hasher::new(1).hash(&key));
+        assert_ne!(Hasher::new(1).hash(&key), Hasher::new(2).hash(&key));
+    }
+}

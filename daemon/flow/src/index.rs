@@ -10,12 +10,13 @@ use crate::slot::{Slot, SlotIndex};
 
 /// Pairs in a bucket.
 const WAYS: usize = 10;
-/// Buckets a key may be in, its home included. At the load we build for, the odds of chance
-/// filling all of them are beyond any table's life; chosen keys are refused.
-pub(crate) const MAX_PROBE: usize = 8;
-/// Buckets are sized so that a full table has ten pairs in each sixteen places.
+/// Buckets a key may be in, its home included. In a full table runs of full buckets get rarer five-fold
+/// with each bucket more, so that sixteen in a row do not happen by chance in any table's life;
+/// chosen keys are refused.
+pub(crate) const MAX_PROBE: usize = 16;
+/// A full table has ten pairs in each eighteen places.
 const LOAD_NUMERATOR: u64 = 10;
-const LOAD_DENOMINATOR: u64 = 16;
+const LOAD_DENOMINATOR: u64 = 18;
 
 /// One cache line: tags first, so that one comparison of three words finds the candidates.
 #[derive(Clone, Copy, Debug)]
@@ -203,4 +204,121 @@ fn matching(lanes: &[u16; 12], tag: u16) -> impl Iterator<Item = usize> + use<> 
         found &= found - 1;
         Some(way)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn take_out(index: &mut Index, hash: FlowHash, place: u32) -> bool {
+        index.remove(hash, SlotIndex(place)).map(Slot::keep) == Some(place)
+    }
+
+    #[test]
+    fn finds_what_was_put_in_and_no_more() {
+        let mut index = Index::new(100).expect("memory");
+        let hash = FlowHash(0x1234_5678_9abc_def0);
+        assert!(index.find(hash, |_| true).is_none());
+        assert!(index.insert(hash, Slot::at(7)).is_ok());
+        assert_eq!(index.find(hash, |slot| slot.0 == 7), Some(SlotIndex(7)));
+        assert_eq!(index.guess(hash), Some(SlotIndex(7)));
+        assert!(index.find(hash, |_| false).is_none());
+        assert!(index.find(FlowHash(hash.0 ^ 1), |_| true).is_none(), "another tag");
+        assert!(index.remove(hash, SlotIndex(8)).is_none(), "another slot");
+        assert!(take_out(&mut index, hash, 7));
+        assert_eq!((index.len(), index.find(hash, |_| true)), (0, None));
+    }
+
+    #[test]
+    fn a_tag_of_zero_is_not_an_empty_place() {
+        let mut index = Index::new(100).expect("memory");
+        assert!(index.find(FlowHash(0), |_| true).is_none());
+        assert!(index.insert(FlowHash(0), Slot::at(3)).is_ok());
+        assert_eq!(index.find(FlowHash(0), |_| true), Some(SlotIndex(3)));
+        assert!(take_out(&mut index, FlowHash(0), 3));
+    }
+
+    #[test]
+    fn keys_that_all_meet_in_one_bucket_are_refused_within_bounds_and_leave_no_trace() {
+        let mut index = Index::new(10_000).expect("memory");
+        let hash = FlowHash(0xffff_ffff_0000_0001); // the last bucket: its neighbours wrap
+        let bound = u32::try_from(WAYS * MAX_PROBE).expect("small");
+        for place in 0..bound {
+            assert!(index.insert(hash, Slot::at(place)).is_ok());
+        }
+        let refused = index.insert(hash, Slot::at(bound));
+        assert_eq!(refused.map_err(Slot::keep), Err(bound), "the slot comes back");
+        assert_eq!(index.probe_max(), MAX_PROBE);
+        let mut compared = 0;
+        assert!(
+            index
+                .find(hash, |_| {
+                    compared += 1;
+                    false
+                })
+                .is_none()
+        );
+        assert_eq!(compared, bound, "a look-up compares no more than these");
+        // Taken out in another order than put in: no bucket may still count a key that passed.
+        for place in (0..bound).rev().step_by(2).chain((0..bound - 1).step_by(2)) {
+            assert!(take_out(&mut index, hash, place), "{place}");
+        }
+        assert!(index.buckets.as_slice().iter().all(|bucket| bucket.lanes == [0; 12]));
+    }
+
+    #[test]
+    fn a_table_as_full_as_it_gets_probes_little() {
+        let capacity = 50_000;
+        let mut index = Index::new(capacity).expect("memory");
+        let mut state = 1u64;
+        for place in 0..capacity {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let hash = FlowHash((state ^ state >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ state >> 32);
+            assert!(index.insert(hash, Slot::at(place)).is_ok());
+        }
+        assert!(index.probe_max() <= 6, "{} buckets", index.probe_max());
+    }
+
+    proptest! {
+        /// Against a map: few hashes, so that buckets overflow and tags repeat.
+        #[test]
+        fn agrees_with_a_map(operations in prop::collection::vec((any::<bool>(), 0u64..4, 0u64..3), 1..600)) {
+            let mut index = Index::new(200).expect("memory");
+            let mut model: HashMap<u32, FlowHash> = HashMap::new();
+            let mut next = 0;
+            for (insert, bucket, tag) in operations {
+                let hash = FlowHash(bucket << 59 | tag);
+                if insert {
+                    match index.insert(hash, Slot::at(next)) {
+                        Ok(()) => { model.insert(next, hash); }
+                        Err(slot) => { let _ = slot.keep(); }
+                    }
+                    next += 1;
+                } else if let Some(place) = model.iter().filter(|(_, h)| **h == hash).map(|(p, _)| *p).min() {
+                    model.remove(&place);
+                    prop_assert!(take_out(&mut index, hash, place));
+                }
+                prop_assert_eq!(index.len() as usize, model.len());
+            }
+            for (place, hash) in &model {
+                prop_assert_eq!(index.find(*hash, |slot| slot.0 == *place), Some(SlotIndex(*place)));
+            }
+            for (place, hash) in model {
+                prop_assert!(take_out(&mut index, hash, place));
+            }
+            prop_assert!(index.buckets.as_slice().iter().all(|bucket| bucket.lanes == [0; 12]));
+        }
+
+        /// The word-wise comparison finds exactly the lanes that a plain one finds.
+        #[test]
+        fn matching_agrees_with_a_plain_comparison(
+            lanes in prop::array::uniform12(prop::sample::select(vec![0u16, 1, 0x7fff, 0x8000, 0x8001, 0xffff])),
+            tag in prop::sample::select(vec![0u16, 1, 0x7fff, 0x8000, 0x8001, 0xffff]),
+        ) {
+            let plain: Vec<usize> = (0..WAYS).filter(|way| lanes[*way] == tag).collect();
+            prop_assert_eq!(matching(&lanes, tag).collect::<Vec<_>>(), plain);
+        }
+    }
 }

@@ -327,3 +327,6 @@ const fn icmp_counterpart(protocol: u8, kind: u8) -> u16 {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,59 @@ impl Default for FlowTimeouts {
     }
 }
 
+impl FlowTimeouts {
+    /// Makes every emergency timeout that is longer than the normal one a tenth of that, as
+    /// Suricata does, and tells which: for one warning each.
+    pub fn limit_emergency(&mut self) -> Vec<EmergencyTooLong> {
+        let mut found = Vec::new();
+        let protocols = [
+            ("default", &mut self.default),
+            ("tcp", &mut self.tcp),
+            ("udp", &mut self.udp),
+            ("icmp", &mut self.icmp),
+        ];
+        for (protocol, timeouts) in protocols {
+            let pairs = [
+                ("new", timeouts.new, &mut timeouts.emergency_new),
+                ("established", timeouts.established, &mut timeouts.emergency_established),
+                ("closed", timeouts.closed, &mut timeouts.emergency_closed),
+                ("bypassed", timeouts.bypassed, &mut timeouts.emergency_bypassed),
+            ];
+            for (state, normal, emergency) in pairs {
+                if *emergency > normal {
+                    found.push(EmergencyTooLong {
+                        protocol,
+                        state,
+                        normal,
+                        was: *emergency,
+                        now: normal / 10,
+                    });
+                    *emergency = normal / 10;
+                }
+            }
+        }
+        found
+    }
+}
+
+/// An emergency timeout that was longer than the normal one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "flow-timeouts.{protocol}.emergency-{state} of {was} s is longer than {state} of {normal} s: {now} s is used"
+)]
+pub struct EmergencyTooLong {
+    /// `default`, `tcp`, `udp` or `icmp`.
+    pub protocol: &'static str,
+    /// `new`, `established`, `closed` or `bypassed`.
+    pub state: &'static str,
+    /// The normal timeout in seconds.
+    pub normal: u32,
+    /// The emergency timeout as it was set.
+    pub was: u32,
+    /// As it is now.
+    pub now: u32,
+}
+
 /// Idle times after which a flow is over, in seconds, by its state. A flow expires when it was
 /// idle for as long or longer; 0 expires it at the next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,4 +180,27 @@ pub enum SetupError {
         /// What the system said.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_emergency_timeouts_are_not_too_long() {
+        let mut timeouts = FlowTimeouts::default();
+        assert_eq!(timeouts.limit_emergency(), []);
+        assert_eq!(timeouts, FlowTimeouts::default());
+    }
+
+    #[test]
+    fn a_longer_emergency_timeout_becomes_a_tenth_and_is_told() {
+        let mut timeouts = FlowTimeouts::default();
+        timeouts.udp.emergency_new = 31;
+        let told = timeouts.limit_emergency();
+        assert_eq!(timeouts.udp.emergency_new, 3);
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let expected = "flow-timeouts.udp.emergency-new of 31 s is longer than new of 30 s: 3 s is used";
+        assert_eq!(told, [expected]);
+    }
 }

@@ -82,7 +82,10 @@ impl FlowTable {
             let least = LEAST_FLOWS * FLOW_BYTES + index::bytes_for(LEAST_FLOWS);
             return Err(SetupError::MemcapTooSmall { memcap: settings.memcap, workers, least });
         }
+        let low_water = (capacity / 8).min(LOW_WATER);
         let prealloc = settings.prealloc.div_ceil(u32::from(workers)).min(capacity);
+        let recovery = u64::from(prealloc) * u64::from(settings.emergency_recovery) / 100;
+        let recovery = u32::try_from(recovery).unwrap_or(u32::MAX);
         let mut table = Self {
             arena: Arena::reserve(capacity)?,
             index: Index::new(capacity)?,
@@ -92,13 +95,12 @@ impl FlowTable {
             stats: FlowStats::default(),
             evict: Cursor::default(),
             midstream: settings.midstream,
-            low_water: (capacity / 8).min(LOW_WATER),
+            low_water,
             capacity,
             hasher: Hasher::new(seed),
             sweep: Cursor::default(),
             retire: Cursor::default(),
-            recovery: u32::try_from(u64::from(prealloc) * u64::from(settings.emergency_recovery) / 100)
-                .unwrap_or(u32::MAX),
+            recovery: recovery.clamp(low_water, capacity - 1),
             next_id: (start.as_nanos() / 250).wrapping_add(u64::from(worker)) & ID_MASK,
             id_step: u64::from(workers),
         };
@@ -205,7 +207,8 @@ impl FlowTable {
 
     /// Ends up to `budget` flows for good, at shutdown: those over at `now` by timeout, the others
     /// by shutdown, whatever the sweep had seen of them. `true` once none is left in the table;
-    /// they still have to be [finished](Self::finish).
+    /// they still have to be [finished](Self::finish). Not for the packet path: it may look at every
+    /// place once.
     pub fn retire_all(&mut self, now: Timestamp, budget: usize) -> bool {
         let mut left = budget;
         while self.index.len() > 0 && left > 0 {

@@ -287,3 +287,6 @@ fn is_syn_ack(tcp: &Tcp) -> bool {
 const fn reaches(number: u32, mark: u32) -> bool {
     number.wrapping_sub(mark) < 1 << 31
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,23 +6,22 @@ use crate::flow::FlowState;
 use crate::key::protocol;
 use crate::settings::{FlowTimeouts, Timeouts};
 use portcullis_wire::Timestamp;
-use std::time::Duration;
 
 /// The settings as a table, and the mode.
 #[derive(Debug)]
 pub(crate) struct Expiry {
-    /// By mode (normal, emergency), protocol class, and state.
-    table: [[[Duration; 4]; 4]; 2],
+    /// Nanoseconds by mode (normal, emergency), protocol class, and state.
+    table: [[[u64; 4]; 4]; 2],
     emergency: bool,
 }
 
 impl Expiry {
     pub(crate) fn new(timeouts: &FlowTimeouts) -> Self {
         let classes = [&timeouts.default, &timeouts.tcp, &timeouts.udp, &timeouts.icmp];
-        let seconds = |values: [u32; 4]| values.map(|secs| Duration::from_secs(u64::from(secs)));
-        let normal = |t: &Timeouts| seconds([t.new, t.established, t.closed, t.bypassed]);
+        let nanos = |values: [u32; 4]| values.map(|secs| u64::from(secs) * 1_000_000_000);
+        let normal = |t: &Timeouts| nanos([t.new, t.established, t.closed, t.bypassed]);
         let emergency = |t: &Timeouts| {
-            seconds([t.emergency_new, t.emergency_established, t.emergency_closed, t.emergency_bypassed])
+            nanos([t.emergency_new, t.emergency_established, t.emergency_closed, t.emergency_bypassed])
         };
         Self { table: [classes.map(normal), classes.map(emergency)], emergency: false }
     }
@@ -49,7 +48,8 @@ impl Expiry {
             FlowState::Closed => 2,
             FlowState::Bypassed => 3,
         };
-        hot.last_seen.after(self.table[usize::from(self.emergency)][class][state])
+        let idle = self.table[usize::from(self.emergency)][class][state];
+        Timestamp::from_nanos(hot.last_seen.as_nanos().saturating_add(idle))
     }
 
     /// Is the flow over at `now`? Idle for exactly its timeout is over.
@@ -60,5 +60,65 @@ impl Expiry {
     /// The second in which to look at the flow again.
     pub(crate) fn deadline(&self, hot: &Hot) -> u32 {
         u32::try_from(self.end_of(hot).as_secs()).unwrap_or(NO_DEADLINE).min(NO_DEADLINE - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{FlowKey, KeyScope};
+    use portcullis_wire::Decoded;
+    use portcullis_wire::decoded::Transport;
+
+    fn flow(number: u8, state: FlowState) -> Hot {
+        let transport = match number {
+            protocol::TCP => Transport::Tcp(Default::default()),
+            protocol::UDP => Transport::Udp(Default::default()),
+            protocol::ICMP => {
+                Transport::Icmpv4(portcullis_wire::decoded::Icmp { kind: 8, ..Default::default() })
+            }
+            protocol::ICMPV6 => {
+                Transport::Icmpv6(portcullis_wire::decoded::Icmp { kind: 128, ..Default::default() })
+            }
+            _ => Transport::None,
+        };
+        let ip_version = if number == protocol::ICMPV6 { 6 } else { 4 };
+        let decoded = Decoded { protocol: number, ip_version, transport, ..Decoded::default() };
+        let keyed = FlowKey::of(&decoded, &KeyScope::default()).expect("a tracked protocol");
+        Hot { key: keyed.key, state, last_seen: Timestamp::from_secs(1000), ..Hot::default() }
+    }
+
+    fn check(number: u8, state: FlowState, normal: u64, emergency: u64) {
+        let mut expiry = Expiry::new(&FlowTimeouts::default());
+        for (mode, idle) in [(false, normal), (true, emergency)] {
+            expiry.set_emergency(mode);
+            let hot = flow(number, state);
+            let end = 1_000_000_000 * (1000 + idle);
+            assert_eq!(expiry.end_of(&hot), Timestamp::from_nanos(end), "{number} {state:?} {mode}");
+            assert!(expiry.is_over(&hot, Timestamp::from_nanos(end)), "idle for its timeout is over");
+            assert!(!expiry.is_over(&hot, Timestamp::from_nanos(end - 1)));
+            assert_eq!(u64::from(expiry.deadline(&hot)), 1000 + idle);
+        }
+    }
+
+    #[test]
+    fn shipped_defaults_by_protocol_and_state() {
+        check(protocol::TCP, FlowState::New, 60, 5);
+        check(protocol::TCP, FlowState::Established, 600, 100);
+        check(protocol::TCP, FlowState::Closed, 60, 10);
+        check(protocol::TCP, FlowState::Bypassed, 100, 50);
+        for number in [protocol::UDP, protocol::ICMP, protocol::ICMPV6, protocol::SCTP, protocol::ESP] {
+            check(number, FlowState::New, 30, 10);
+            check(number, FlowState::Established, 300, 100);
+            check(number, FlowState::Bypassed, 100, 50);
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_never_the_mark_of_no_flow() {
+        let expiry = Expiry::new(&FlowTimeouts::default());
+        let mut hot = flow(protocol::UDP, FlowState::New);
+        hot.last_seen = Timestamp::NEVER;
+        assert_eq!(expiry.deadline(&hot), NO_DEADLINE - 1);
     }
 }

@@ -1,0 +1,76 @@
+//! After start nothing is allocated: not for packets, not for new flows, not at ends, not when full.
+
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+#[path = "table/packets.rs"]
+mod packets;
+
+use packets::{at, table, tcp, track_and, udp};
+use portcullis_flow::{FlowSettings, FlowTable};
+use portcullis_wire::Timestamp;
+use portcullis_wire::decoded::TcpFlags;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting what this thread asks of it.
+struct Counting;
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps alloc's contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps dealloc's contract, and alloc took the memory from there.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// Many short flows, some TCP, so that blocks are opened, flows expire, are reused and evicted.
+fn churn(table: &mut FlowTable) {
+    for step in 0..50_000u32 {
+        let now = Timestamp::from_nanos(at(0).as_nanos() + u64::from(step) * 10_000_000);
+        let port = u16::try_from(step % 20_000).unwrap_or(0);
+        let packet = match step % 3 {
+            0 => udp((1, port), (2, 53)),
+            1 if step < 25_000 => udp((2, 53), (1, port.saturating_sub(1))),
+            1 => udp((3, port), (2, 53)),
+            _ => tcp((1, port % 25), (2, 80), [TcpFlags::SYN, TcpFlags::RST][step as usize / 3 % 2], step, 0),
+        };
+        track_and(table, &packet, now, |flow| flow.set_alerted());
+        table.sweep(now, 16);
+        table.finish(2, &mut |flow| assert!(flow.end().is_some()));
+    }
+    while !table.retire_all(at(10_000), 100) {}
+    table.finish(usize::MAX, &mut |_| {});
+    assert_eq!(table.active(), 0);
+}
+
+#[test]
+fn nothing_is_allocated_after_start() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the counter counts");
+    for memcap in [128 << 20, 100_000] {
+        let settings = FlowSettings { memcap, prealloc: 0, ..FlowSettings::default() };
+        let mut table = table(&settings);
+        assert_eq!(allocations(|| churn(&mut table)), 0, "memcap {memcap}");
+        let stats = table.stats();
+        assert!(stats.total > 10_000 && stats.tcp_reuse > 0, "{stats:?}");
+        assert_eq!(stats.get_used > 0, memcap == 100_000, "{stats:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The flow table through its public face.
+
+mod callbacks;
+mod full;
+mod lifecycle;
+mod model;
+mod packets;
+mod setup;
