@@ -80,14 +80,17 @@ pub struct Properties {
     pub link: LinkType,
 }
 
-/// Counts of a module's state, since it was opened. `received == accepted + dropped + steered_out`
-/// and whatever is lent at the moment.
+/// Counts of a module's state, since it was opened. Between two polls
+/// `received + reentered + steered_in == accepted + dropped + steered_out`, but for what waits in
+/// a ring to be judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureStats {
     /// Packets received from the source (not those steered here).
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
+    /// Forged packets received again as new, in this state.
+    pub reentered: u64,
     /// Packets that another worker passed on to this one.
     pub steered_in: u64,
     /// Packets passed on to another worker.
@@ -98,7 +101,7 @@ pub struct CaptureStats {
     pub dropped: u64,
     /// Packets dropped because the ring to their owner was full.
     pub steer_refused: u64,
-    /// Forged packets sent.
+    /// Forged packets sent: out at once, or to be received again.
     pub forged: u64,
     /// Forged packets that could not be sent.
     pub forged_refused: u64,

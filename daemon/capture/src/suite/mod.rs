@@ -1,0 +1,1 @@
+//! What every packet module must do.
