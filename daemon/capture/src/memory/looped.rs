@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn frames_come_round_by_round_with_time_going_on() {
-        let frames = (0..40_u8).map(|n| (Timestamp::from_secs(u64::from(n)), PortId(0), vec![n; 60]));
+        let frames = (0..40_u8).map(|n| (Timestamp::from_secs(1 + u64::from(n)), PortId(0), vec![n; 60]));
         let mut module = LoopModule::new(frames, 3);
         let mut seen = Vec::new();
         let mut last = Timestamp::ZERO;

@@ -205,3 +205,46 @@ fn wake(shared: MutexGuard<'_, Shared>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{Fixture, is_ours};
+
+    struct Memory {
+        states: Vec<MemoryModule>,
+        ports: MemoryPorts,
+        departed: [Vec<Vec<u8>>; 2],
+    }
+
+    impl Fixture for Memory {
+        type Module = MemoryModule;
+
+        fn open(workers: usize, pass_through: bool) -> Self {
+            let (states, ports) = MemoryModule::open_live(OfflineOptions::for_workers(workers), pass_through);
+            Self { states, ports, departed: Default::default() }
+        }
+
+        fn states(&mut self) -> &mut Vec<MemoryModule> {
+            &mut self.states
+        }
+
+        fn inject(&mut self, port: PortId, frame: &[u8], at: Timestamp) {
+            self.ports.inject(at, port, frame.to_vec());
+        }
+
+        fn departed(&mut self, port: PortId, _expected: usize) -> Vec<Vec<u8>> {
+            for Departed { egress, bytes, .. } in self.ports.take_departed() {
+                assert!(is_ours(&bytes));
+                self.departed[usize::from(egress.0)].push(bytes);
+            }
+            mem::take(&mut self.departed[usize::from(port.0)])
+        }
+
+        fn end(&mut self) {
+            self.ports.end();
+        }
+    }
+
+    crate::packet_module_suite!(Memory);
+}
