@@ -1,0 +1,107 @@
+//! The packet module over a capture file.
+
+use crate::error::PcapError;
+use crate::input::Progress;
+use crate::reader::PcapReader;
+use crate::writer::PcapWriter;
+use portcullis_capture::{
+    Burst, CaptureStats, Frame, FrameSink, Offline, OfflineOptions, PacketModule, Poll, Properties, Wake,
+};
+use portcullis_wire::Timestamp;
+use std::path::{Path, PathBuf};
+use std::task::Waker;
+
+/// How a capture file is replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PcapOptions {
+    /// Where accepted and forged frames are stored, as pcap. The module is then inline.
+    pub write: Option<PathBuf>,
+    /// Be inline also without a file to write: forged frames are taken, and come back where a
+    /// hook made them, but nothing is stored. Otherwise a module that does not write is in
+    /// pass-through, where sending is refused.
+    pub simulate_ips: bool,
+    /// Workers, and the bounds between them.
+    pub offline: OfflineOptions,
+}
+
+impl PcapOptions {
+    /// Pass-through, with the usual bounds for so many workers.
+    #[must_use]
+    pub const fn for_workers(workers: usize) -> Self {
+        Self { write: None, simulate_ips: false, offline: OfflineOptions::for_workers(workers) }
+    }
+}
+
+/// One worker's state of a replay.
+#[derive(Debug)]
+pub struct PcapModule {
+    offline: Offline<PcapReader, Output>,
+    progress: Progress,
+}
+
+impl PcapModule {
+    /// Opens a capture file for as many workers as the options say; the first state reads.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, is empty or no capture file, or its file header is damaged;
+    /// if the output cannot be created or is the input.
+    pub fn open(path: &Path, options: PcapOptions) -> Result<Vec<Self>, PcapError> {
+        let PcapOptions { write, simulate_ips, offline } = options;
+        let reader = PcapReader::open(path)?;
+        let writer = write.map(|write| PcapWriter::create(&write, path, &reader)).transpose()?;
+        let output = (writer.is_some() || simulate_ips).then_some(Output(writer));
+        let progress = reader.progress();
+        let states = Offline::open_with(reader, output, offline);
+        Ok(states.into_iter().map(|offline| Self { offline, progress: progress.clone() }).collect())
+    }
+
+    /// How far the file has been read; the same from every state.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+impl PacketModule for PcapModule {
+    type Error = PcapError;
+
+    fn poll(&mut self, inspect: &mut dyn FnMut(&mut Burst<'_>)) -> Result<Poll, PcapError> {
+        self.offline.poll(inspect)
+    }
+
+    fn wait(&mut self, until: Timestamp) -> Result<Wake, PcapError> {
+        self.offline.wait(until)
+    }
+
+    fn waker(&self) -> Waker {
+        self.offline.waker()
+    }
+
+    fn properties(&self) -> Properties {
+        self.offline.properties()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.offline.now()
+    }
+
+    fn stats(&self) -> CaptureStats {
+        self.offline.stats()
+    }
+}
+
+/// Where frames leave to: a file, or nowhere.
+#[derive(Debug)]
+struct Output(Option<PcapWriter>);
+
+impl FrameSink for Output {
+    type Error = PcapError;
+
+    fn write(&mut self, frame: &Frame) -> Result<(), PcapError> {
+        self.0.as_mut().map_or(Ok(()), |writer| writer.write(frame))
+    }
+
+    fn flush(&mut self) -> Result<(), PcapError> {
+        self.0.as_mut().map_or(Ok(()), FrameSink::flush)
+    }
+}
