@@ -1,0 +1,342 @@
+//! The counters that a worker publishes, all in one block of plain numbers.
+//!
+//! Each is named as Suricata names it in its statistics. Those that Suricata does not have are
+//! marked "ours"; no name of theirs is one of Suricata's.
+
+use portcullis_capture::{CaptureStats, DropReason};
+
+/// Defines [`Counters`] from one table: doc, field, how two workers' values become one, name.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $field:ident: $merge:ident $name:literal,)+) => {
+        /// One worker's counters, or the merged ones of several. Publish the whole block at once,
+        /// so that a reader never sees a torn set.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $(#[doc = concat!("`", $name, "` (merged: ", stringify!($merge), ")")] $(#[doc = $doc])* pub $field: u64,)+
+        }
+
+        impl Counters {
+            /// Names of all counters, in the order of [`iter`](Self::iter): dotted, so that each
+            /// is a path in a tree.
+            pub const NAMES: &'static [&'static str] = &[$($name,)+];
+
+            /// Names and values.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                Self::NAMES.iter().copied().zip(self.values())
+            }
+
+            /// Takes in another worker's counters.
+            pub fn merge(&mut self, other: &Self) {
+                $(self.$field = $merge(self.$field, other.$field);)+
+                self.update_averages();
+            }
+
+            pub(crate) const fn values(&self) -> [u64; Self::NAMES.len()] {
+                [$(self.$field,)+]
+            }
+
+            pub(crate) const fn from_values(values: [u64; Self::NAMES.len()]) -> Self {
+                let [$($field,)+] = values;
+                Self { $($field,)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    capture_kernel_packets: sum "capture.kernel_packets",
+    capture_kernel_drops: sum "capture.kernel_drops",
+    capture_errors: sum "capture.errors",
+    #[doc = "Forged packets that were sent (ours)."]
+    capture_forged: sum "capture.forged",
+    #[doc = "Forged packets that could not be sent (ours)."]
+    capture_forged_refused: sum "capture.forged_refused",
+    #[doc = "Accepted packets that could not be sent (ours)."]
+    capture_send_errors: sum "capture.send_errors",
+
+    decoder_pkts: sum "decoder.pkts",
+    decoder_bytes: sum "decoder.bytes",
+    decoder_invalid: sum "decoder.invalid",
+    decoder_ipv4: sum "decoder.ipv4",
+    decoder_ipv6: sum "decoder.ipv6",
+    decoder_ethernet: sum "decoder.ethernet",
+    decoder_arp: sum "decoder.arp",
+    decoder_unknown_ethertype: sum "decoder.unknown_ethertype",
+    decoder_chdlc: sum "decoder.chdlc",
+    decoder_raw: sum "decoder.raw",
+    decoder_null: sum "decoder.null",
+    decoder_sll: sum "decoder.sll",
+    decoder_sll2: sum "decoder.sll2",
+    decoder_tcp: sum "decoder.tcp",
+    decoder_udp: sum "decoder.udp",
+    decoder_sctp: sum "decoder.sctp",
+    decoder_esp: sum "decoder.esp",
+    decoder_icmpv4: sum "decoder.icmpv4",
+    decoder_icmpv6: sum "decoder.icmpv6",
+    decoder_ppp: sum "decoder.ppp",
+    decoder_pppoe: sum "decoder.pppoe",
+    decoder_geneve: sum "decoder.geneve",
+    decoder_gre: sum "decoder.gre",
+    decoder_vlan: sum "decoder.vlan",
+    decoder_vlan_qinq: sum "decoder.vlan_qinq",
+    decoder_vlan_qinqinq: sum "decoder.vlan_qinqinq",
+    decoder_vxlan: sum "decoder.vxlan",
+    decoder_vntag: sum "decoder.vntag",
+    decoder_ieee8021ah: sum "decoder.ieee8021ah",
+    decoder_teredo: sum "decoder.teredo",
+    decoder_ipv4_in_ipv4: sum "decoder.ipv4_in_ipv4",
+    decoder_ipv6_in_ipv4: sum "decoder.ipv6_in_ipv4",
+    decoder_ipv4_in_ipv6: sum "decoder.ipv4_in_ipv6",
+    decoder_ipv6_in_ipv6: sum "decoder.ipv6_in_ipv6",
+    decoder_mpls: sum "decoder.mpls",
+    #[doc = "Bytes by packets: worked out, never counted."]
+    decoder_avg_pkt_size: max "decoder.avg_pkt_size",
+    decoder_max_pkt_size: max "decoder.max_pkt_size",
+    decoder_erspan: sum "decoder.erspan",
+    decoder_nsh: sum "decoder.nsh",
+    decoder_too_many_layers: sum "decoder.too_many_layers",
+
+    #[doc = "Packets that needed a flow and got none for want of memory."]
+    flow_memcap: sum "flow.memcap",
+    #[doc = "Flows made since start: always `flow.active` and all of `flow.end.state` together."]
+    flow_total: sum "flow.total",
+    #[doc = "Flows in the table now."]
+    flow_active: sum "flow.active",
+    flow_tcp: sum "flow.tcp",
+    flow_udp: sum "flow.udp",
+    flow_icmpv4: sum "flow.icmpv4",
+    flow_icmpv6: sum "flow.icmpv6",
+    flow_tcp_reuse: sum "flow.tcp_reuse",
+    #[doc = "Flows evicted by force to make room."]
+    flow_get_used: sum "flow.get_used",
+    flow_get_used_eval: sum "flow.get_used_eval",
+    #[doc = "Flows looked at for eviction, but still alive."]
+    flow_get_used_eval_reject: sum "flow.get_used_eval_reject",
+    #[doc = "Searches for a flow to evict that found none."]
+    flow_get_used_failed: sum "flow.get_used_failed",
+    #[doc = "Flows made in advance and not in use."]
+    flow_spare: sum "flow.spare",
+    flow_emerg_mode_entered: sum "flow.emerg_mode_entered",
+    flow_emerg_mode_over: sum "flow.emerg_mode_over",
+    #[doc = "Bytes that flows take now."]
+    flow_memuse: sum "flow.memuse",
+    flow_wrk_spare_sync_avg: max "flow.wrk.spare_sync_avg",
+    flow_wrk_spare_sync: sum "flow.wrk.spare_sync",
+    flow_wrk_spare_sync_incomplete: sum "flow.wrk.spare_sync_incomplete",
+    flow_wrk_spare_sync_empty: sum "flow.wrk.spare_sync_empty",
+    flow_wrk_flows_evicted_needs_work: sum "flow.wrk.flows_evicted_needs_work",
+    flow_wrk_flows_evicted_pkt_inject: sum "flow.wrk.flows_evicted_pkt_inject",
+    flow_wrk_flows_evicted: sum "flow.wrk.flows_evicted",
+    flow_wrk_flows_injected: sum "flow.wrk.flows_injected",
+    flow_wrk_flows_injected_max: max "flow.wrk.flows_injected_max",
+    flow_end_state_new: sum "flow.end.state.new",
+    flow_end_state_established: sum "flow.end.state.established",
+    flow_end_state_closed: sum "flow.end.state.closed",
+    flow_end_state_local_bypassed: sum "flow.end.state.local_bypassed",
+    flow_end_state_capture_bypassed: sum "flow.end.state.capture_bypassed",
+    flow_end_tcp_state_none: sum "flow.end.tcp_state.none",
+    flow_end_tcp_state_syn_sent: sum "flow.end.tcp_state.syn_sent",
+    flow_end_tcp_state_syn_recv: sum "flow.end.tcp_state.syn_recv",
+    flow_end_tcp_state_established: sum "flow.end.tcp_state.established",
+    flow_end_tcp_state_fin_wait1: sum "flow.end.tcp_state.fin_wait1",
+    flow_end_tcp_state_fin_wait2: sum "flow.end.tcp_state.fin_wait2",
+    flow_end_tcp_state_time_wait: sum "flow.end.tcp_state.time_wait",
+    flow_end_tcp_state_last_ack: sum "flow.end.tcp_state.last_ack",
+    flow_end_tcp_state_close_wait: sum "flow.end.tcp_state.close_wait",
+    flow_end_tcp_state_closing: sum "flow.end.tcp_state.closing",
+    flow_end_tcp_state_closed: sum "flow.end.tcp_state.closed",
+    flow_end_tcp_liberal: sum "flow.end.tcp_liberal",
+    #[doc = "Init callbacks run: once a flow made (ours)."]
+    flow_callbacks_init: sum "flow.callbacks.init",
+    #[doc = "Finish callbacks run: once a flow ended (ours)."]
+    flow_callbacks_finish: sum "flow.callbacks.finish",
+    flow_bypassed_local_pkts: sum "flow_bypassed.local_pkts",
+    flow_bypassed_local_bytes: sum "flow_bypassed.local_bytes",
+    flow_bypassed_local_capture_pkts: sum "flow_bypassed.local_capture_pkts",
+    flow_bypassed_local_capture_bytes: sum "flow_bypassed.local_capture_bytes",
+    flow_bypassed_closed: sum "flow_bypassed.closed",
+    flow_bypassed_pkts: sum "flow_bypassed.pkts",
+    flow_bypassed_bytes: sum "flow_bypassed.bytes",
+    #[doc = "Percentage in use of the worker's fullest memory bound, now."]
+    memcap_pressure: max "memcap.pressure",
+    #[doc = "The largest that `memcap.pressure` ever was."]
+    memcap_pressure_max: max "memcap.pressure_max",
+
+    tcp_syn: sum "tcp.syn",
+    tcp_synack: sum "tcp.synack",
+    tcp_rst: sum "tcp.rst",
+    tcp_urg: sum "tcp.urg",
+    tcp_active_sessions: sum "tcp.active_sessions",
+    tcp_sessions: sum "tcp.sessions",
+    tcp_ssn_memcap_drop: sum "tcp.ssn_memcap_drop",
+    tcp_pseudo: sum "tcp.pseudo",
+    tcp_invalid_checksum: sum "tcp.invalid_checksum",
+    tcp_midstream_pickups: sum "tcp.midstream_pickups",
+
+    detect_alert: sum "detect.alert",
+    detect_alert_queue_overflow: sum "detect.alert_queue_overflow",
+    detect_alerts_suppressed: sum "detect.alerts_suppressed",
+
+    ips_accepted: sum "ips.accepted",
+    ips_blocked: sum "ips.blocked",
+    ips_rejected: sum "ips.rejected",
+    ips_replaced: sum "ips.replaced",
+    ips_drop_reason_decode_error: sum "ips.drop_reason.decode_error",
+    ips_drop_reason_defrag_error: sum "ips.drop_reason.defrag_error",
+    ips_drop_reason_defrag_memcap: sum "ips.drop_reason.defrag_memcap",
+    ips_drop_reason_flow_memcap: sum "ips.drop_reason.flow_memcap",
+    ips_drop_reason_flow_drop: sum "ips.drop_reason.flow_drop",
+    ips_drop_reason_exception_policy_flow_drop: sum "ips.drop_reason.exception_policy_flow_drop",
+    ips_drop_reason_stream_error: sum "ips.drop_reason.stream_error",
+    ips_drop_reason_stream_memcap: sum "ips.drop_reason.stream_memcap",
+    ips_drop_reason_stream_midstream: sum "ips.drop_reason.stream_midstream",
+    ips_drop_reason_stream_urgent: sum "ips.drop_reason.stream_urgent",
+    ips_drop_reason_stream_reassembly: sum "ips.drop_reason.stream_reassembly",
+    ips_drop_reason_applayer_error: sum "ips.drop_reason.applayer_error",
+    ips_drop_reason_applayer_memcap: sum "ips.drop_reason.applayer_memcap",
+    ips_drop_reason_rules: sum "ips.drop_reason.rules",
+    ips_drop_reason_threshold_detection_filter: sum "ips.drop_reason.threshold_detection_filter",
+    ips_drop_reason_tunnel_packet_drop: sum "ips.drop_reason.tunnel_packet_drop",
+    #[doc = "A lifecycle callback asked for it (ours)."]
+    ips_drop_reason_callback: sum "ips.drop_reason.callback",
+    #[doc = "The ring to the packet's owner was full (ours)."]
+    ips_drop_reason_steering_overflow: sum "ips.drop_reason.steering_overflow",
+    #[doc = "Nobody judged the packet (ours)."]
+    ips_drop_reason_no_verdict: sum "ips.drop_reason.no_verdict",
+    exception_policy_flow_memcap_pass_packet: sum "exception_policy.flow.memcap.pass_packet",
+    exception_policy_flow_memcap_bypass: sum "exception_policy.flow.memcap.bypass",
+    exception_policy_flow_memcap_drop_packet: sum "exception_policy.flow.memcap.drop_packet",
+    exception_policy_flow_memcap_reject: sum "exception_policy.flow.memcap.reject",
+    exception_policy_flow_memcap_reject_both: sum "exception_policy.flow.memcap.reject_both",
+
+    #[doc = "Packets that another worker passed on to this one (ours)."]
+    worker_steered_in: sum "worker.steered_in",
+    #[doc = "Packets passed on to the worker that owns their flow (ours)."]
+    worker_steered_out: sum "worker.steered_out",
+    #[doc = "Packets that could not be passed on, the ring being full (ours)."]
+    worker_steer_refused: sum "worker.steer_refused",
+    #[doc = "Callbacks and hooks that panicked and were disabled (ours)."]
+    worker_callback_panics: sum "worker.callback_panics",
+    #[doc = "Alert and drop records handed to the logger (ours)."]
+    log_evidence_pushed: sum "log.evidence.pushed",
+    #[doc = "Alert and drop records refused by a full ring (ours)."]
+    log_evidence_refused: sum "log.evidence.refused",
+    #[doc = "Alert and drop records that were cut to fit (ours)."]
+    log_evidence_truncated: sum "log.evidence.truncated",
+    #[doc = "Flow and netflow records handed to the logger (ours)."]
+    log_flow_pushed: sum "log.flow.pushed",
+    #[doc = "Flow and netflow records refused by a full ring (ours)."]
+    log_flow_refused: sum "log.flow.refused",
+}
+
+impl Counters {
+    /// The counter of `reason`, below `ips.drop_reason`.
+    pub fn drop_reason_mut(&mut self, reason: DropReason) -> &mut u64 {
+        match reason {
+            DropReason::DecodeError => &mut self.ips_drop_reason_decode_error,
+            DropReason::DefragError => &mut self.ips_drop_reason_defrag_error,
+            DropReason::DefragMemcap => &mut self.ips_drop_reason_defrag_memcap,
+            DropReason::FlowMemcap => &mut self.ips_drop_reason_flow_memcap,
+            DropReason::FlowDrop => &mut self.ips_drop_reason_flow_drop,
+            DropReason::ExceptionPolicyFlowDrop => &mut self.ips_drop_reason_exception_policy_flow_drop,
+            DropReason::StreamError => &mut self.ips_drop_reason_stream_error,
+            DropReason::StreamMemcap => &mut self.ips_drop_reason_stream_memcap,
+            DropReason::StreamMidstream => &mut self.ips_drop_reason_stream_midstream,
+            DropReason::StreamUrgent => &mut self.ips_drop_reason_stream_urgent,
+            DropReason::StreamReassembly => &mut self.ips_drop_reason_stream_reassembly,
+            DropReason::ApplayerError => &mut self.ips_drop_reason_applayer_error,
+            DropReason::ApplayerMemcap => &mut self.ips_drop_reason_applayer_memcap,
+            DropReason::Rules => &mut self.ips_drop_reason_rules,
+            DropReason::ThresholdDetectionFilter => &mut self.ips_drop_reason_threshold_detection_filter,
+            DropReason::TunnelPacketDrop => &mut self.ips_drop_reason_tunnel_packet_drop,
+            DropReason::Callback => &mut self.ips_drop_reason_callback,
+            DropReason::SteeringOverflow => &mut self.ips_drop_reason_steering_overflow,
+            DropReason::NoVerdict => &mut self.ips_drop_reason_no_verdict,
+        }
+    }
+
+    /// Takes over the counts of a packet module.
+    pub fn set_capture(&mut self, stats: &CaptureStats) {
+        self.capture_kernel_packets = stats.received.saturating_add(stats.kernel_drops);
+        self.capture_kernel_drops = stats.kernel_drops;
+        self.capture_errors = stats.errors;
+        self.capture_forged = stats.forged;
+        self.capture_forged_refused = stats.forged_refused;
+        self.capture_send_errors = stats.send_errors;
+        self.worker_steered_in = stats.steered_in;
+        self.worker_steered_out = stats.steered_out;
+        self.worker_steer_refused = stats.steer_refused;
+    }
+
+    /// Works out the averages; [`merge`](Self::merge) does it by itself.
+    pub fn update_averages(&mut self) {
+        self.decoder_avg_pkt_size = self.decoder_bytes.checked_div(self.decoder_pkts).unwrap_or(0);
+    }
+}
+
+const fn sum(one: u64, other: u64) -> u64 {
+    one.saturating_add(other)
+}
+
+fn max(one: u64, other: u64) -> u64 {
+    one.max(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn numbered(start: u64) -> Counters {
+        let mut values = [0; Counters::NAMES.len()];
+        for (value, number) in values.iter_mut().zip(start..) {
+            *value = number;
+        }
+        Counters::from_values(values)
+    }
+
+    #[test]
+    fn names_are_unique_paths_and_no_leaf_has_branches() {
+        let names: BTreeSet<_> = Counters::NAMES.iter().copied().collect();
+        assert_eq!(names.len(), Counters::NAMES.len());
+        for name in &names {
+            assert!(name.split('.').all(|part| !part.is_empty()), "{name}");
+            assert!(!names.iter().any(|other| other.starts_with(&format!("{name}."))), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_value_comes_under_its_own_name() {
+        let counters = numbered(1);
+        let pairs: Vec<_> = counters.iter().collect();
+        assert_eq!(pairs.len(), Counters::NAMES.len());
+        assert_eq!(pairs.first(), Some(&("capture.kernel_packets", 1)));
+        assert_eq!(counters.capture_kernel_packets, 1);
+        assert_eq!(pairs.last(), Some(&("log.flow.refused", counters.log_flow_refused)));
+        assert_eq!(Counters::from_values(counters.values()), counters);
+    }
+
+    #[test]
+    fn merging_adds_counts_and_keeps_the_larger_gauge() {
+        let mut merged = numbered(1);
+        merged.merge(&numbered(1000));
+        let (one, other) = (numbered(1), numbered(1000));
+        assert_eq!(merged.flow_total, one.flow_total + other.flow_total);
+        assert_eq!(merged.memcap_pressure, other.memcap_pressure);
+        assert_eq!(merged.decoder_avg_pkt_size, merged.decoder_bytes / merged.decoder_pkts);
+        let mut empty = Counters::default();
+        empty.merge(&Counters::default());
+        assert_eq!(empty, Counters::default());
+    }
+
+    #[test]
+    fn each_drop_reason_has_the_counter_of_its_name() {
+        for reason in DropReason::ALL {
+            let mut counters = Counters::default();
+            *counters.drop_reason_mut(reason) += 1;
+            let counted: Vec<_> = counters.iter().filter(|(_, value)| *value > 0).collect();
+            let name = format!("ips.drop_reason.{}", reason.name().replace(' ', "_"));
+            assert_eq!(counted, [(name.as_str(), 1)]);
+        }
+    }
+}

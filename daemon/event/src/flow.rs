@@ -1,0 +1,277 @@
+//! Records about a whole flow: `flow`, and `netflow` for each of its directions.
+
+use crate::common::{Common, Counts};
+use crate::named::named_enum;
+use portcullis_wire::Timestamp;
+use portcullis_wire::decoded::TcpFlags;
+
+/// A flow has ended: EVE's `flow`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowRecord<'a> {
+    /// Time of logging, addresses in the flow's direction.
+    pub common: Common<'a>,
+    /// All of its packets, bypassed ones included.
+    pub counts: Counts,
+    /// Those that went by uninspected, if it was bypassed at all.
+    pub bypassed: Option<Counts>,
+    /// Time of the first packet.
+    pub start: Timestamp,
+    /// Time of the last packet.
+    pub end: Timestamp,
+    /// Did it end under emergency timeouts?
+    pub emergency: bool,
+    /// Its state at the end.
+    pub state: FlowState,
+    /// Why it ended.
+    pub reason: EndReason,
+    /// Did a rule alert on it?
+    pub alerted: bool,
+    /// What a rule or a policy decided for the whole flow.
+    pub action: Option<FlowAction>,
+    /// Exception policies that were applied to it.
+    pub exception_policies: PolicyTargets,
+    /// What TCP knows; none for other protocols.
+    pub tcp: Option<TcpSummary>,
+}
+
+impl<'a> FlowRecord<'a> {
+    /// The two `netflow` records of this flow: client to server, and the reply if there was any.
+    /// `toserver` and `toclient` are the ranges of TTLs seen.
+    #[must_use]
+    pub fn netflows(
+        &self,
+        toserver: TtlRange,
+        toclient: TtlRange,
+    ) -> (NetflowRecord<'a>, Option<NetflowRecord<'a>>) {
+        let request = NetflowRecord {
+            common: Common { response_icmp: None, ..self.common },
+            pkts: self.counts.pkts_toserver,
+            bytes: self.counts.bytes_toserver,
+            start: self.start,
+            end: self.end,
+            ttl: toserver,
+            tcp_flags: self.tcp.map(|tcp| tcp.flags_toserver),
+        };
+        let reply = (self.counts.pkts_toclient > 0).then(|| NetflowRecord {
+            common: Common {
+                source: self.common.destination,
+                destination: self.common.source,
+                source_port: self.common.destination_port,
+                destination_port: self.common.source_port,
+                icmp: self.common.response_icmp,
+                response_icmp: None,
+                ..self.common
+            },
+            pkts: self.counts.pkts_toclient,
+            bytes: self.counts.bytes_toclient,
+            ttl: toclient,
+            tcp_flags: self.tcp.map(|tcp| tcp.flags_toclient),
+            ..request
+        });
+        (request, reply)
+    }
+}
+
+/// One direction of a flow: EVE's `netflow`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetflowRecord<'a> {
+    /// Time of logging, addresses in this direction.
+    pub common: Common<'a>,
+    /// Packets in this direction.
+    pub pkts: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Time of the flow's first packet in either direction.
+    pub start: Timestamp,
+    /// Time of the flow's last packet in either direction.
+    pub end: Timestamp,
+    /// TTLs seen in this direction.
+    pub ttl: TtlRange,
+    /// TCP flags seen in this direction; none for other protocols.
+    pub tcp_flags: Option<TcpFlags>,
+}
+
+/// Smallest and largest TTL or hop limit that was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TtlRange {
+    /// Smallest.
+    pub min: u8,
+    /// Largest.
+    pub max: u8,
+}
+
+/// TCP's part of a flow record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpSummary {
+    /// Flags seen in both directions.
+    pub flags: TcpFlags,
+    /// Flags that the client sent.
+    pub flags_toserver: TcpFlags,
+    /// Flags that the server sent.
+    pub flags_toclient: TcpFlags,
+    /// The session; none where no session was made for the flow.
+    pub session: Option<TcpSession>,
+}
+
+/// What is known about a tracked TCP session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpSession {
+    /// State at the end.
+    pub state: TcpState,
+    /// Was data of the client lost to inspection?
+    pub gap_toserver: bool,
+    /// Was data of the server lost to inspection?
+    pub gap_toclient: bool,
+    /// Most separate ranges of data that were held at a time, from the client; 1 without holes.
+    pub max_regions_toserver: u16,
+    /// The same from the server.
+    pub max_regions_toclient: u16,
+}
+
+named_enum! {
+    /// A flow's state: EVE's `flow.state`. Both ways of bypassing are `bypassed` there.
+    pub enum FlowState {
+        /// Packets in one direction only.
+        New = "new",
+        /// Seen in both directions; for TCP, after the handshake.
+        Established = "established",
+        /// TCP is closed or closing.
+        Closed = "closed",
+        /// Passes without inspection, in the engine.
+        LocalBypassed = "bypassed",
+        /// Passes without inspection, before the engine.
+        CaptureBypassed = "bypassed",
+    }
+}
+
+impl FlowState {
+    /// EVE's `flow.bypass`: who lets it pass, if it is bypassed.
+    #[must_use]
+    pub const fn bypass(self) -> Option<&'static str> {
+        match self {
+            Self::LocalBypassed => Some("local"),
+            Self::CaptureBypassed => Some("capture"),
+            Self::New | Self::Established | Self::Closed => None,
+        }
+    }
+}
+
+named_enum! {
+    /// Why a flow ended: EVE's `flow.reason`. Where several apply, the first of them counts.
+    pub enum EndReason {
+        /// A new connection took over its tuple.
+        TcpReuse = "tcp_reuse",
+        /// Evicted to make room.
+        Forced = "forced",
+        /// The engine stopped.
+        Shutdown = "shutdown",
+        /// No packet for as long as its state allows.
+        Timeout = "timeout",
+        /// None of these.
+        Unknown = "unknown",
+    }
+}
+
+named_enum! {
+    /// What was decided for a whole flow: EVE's `flow.action`.
+    pub enum FlowAction {
+        /// All further packets are dropped.
+        Drop = "drop",
+        /// All further packets are accepted.
+        Accept = "accept",
+        /// No further rule is looked at.
+        Pass = "pass",
+    }
+}
+
+named_enum! {
+    /// TCP's state: EVE's `tcp.state`.
+    pub enum TcpState {
+        /// No packet of a handshake yet.
+        None = "none",
+        /// The client's SYN was seen.
+        SynSent = "syn_sent",
+        /// The server's SYN/ACK was seen.
+        SynRecv = "syn_recv",
+        /// The handshake is complete.
+        Established = "established",
+        /// One side sent FIN.
+        FinWait1 = "fin_wait1",
+        /// That FIN was acknowledged.
+        FinWait2 = "fin_wait2",
+        /// Both sides closed; late segments may follow.
+        TimeWait = "time_wait",
+        /// The side closed last waits for its FIN's acknowledgement.
+        LastAck = "last_ack",
+        /// The other side's FIN was received.
+        CloseWait = "close_wait",
+        /// Both sent FIN at once.
+        Closing = "closing",
+        /// Closed or reset.
+        Closed = "closed",
+    }
+}
+
+named_enum! {
+    /// What an exception policy was applied for: EVE's `exception_policy[].target`.
+    pub enum ExceptionTarget {
+        /// Defragmentation ran out of memory.
+        DefragMemcap = "defrag_memcap",
+        /// TCP sessions ran out of memory.
+        StreamMemcap = "stream_memcap",
+        /// Reassembly ran out of memory.
+        StreamReassemblyMemcap = "stream_reassembly_memcap",
+        /// Flows ran out of memory.
+        FlowMemcap = "flow_memcap",
+        /// The session's start was not seen.
+        StreamMidstream = "stream_midstream",
+        /// An application parser failed.
+        AppLayerError = "app_layer_error",
+    }
+}
+
+named_enum! {
+    /// An exception policy, by its name in the configuration and in EVE.
+    pub enum ExceptionPolicy {
+        /// Do nothing.
+        Ignore = "ignore",
+        /// Accept the packet without inspection.
+        PassPacket = "pass_packet",
+        /// Accept the flow without inspection.
+        PassFlow = "pass_flow",
+        /// Bypass the flow.
+        Bypass = "bypass",
+        /// Drop the packet.
+        DropPacket = "drop_packet",
+        /// Drop the flow.
+        DropFlow = "drop_flow",
+        /// Drop, and reject towards the sender.
+        Reject = "reject",
+        /// Drop, and reject towards both.
+        RejectBoth = "reject_both",
+    }
+}
+
+/// The exception policies that were applied to a flow, at most one a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyTargets([Option<ExceptionPolicy>; ExceptionTarget::ALL.len()]);
+
+impl PolicyTargets {
+    /// Notes that `policy` was applied for `target`; the last one counts.
+    pub fn set(&mut self, target: ExceptionTarget, policy: ExceptionPolicy) {
+        if let Some(slot) = self.0.get_mut(usize::from(target.code())) {
+            *slot = Some(policy);
+        }
+    }
+
+    /// Was none applied?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Those that were applied, in the order of [`ExceptionTarget::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (ExceptionTarget, ExceptionPolicy)> {
+        ExceptionTarget::ALL.iter().zip(self.0).filter_map(|(target, policy)| Some((*target, policy?)))
+    }
+}
