@@ -1,0 +1,235 @@
+//! `flow` and `netflow` events.
+
+use super::header::{Extras, Header};
+use super::{Scope, age};
+use crate::clock::Stamp;
+use crate::value::HexFlags;
+use portcullis_event::{Counts, FlowRecord, NetflowRecord, PolicyTargets, TcpSession, TcpSummary};
+use portcullis_wire::decoded::TcpFlags;
+use serde::{Serialize, Serializer};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FlowEvent<'a> {
+    #[serde(flatten)]
+    header: Header<'a>,
+    flow: FlowObject,
+    #[serde(flatten)]
+    extras: Extras<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<TcpObject>,
+}
+
+pub(crate) fn flow<'a>(scope: &mut Scope<'a>, record: &'a FlowRecord<'_>) -> FlowEvent<'a> {
+    FlowEvent {
+        header: Header::new(scope, &record.common, "flow"),
+        flow: FlowObject::new(scope, record),
+        extras: Extras::of_flow(scope, &record.common),
+        tcp: record.tcp.map(TcpObject::new),
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct NetflowEvent<'a> {
+    #[serde(flatten)]
+    header: Header<'a>,
+    netflow: NetflowObject,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<NetflowTcp>,
+    #[serde(flatten)]
+    extras: Extras<'a>,
+}
+
+pub(crate) fn netflow<'a>(scope: &mut Scope<'a>, record: &'a NetflowRecord<'_>) -> NetflowEvent<'a> {
+    let tcp = |flags| NetflowTcp { tcp_flags: HexFlags(flags), set: SetFlags::new(flags) };
+    NetflowEvent {
+        header: Header::new(scope, &record.common, "netflow"),
+        netflow: NetflowObject {
+            pkts: record.pkts,
+            bytes: record.bytes,
+            start: scope.stamp(record.start),
+            end: scope.stamp(record.end),
+            age: age(record.start, record.end),
+            min_ttl: record.ttl.min,
+            max_ttl: record.ttl.max,
+        },
+        tcp: record.tcp_flags.map(tcp),
+        extras: Extras::of_flow(scope, &record.common),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct FlowObject {
+    #[serde(flatten)]
+    counts: CountsObject,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bypassed: Option<CountsObject>,
+    start: Stamp,
+    end: Stamp,
+    age: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emergency: Option<bool>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bypass: Option<&'static str>,
+    reason: &'static str,
+    alerted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception_policy: Option<Policies>,
+}
+
+impl FlowObject {
+    fn new(scope: &mut Scope<'_>, record: &FlowRecord<'_>) -> Self {
+        let policies = record.exception_policies;
+        let has_policies = scope.options.flow_exception_policy && !policies.is_empty();
+        Self {
+            counts: CountsObject::new(record.counts),
+            bypassed: record.bypassed.map(CountsObject::new),
+            start: scope.stamp(record.start),
+            end: scope.stamp(record.end),
+            age: age(record.start, record.end),
+            emergency: record.emergency.then_some(true),
+            state: record.state.name(),
+            bypass: record.state.bypass(),
+            reason: record.reason.name(),
+            alerted: record.alerted,
+            action: record.action.map(|action| action.name()),
+            exception_policy: has_policies.then_some(Policies(policies)),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CountsObject {
+    pkts_toserver: u64,
+    pkts_toclient: u64,
+    bytes_toserver: u64,
+    bytes_toclient: u64,
+}
+
+impl CountsObject {
+    const fn new(counts: Counts) -> Self {
+        let Counts { pkts_toserver, pkts_toclient, bytes_toserver, bytes_toclient } = counts;
+        Self { pkts_toserver, pkts_toclient, bytes_toserver, bytes_toclient }
+    }
+}
+
+#[derive(Debug)]
+struct Policies(PolicyTargets);
+
+#[derive(Serialize)]
+struct AppliedPolicy {
+    target: &'static str,
+    policy: &'static str,
+}
+
+impl Serialize for Policies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let applied = self.0.iter();
+        serializer.collect_seq(
+            applied.map(|(target, policy)| AppliedPolicy { target: target.name(), policy: policy.name() }),
+        )
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct TcpObject {
+    tcp_flags: HexFlags,
+    tcp_flags_ts: HexFlags,
+    tcp_flags_tc: HexFlags,
+    #[serde(flatten)]
+    set: SetFlags,
+    #[serde(flatten)]
+    session: Option<SessionFields>,
+}
+
+impl TcpObject {
+    fn new(tcp: TcpSummary) -> Self {
+        Self {
+            tcp_flags: HexFlags(tcp.flags),
+            tcp_flags_ts: HexFlags(tcp.flags_toserver),
+            tcp_flags_tc: HexFlags(tcp.flags_toclient),
+            set: SetFlags::new(tcp.flags),
+            session: tcp.session.map(SessionFields::new),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SessionFields {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts_gap: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tc_gap: Option<bool>,
+    ts_max_regions: u16,
+    tc_max_regions: u16,
+}
+
+impl SessionFields {
+    fn new(session: TcpSession) -> Self {
+        Self {
+            state: session.state.name(),
+            ts_gap: session.gap_toserver.then_some(true),
+            tc_gap: session.gap_toclient.then_some(true),
+            ts_max_regions: session.max_regions_toserver,
+            tc_max_regions: session.max_regions_toclient,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct NetflowObject {
+    pkts: u64,
+    bytes: u64,
+    start: Stamp,
+    end: Stamp,
+    age: u64,
+    min_ttl: u8,
+    max_ttl: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct NetflowTcp {
+    tcp_flags: HexFlags,
+    #[serde(flatten)]
+    set: SetFlags,
+}
+
+/// The flags that were seen, each `true` or left out.
+#[derive(Debug, Serialize)]
+struct SetFlags {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    syn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fin: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rst: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psh: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urg: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ecn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwr: Option<bool>,
+}
+
+impl SetFlags {
+    fn new(flags: TcpFlags) -> Self {
+        let set = |flag| flags.has(flag).then_some(true);
+        Self {
+            syn: set(TcpFlags::SYN),
+            fin: set(TcpFlags::FIN),
+            rst: set(TcpFlags::RST),
+            psh: set(TcpFlags::PSH),
+            ack: set(TcpFlags::ACK),
+            urg: set(TcpFlags::URG),
+            ecn: set(TcpFlags::ECN),
+            cwr: set(TcpFlags::CWR),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where lines go.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Where the logger writes lines. Errors are passing: the logger counts them and goes on.
+pub trait Sink: Send {
+    /// Takes one or more whole lines, each with its line feed. May hold them back until
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// The lines, or what is left of them, could not be kept: they are lost unless the sink says
+    /// otherwise.
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()>;
+
+    /// Hands on what was held back.
+    ///
+    /// # Errors
+    /// As for [`write_line`](Self::write_line).
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Starts afresh, after the file was moved away or the peer went: what was held back goes to
+    /// the old place first.
+    ///
+    /// # Errors
+    /// The new place cannot be had; the old one stays in use.
+    fn reopen(&mut self) -> io::Result<()>;
+}
+
+/// Why a log file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its folder cannot be made.
+    #[error("cannot make the folder {} for the log file: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file itself cannot be opened for appending.
+    #[error("cannot open the log file {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Most bytes that are held back before they are written.
+const BUFFER: usize = 256 * 1024;
+
+/// A file that lines are appended to. Lines are held back to write many at a time, and a write
+/// that fails keeps what is left for the next one, so that a line is never torn by a full disk.
+#[derive(Debug)]
+pub struct FileSink {
+    path: PathBuf,
+    file: File,
+    held: Vec<u8>,
+    /// How much of `held` is written already: within a line only after a write that failed.
+    written: usize,
+}
+
+impl FileSink {
+    /// Opens `path` for appending; makes it and its folder where they do not exist.
+    ///
+    /// # Errors
+    /// The folder cannot be made or the file cannot be opened.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let path = path.into();
+        let file = open(&path)?;
+        Ok(Self { path, file, held: Vec::with_capacity(BUFFER), written: 0 })
+    }
+
+    /// The file's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves out the rest of a line whose start is in a file that is no longer ours.
+    fn skip_torn_line(&mut self) {
+        let is_end = |byte: &u8| *byte == b'\n';
+        let (before, rest) = self.held.split_at(self.written.min(self.held.len()));
+        if before.last().is_some_and(|byte| !is_end(byte)) {
+            self.written += rest.iter().position(is_end).map_or(rest.len(), |end| end + 1);
+        }
+    }
+}
+
+impl Sink for FileSink {
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.held.len() + line.len() > BUFFER {
+            // With the old lines still held there is no room: the new one is what is lost.
+            self.flush()?;
+        }
+        self.held.extend_from_slice(line);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while let Some(rest) = self.held.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.held.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        let flushed = self.flush();
+        self.file = open(&self.path).map_err(io::Error::other)?;
+        if flushed.is_err() {
+            self.skip_torn_line();
+        }
+        flushed
+    }
+}
+
+fn open(path: &Path) -> Result<File, OpenError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new()
+            .recursive(true)
+            .create(folder)
+            .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    }
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|source| OpenError::File { path: path.to_owned(), source })
+}
