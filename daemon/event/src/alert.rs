@@ -1,8 +1,9 @@
 //! A rule matched: EVE's `alert`, and the part of it that a `drop` record shows too.
 
-use crate::common::{Common, Counts, Direction};
+use crate::common::{Common, Counts};
 use crate::named::named_enum;
 use crate::text::TextList;
+use portcullis_flow::{Direction, Flow};
 use portcullis_wire::{Address, Timestamp};
 
 /// A rule that matched, with its strings.
@@ -75,6 +76,22 @@ pub struct AlertFlow {
     pub source_port: u16,
     /// The server's port.
     pub destination_port: u16,
+}
+
+impl AlertFlow {
+    /// A flow as it is now.
+    #[must_use]
+    pub fn of(flow: &Flow<'_>) -> Self {
+        let ((source, source_port), (destination, destination_port)) = (flow.client(), flow.server());
+        Self {
+            counts: Counts::of(flow),
+            start: flow.start(),
+            source,
+            destination,
+            source_port,
+            destination_port,
+        }
+    }
 }
 
 /// What became of a packet: EVE's `verdict`.

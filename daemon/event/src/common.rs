@@ -3,6 +3,7 @@
 use crate::named::named_enum;
 use crate::text::TextList;
 use portcullis_capture::{PacketMeta, PortId};
+use portcullis_flow::{Direction, Flow};
 use portcullis_wire::decoded::{Transport, VlanIds};
 use portcullis_wire::{Address, Decoded, Timestamp};
 
@@ -16,7 +17,8 @@ pub struct Common<'a> {
     pub flow_id: Option<u64>,
     /// The flow of the enclosing packet, for flows within tunnels.
     pub parent_id: Option<u64>,
-    /// The port the packet (or the flow's first packet) came in on; none for capture files.
+    /// The port the packet (or the flow's first packet) came in on. It is printed by its name,
+    /// and left out where it has none, as for capture files.
     pub in_iface: Option<PortId>,
     /// Number of the packet in its capture file, from 1; none on live traffic and in flow records.
     pub pcap_cnt: Option<u64>,
@@ -61,6 +63,7 @@ impl Common<'_> {
         };
         Self {
             timestamp: meta.timestamp,
+            in_iface: Some(meta.ingress),
             vlans: decoded.vlans,
             ip_version: decoded.ip_version,
             source: decoded.source,
@@ -70,6 +73,32 @@ impl Common<'_> {
             protocol: decoded.protocol,
             icmp,
             pkt_src: Some(PacketSource::Wire),
+            ..Self::default()
+        }
+    }
+}
+
+impl Common<'_> {
+    /// The start of a record about a whole flow, logged at `now`: addresses from client to
+    /// server. Ethernet addresses and flow bits are left out.
+    #[must_use]
+    pub fn of_flow(flow: &Flow<'_>, now: Timestamp) -> Self {
+        let ((source, source_port), (destination, destination_port)) = (flow.client(), flow.server());
+        let icmp = |(kind, code)| IcmpType { kind, code };
+        Self {
+            timestamp: now,
+            flow_id: Some(flow.id()),
+            parent_id: Some(flow.parent_id()).filter(|id| *id != 0),
+            in_iface: Some(flow.ingress()),
+            vlans: flow.vlans(),
+            ip_version: flow.ip_version(),
+            source,
+            destination,
+            source_port,
+            destination_port,
+            protocol: flow.protocol(),
+            icmp: flow.icmp().map(icmp),
+            response_icmp: flow.icmp_response().map(icmp),
             ..Self::default()
         }
     }
@@ -94,16 +123,6 @@ pub struct Ether<'a> {
     pub source: &'a [Mac],
     /// Destination addresses, in the order they were seen.
     pub destination: &'a [Mac],
-}
-
-named_enum! {
-    /// Which way a packet goes.
-    pub enum Direction {
-        /// From the flow's client.
-        ToServer = "to_server",
-        /// From the flow's server.
-        ToClient = "to_client",
-    }
 }
 
 named_enum! {
@@ -143,4 +162,18 @@ pub struct Counts {
     pub bytes_toserver: u64,
     /// Bytes from the server.
     pub bytes_toclient: u64,
+}
+
+impl Counts {
+    /// What a flow counted so far.
+    #[must_use]
+    pub fn of(flow: &Flow<'_>) -> Self {
+        let (toserver, toclient) = (flow.counts(Direction::ToServer), flow.counts(Direction::ToClient));
+        Self {
+            pkts_toserver: toserver.packets,
+            pkts_toclient: toclient.packets,
+            bytes_toserver: toserver.bytes,
+            bytes_toclient: toclient.bytes,
+        }
+    }
 }

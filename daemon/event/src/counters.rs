@@ -3,7 +3,7 @@
 //! Each is named as Suricata names it in its statistics. Those that Suricata does not have are
 //! marked "ours"; no name of theirs is one of Suricata's.
 
-use portcullis_capture::{CaptureStats, DropReason};
+mod sources;
 
 /// Defines [`Counters`] from one table: doc, field, how two workers' values become one, name.
 macro_rules! counters {
@@ -146,6 +146,14 @@ counters! {
     flow_end_tcp_state_closing: sum "flow.end.tcp_state.closing",
     flow_end_tcp_state_closed: sum "flow.end.tcp_state.closed",
     flow_end_tcp_liberal: sum "flow.end.tcp_liberal",
+    #[doc = "New flows refused because the buckets for their key were full (ours)."]
+    flow_index_refused: sum "flow.index_refused",
+    #[doc = "Slots that the search for expired flows looked at (ours)."]
+    flow_wrk_slots_swept: sum "flow.wrk.slots_swept",
+    #[doc = "Most slots that it looked at in one burst (ours)."]
+    flow_wrk_slots_swept_max: max "flow.wrk.slots_swept_max",
+    #[doc = "Most buckets that one insertion had to look at (ours)."]
+    flow_wrk_probe_max: max "flow.wrk.probe_max",
     #[doc = "Init callbacks run: once a flow made (ours)."]
     flow_callbacks_init: sum "flow.callbacks.init",
     #[doc = "Finish callbacks run: once a flow ended (ours)."]
@@ -230,44 +238,6 @@ counters! {
 }
 
 impl Counters {
-    /// The counter of `reason`, below `ips.drop_reason`.
-    pub fn drop_reason_mut(&mut self, reason: DropReason) -> &mut u64 {
-        match reason {
-            DropReason::DecodeError => &mut self.ips_drop_reason_decode_error,
-            DropReason::DefragError => &mut self.ips_drop_reason_defrag_error,
-            DropReason::DefragMemcap => &mut self.ips_drop_reason_defrag_memcap,
-            DropReason::FlowMemcap => &mut self.ips_drop_reason_flow_memcap,
-            DropReason::FlowDrop => &mut self.ips_drop_reason_flow_drop,
-            DropReason::ExceptionPolicyFlowDrop => &mut self.ips_drop_reason_exception_policy_flow_drop,
-            DropReason::StreamError => &mut self.ips_drop_reason_stream_error,
-            DropReason::StreamMemcap => &mut self.ips_drop_reason_stream_memcap,
-            DropReason::StreamMidstream => &mut self.ips_drop_reason_stream_midstream,
-            DropReason::StreamUrgent => &mut self.ips_drop_reason_stream_urgent,
-            DropReason::StreamReassembly => &mut self.ips_drop_reason_stream_reassembly,
-            DropReason::ApplayerError => &mut self.ips_drop_reason_applayer_error,
-            DropReason::ApplayerMemcap => &mut self.ips_drop_reason_applayer_memcap,
-            DropReason::Rules => &mut self.ips_drop_reason_rules,
-            DropReason::ThresholdDetectionFilter => &mut self.ips_drop_reason_threshold_detection_filter,
-            DropReason::TunnelPacketDrop => &mut self.ips_drop_reason_tunnel_packet_drop,
-            DropReason::Callback => &mut self.ips_drop_reason_callback,
-            DropReason::SteeringOverflow => &mut self.ips_drop_reason_steering_overflow,
-            DropReason::NoVerdict => &mut self.ips_drop_reason_no_verdict,
-        }
-    }
-
-    /// Takes over the counts of a packet module.
-    pub fn set_capture(&mut self, stats: &CaptureStats) {
-        self.capture_kernel_packets = stats.received.saturating_add(stats.kernel_drops);
-        self.capture_kernel_drops = stats.kernel_drops;
-        self.capture_errors = stats.errors;
-        self.capture_forged = stats.forged;
-        self.capture_forged_refused = stats.forged_refused;
-        self.capture_send_errors = stats.send_errors;
-        self.worker_steered_in = stats.steered_in;
-        self.worker_steered_out = stats.steered_out;
-        self.worker_steer_refused = stats.steer_refused;
-    }
-
     /// Works out the averages; [`merge`](Self::merge) does it by itself.
     pub fn update_averages(&mut self) {
         self.decoder_avg_pkt_size = self.decoder_bytes.checked_div(self.decoder_pkts).unwrap_or(0);
@@ -327,16 +297,5 @@ mod tests {
         let mut empty = Counters::default();
         empty.merge(&Counters::default());
         assert_eq!(empty, Counters::default());
-    }
-
-    #[test]
-    fn each_drop_reason_has_the_counter_of_its_name() {
-        for reason in DropReason::ALL {
-            let mut counters = Counters::default();
-            *counters.drop_reason_mut(reason) += 1;
-            let counted: Vec<_> = counters.iter().filter(|(_, value)| *value > 0).collect();
-            let name = format!("ips.drop_reason.{}", reason.name().replace(' ', "_"));
-            assert_eq!(counted, [(name.as_str(), 1)]);
-        }
     }
 }

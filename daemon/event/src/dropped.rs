@@ -1,8 +1,9 @@
 //! A packet was dropped: EVE's `drop`.
 
 use crate::alert::{Alert, PacketVerdict};
-use crate::common::{Common, Direction};
+use crate::common::Common;
 use portcullis_capture::DropReason;
+use portcullis_flow::Direction;
 use portcullis_wire::Decoded;
 use portcullis_wire::decoded::{TcpFlags, Transport};
 

@@ -2,6 +2,8 @@
 
 use crate::common::{Common, Counts};
 use crate::named::named_enum;
+use portcullis_flow::flow::Bypass;
+use portcullis_flow::{Direction, EndReason, Flow, FlowAction, FlowState, TcpState};
 use portcullis_wire::Timestamp;
 use portcullis_wire::decoded::TcpFlags;
 
@@ -22,6 +24,8 @@ pub struct FlowRecord<'a> {
     pub emergency: bool,
     /// Its state at the end.
     pub state: FlowState,
+    /// Who let it pass, if it was bypassed.
+    pub bypass: Option<Bypass>,
     /// Why it ended.
     pub reason: EndReason,
     /// Did a rule alert on it?
@@ -31,7 +35,30 @@ pub struct FlowRecord<'a> {
     /// Exception policies that were applied to it.
     pub exception_policies: PolicyTargets,
     /// What TCP knows; none for other protocols.
-    pub tcp: Option<TcpSummary>,
+    pub tcp: Option<TcpPart>,
+}
+
+impl FlowRecord<'_> {
+    /// The record of a flow that ended, logged at `now`. Ethernet addresses, flow bits, counts of
+    /// bypassed packets and exception policies are left out: the flow does not know them.
+    #[must_use]
+    pub fn of(flow: &Flow<'_>, now: Timestamp) -> Self {
+        Self {
+            common: Common::of_flow(flow, now),
+            counts: Counts::of(flow),
+            bypassed: None,
+            start: flow.start(),
+            end: flow.last_seen(),
+            emergency: flow.emergency(),
+            state: flow.state(),
+            bypass: flow.bypass(),
+            reason: flow.end().unwrap_or(EndReason::Unknown),
+            alerted: flow.alerted(),
+            action: flow.action(),
+            exception_policies: PolicyTargets::default(),
+            tcp: flow.tcp().map(TcpPart::from),
+        }
+    }
 }
 
 impl<'a> FlowRecord<'a> {
@@ -100,9 +127,18 @@ pub struct TtlRange {
     pub max: u8,
 }
 
+impl TtlRange {
+    /// The TTLs that a flow saw in a direction.
+    #[must_use]
+    pub fn of(flow: &Flow<'_>, direction: Direction) -> Self {
+        let (min, max) = flow.ttl(direction);
+        Self { min, max }
+    }
+}
+
 /// TCP's part of a flow record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpSummary {
+pub struct TcpPart {
     /// Flags seen in both directions.
     pub flags: TcpFlags,
     /// Flags that the client sent.
@@ -111,6 +147,25 @@ pub struct TcpSummary {
     pub flags_toclient: TcpFlags,
     /// The session; none where no session was made for the flow.
     pub session: Option<TcpSession>,
+}
+
+impl From<portcullis_flow::TcpSummary> for TcpPart {
+    /// Without reassembly there are no gaps, and all data is one range.
+    fn from(tcp: portcullis_flow::TcpSummary) -> Self {
+        let session = TcpSession {
+            state: tcp.state,
+            gap_toserver: false,
+            gap_toclient: false,
+            max_regions_toserver: 1,
+            max_regions_toclient: 1,
+        };
+        Self {
+            flags: tcp.flags(),
+            flags_toserver: tcp.flags_ts,
+            flags_toclient: tcp.flags_tc,
+            session: tcp.session.then_some(session),
+        }
+    }
 }
 
 /// What is known about a tracked TCP session.
@@ -126,90 +181,6 @@ pub struct TcpSession {
     pub max_regions_toserver: u16,
     /// The same from the server.
     pub max_regions_toclient: u16,
-}
-
-named_enum! {
-    /// A flow's state: EVE's `flow.state`. Both ways of bypassing are `bypassed` there.
-    pub enum FlowState {
-        /// Packets in one direction only.
-        New = "new",
-        /// Seen in both directions; for TCP, after the handshake.
-        Established = "established",
-        /// TCP is closed or closing.
-        Closed = "closed",
-        /// Passes without inspection, in the engine.
-        LocalBypassed = "bypassed",
-        /// Passes without inspection, before the engine.
-        CaptureBypassed = "bypassed",
-    }
-}
-
-impl FlowState {
-    /// EVE's `flow.bypass`: who lets it pass, if it is bypassed.
-    #[must_use]
-    pub const fn bypass(self) -> Option<&'static str> {
-        match self {
-            Self::LocalBypassed => Some("local"),
-            Self::CaptureBypassed => Some("capture"),
-            Self::New | Self::Established | Self::Closed => None,
-        }
-    }
-}
-
-named_enum! {
-    /// Why a flow ended: EVE's `flow.reason`. Where several apply, the first of them counts.
-    pub enum EndReason {
-        /// A new connection took over its tuple.
-        TcpReuse = "tcp_reuse",
-        /// Evicted to make room.
-        Forced = "forced",
-        /// The engine stopped.
-        Shutdown = "shutdown",
-        /// No packet for as long as its state allows.
-        Timeout = "timeout",
-        /// None of these.
-        Unknown = "unknown",
-    }
-}
-
-named_enum! {
-    /// What was decided for a whole flow: EVE's `flow.action`.
-    pub enum FlowAction {
-        /// All further packets are dropped.
-        Drop = "drop",
-        /// All further packets are accepted.
-        Accept = "accept",
-        /// No further rule is looked at.
-        Pass = "pass",
-    }
-}
-
-named_enum! {
-    /// TCP's state: EVE's `tcp.state`.
-    pub enum TcpState {
-        /// No packet of a handshake yet.
-        None = "none",
-        /// The client's SYN was seen.
-        SynSent = "syn_sent",
-        /// The server's SYN/ACK was seen.
-        SynRecv = "syn_recv",
-        /// The handshake is complete.
-        Established = "established",
-        /// One side sent FIN.
-        FinWait1 = "fin_wait1",
-        /// That FIN was acknowledged.
-        FinWait2 = "fin_wait2",
-        /// Both sides closed; late segments may follow.
-        TimeWait = "time_wait",
-        /// The side closed last waits for its FIN's acknowledgement.
-        LastAck = "last_ack",
-        /// The other side's FIN was received.
-        CloseWait = "close_wait",
-        /// Both sent FIN at once.
-        Closing = "closing",
-        /// Closed or reset.
-        Closed = "closed",
-    }
 }
 
 named_enum! {

@@ -32,12 +32,11 @@ pub mod text;
 pub use alert::{
     Alert, AlertAction, AlertFlow, AlertRecord, PacketVerdict, RejectTarget, Target, VerdictAction,
 };
-pub use common::{Common, Counts, Direction, Ether, IcmpType, Mac, PacketSource};
+pub use common::{Common, Counts, Ether, IcmpType, Mac, PacketSource};
 pub use counters::Counters;
 pub use dropped::{DropRecord, DroppedPacket, DroppedTransport};
 pub use flow::{
-    EndReason, ExceptionPolicy, ExceptionTarget, FlowAction, FlowRecord, FlowState, NetflowRecord,
-    PolicyTargets, TcpSession, TcpState, TcpSummary, TtlRange,
+    ExceptionPolicy, ExceptionTarget, FlowRecord, NetflowRecord, PolicyTargets, TcpPart, TcpSession, TtlRange,
 };
 pub use record::{Class, DecodeError, MAX_RECORD, Record};
 pub use ring::{RecordConsumer, RecordProducer, Refused, Reporter, RingCounts, RingMode};

@@ -4,7 +4,9 @@ use super::header::{Extras, Header};
 use super::{Scope, age};
 use crate::clock::Stamp;
 use crate::value::HexFlags;
-use portcullis_event::{Counts, FlowRecord, NetflowRecord, PolicyTargets, TcpSession, TcpSummary};
+use portcullis_event::{Counts, FlowRecord, NetflowRecord, PolicyTargets, TcpPart, TcpSession};
+use portcullis_flow::FlowAction;
+use portcullis_flow::flow::Bypass;
 use portcullis_wire::decoded::TcpFlags;
 use serde::{Serialize, Serializer};
 
@@ -91,12 +93,26 @@ impl FlowObject {
             age: age(record.start, record.end),
             emergency: record.emergency.then_some(true),
             state: record.state.name(),
-            bypass: record.state.bypass(),
+            bypass: record.bypass.map(bypass_name),
             reason: record.reason.name(),
             alerted: record.alerted,
-            action: record.action.map(|action| action.name()),
+            action: record.action.map(action_name),
             exception_policy: has_policies.then_some(Policies(policies)),
         }
+    }
+}
+
+const fn bypass_name(bypass: Bypass) -> &'static str {
+    match bypass {
+        Bypass::Local => "local",
+        Bypass::Capture => "capture",
+    }
+}
+
+const fn action_name(action: FlowAction) -> &'static str {
+    match action {
+        FlowAction::Drop(_) => "drop",
+        FlowAction::Pass => "pass",
     }
 }
 
@@ -145,7 +161,7 @@ struct TcpObject {
 }
 
 impl TcpObject {
-    fn new(tcp: TcpSummary) -> Self {
+    fn new(tcp: TcpPart) -> Self {
         Self {
             tcp_flags: HexFlags(tcp.flags),
             tcp_flags_ts: HexFlags(tcp.flags_toserver),

@@ -3,18 +3,18 @@
 use super::shared;
 use crate::alert::{AlertFlow, AlertRecord};
 use crate::bytes::{Reader, Writer};
-use crate::common::Direction;
 use crate::dropped::{DropRecord, DroppedPacket, DroppedTransport};
 use crate::record::{DecodeError, MAX_RECORD};
 use portcullis_capture::DropReason;
+use portcullis_flow::Direction;
+
+/// In the order of their discriminants.
+const DIRECTIONS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
 const NO_TRANSPORT: u8 = 0;
 const TCP: u8 = 1;
 const UDP: u8 = 2;
 const ICMP: u8 = 3;
-
-/// A presence byte and a length, of payload and of packet.
-const TAIL_OVERHEAD: usize = 2 * (1 + size_of::<u16>());
 
 /// `start` is where the record begins in the writer's vector.
 pub(super) fn put_alert_record(writer: &mut Writer<'_>, record: &AlertRecord<'_>, start: usize) {
@@ -41,7 +41,9 @@ pub(super) fn put_alert_record(writer: &mut Writer<'_>, record: &AlertRecord<'_>
     writer.option(*verdict, shared::put_verdict);
 
     // What is left of the bound is shared: each gets half of it, or what the other leaves.
-    let room = (start + MAX_RECORD).saturating_sub(writer.len() + TAIL_OVERHEAD);
+    let overhead = |bytes: Option<&[u8]>| if bytes.is_some() { 1 + size_of::<u16>() } else { 1 };
+    let end = writer.len() + overhead(*payload) + overhead(*packet);
+    let room = (start + MAX_RECORD).saturating_sub(end);
     let packet_length = packet.map_or(0, <[u8]>::len);
     let for_payload = (room / 2).max(room.saturating_sub(packet_length));
     let for_packet = room - payload.map_or(0, <[u8]>::len).min(for_payload);
@@ -106,11 +108,11 @@ pub(super) fn drop_record<'a>(
 }
 
 fn put_direction(writer: &mut Writer<'_>, direction: Option<Direction>) {
-    writer.option(direction, |writer, direction| writer.u8(direction.code()));
+    writer.option(direction, |writer, direction| writer.u8(direction as u8));
 }
 
 fn direction(reader: &mut Reader<'_>) -> Result<Option<Direction>, DecodeError> {
-    reader.option(|reader| reader.code("direction", Direction::from_code))
+    reader.option(|reader| reader.code("direction", |code| DIRECTIONS.get(usize::from(code)).copied()))
 }
 
 fn put_alert_flow(writer: &mut Writer<'_>, flow: AlertFlow) {

@@ -3,10 +3,22 @@
 use super::shared;
 use crate::bytes::{Reader, Writer};
 use crate::flow::{
-    EndReason, ExceptionPolicy, ExceptionTarget, FlowAction, FlowRecord, FlowState, NetflowRecord,
-    PolicyTargets, TcpSession, TcpState, TcpSummary, TtlRange,
+    ExceptionPolicy, ExceptionTarget, FlowRecord, NetflowRecord, PolicyTargets, TcpPart, TcpSession, TtlRange,
 };
 use crate::record::DecodeError;
+use portcullis_capture::DropReason;
+use portcullis_flow::flow::Bypass;
+use portcullis_flow::{EndReason, FlowAction, FlowState, TcpState};
+
+/// Each in the order of their discriminants.
+const STATES: [FlowState; 4] =
+    [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
+const BYPASSES: [Bypass; 2] = [Bypass::Local, Bypass::Capture];
+const REASONS: [EndReason; 5] =
+    [EndReason::TcpReuse, EndReason::Forced, EndReason::Shutdown, EndReason::Timeout, EndReason::Unknown];
+
+/// The code of passing a flow; smaller ones are the reasons for dropping it.
+const PASS: u8 = u8::MAX;
 
 pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
     let FlowRecord {
@@ -17,6 +29,7 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
         end,
         emergency,
         state,
+        bypass,
         reason,
         alerted,
         action,
@@ -29,10 +42,11 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
     writer.u64(start.as_nanos());
     writer.u64(end.as_nanos());
     writer.bool(*emergency);
-    writer.u8(state.code());
-    writer.u8(reason.code());
+    writer.u8(*state as u8);
+    writer.option(*bypass, |writer, bypass| writer.u8(bypass as u8));
+    writer.u8(*reason as u8);
     writer.bool(*alerted);
-    writer.option(*action, |writer, action| writer.u8(action.code()));
+    writer.option(*action, put_action);
     put_policies(writer, *exception_policies);
     writer.option(*tcp, put_tcp);
 }
@@ -45,10 +59,11 @@ pub(super) fn flow<'a>(reader: &mut Reader<'a>) -> Result<FlowRecord<'a>, Decode
         start: shared::timestamp(reader)?,
         end: shared::timestamp(reader)?,
         emergency: reader.bool()?,
-        state: reader.code("flow state", FlowState::from_code)?,
-        reason: reader.code("end reason", EndReason::from_code)?,
+        state: reader.code("flow state", |code| by_code(&STATES, code))?,
+        bypass: reader.option(|reader| reader.code("bypass", |code| by_code(&BYPASSES, code)))?,
+        reason: reader.code("end reason", |code| by_code(&REASONS, code))?,
         alerted: reader.bool()?,
-        action: reader.option(|reader| reader.code("flow action", FlowAction::from_code))?,
+        action: reader.option(|reader| reader.code("flow action", action))?,
         exception_policies: policies(reader)?,
         tcp: reader.option(tcp)?,
     })
@@ -78,6 +93,21 @@ pub(super) fn netflow<'a>(reader: &mut Reader<'a>) -> Result<NetflowRecord<'a>, 
     })
 }
 
+fn by_code<T: Copy>(values: &[T], code: u8) -> Option<T> {
+    values.get(usize::from(code)).copied()
+}
+
+fn put_action(writer: &mut Writer<'_>, action: FlowAction) {
+    writer.u8(match action {
+        FlowAction::Drop(reason) => reason as u8,
+        FlowAction::Pass => PASS,
+    });
+}
+
+fn action(code: u8) -> Option<FlowAction> {
+    if code == PASS { Some(FlowAction::Pass) } else { by_code(&DropReason::ALL, code).map(FlowAction::Drop) }
+}
+
 fn put_policies(writer: &mut Writer<'_>, policies: PolicyTargets) {
     writer.u8(u8::try_from(policies.iter().count()).unwrap_or(u8::MAX));
     for (target, policy) in policies.iter() {
@@ -96,13 +126,13 @@ fn policies(reader: &mut Reader<'_>) -> Result<PolicyTargets, DecodeError> {
     Ok(policies)
 }
 
-fn put_tcp(writer: &mut Writer<'_>, tcp: TcpSummary) {
-    let TcpSummary { flags, flags_toserver, flags_toclient, session } = tcp;
+fn put_tcp(writer: &mut Writer<'_>, tcp: TcpPart) {
+    let TcpPart { flags, flags_toserver, flags_toclient, session } = tcp;
     shared::put_tcp_flags(writer, flags);
     shared::put_tcp_flags(writer, flags_toserver);
     shared::put_tcp_flags(writer, flags_toclient);
     writer.option(session, |writer, session| {
-        writer.u8(session.state.code());
+        writer.u8(session.state as u8);
         writer.bool(session.gap_toserver);
         writer.bool(session.gap_toclient);
         writer.u16(session.max_regions_toserver);
@@ -110,14 +140,14 @@ fn put_tcp(writer: &mut Writer<'_>, tcp: TcpSummary) {
     });
 }
 
-fn tcp(reader: &mut Reader<'_>) -> Result<TcpSummary, DecodeError> {
-    Ok(TcpSummary {
+fn tcp(reader: &mut Reader<'_>) -> Result<TcpPart, DecodeError> {
+    Ok(TcpPart {
         flags: shared::tcp_flags(reader)?,
         flags_toserver: shared::tcp_flags(reader)?,
         flags_toclient: shared::tcp_flags(reader)?,
         session: reader.option(|reader| {
             Ok(TcpSession {
-                state: reader.code("tcp state", TcpState::from_code)?,
+                state: reader.code("tcp state", |code| by_code(&TcpState::ALL, code))?,
                 gap_toserver: reader.bool()?,
                 gap_toclient: reader.bool()?,
                 max_regions_toserver: reader.u16()?,

@@ -1,0 +1,125 @@
+//! Encoding and decoding give back what went in; what does not fit is cut where it may be.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod parts;
+
+use parts::{Parts, parts};
+use portcullis_event::{AlertRecord, Class, DecodeError, MAX_RECORD, Record, TextListBuf};
+use proptest::prelude::*;
+
+fn encoded(record: &Record<'_>) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let truncated = record.encode(&mut bytes);
+    assert!(bytes.len() <= MAX_RECORD, "{} bytes", bytes.len());
+    (bytes, truncated)
+}
+
+proptest! {
+    #[test]
+    fn records_come_back_whole(parts in parts(200)) {
+        for record in parts.records() {
+            let (bytes, truncated) = encoded(&record);
+            prop_assert!(!truncated);
+            prop_assert_eq!(Record::decode(&bytes), Ok(record));
+        }
+    }
+
+    #[test]
+    fn records_can_stand_behind_each_other(parts in parts(200)) {
+        let mut bytes = Vec::new();
+        for record in parts.records() {
+            let start = bytes.len();
+            record.encode(&mut bytes);
+            prop_assert_eq!(Record::decode(&bytes[start..]), Ok(record));
+        }
+    }
+
+    #[test]
+    fn a_cut_or_prolonged_record_is_none(parts in parts(20), cut in any::<prop::sample::Index>()) {
+        for record in parts.records() {
+            let (mut bytes, _) = encoded(&record);
+            let length = cut.index(bytes.len());
+            prop_assert!(Record::decode(&bytes[..length]).is_err());
+            bytes.push(0);
+            prop_assert_eq!(Record::decode(&bytes), Err(DecodeError::TooLong(1)));
+        }
+    }
+
+    #[test]
+    fn any_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..6) {
+        let mut framed = u32::try_from(bytes.len() + 2).unwrap().to_le_bytes().to_vec();
+        framed.extend([kind, 0]);
+        framed.extend(&bytes);
+        if let Ok(record) = Record::decode(&framed) {
+            let again = encoded(&record).0;
+            prop_assert_eq!(Record::decode(&again), Ok(record));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn only_payload_and_packet_are_cut(parts in parts(90_000)) {
+        let record = parts.alert_record();
+        let (bytes, truncated) = encoded(&Record::Alert(record));
+        let Record::Alert(read) = Record::decode(&bytes).unwrap() else { panic!("another kind") };
+        prop_assert_eq!(read.truncated, truncated);
+        let whole = |record: &AlertRecord<'_>| {
+            record.payload.map_or(0, <[u8]>::len) + record.packet.map_or(0, <[u8]>::len)
+        };
+        prop_assert_eq!(truncated, whole(&read) < whole(&record));
+        for (kept, given) in [(read.payload, record.payload), (read.packet, record.packet)] {
+            prop_assert_eq!(kept.is_some(), given.is_some());
+            let (kept, given) = (kept.unwrap_or_default(), given.unwrap_or_default());
+            prop_assert!(given.starts_with(kept));
+            // Neither displaces the other: what was cut kept its half of the room.
+            prop_assert!(kept.len() == given.len() || kept.len() > 30_000, "{} of {}", kept.len(), given.len());
+        }
+        if truncated {
+            prop_assert_eq!(bytes.len(), MAX_RECORD);
+        }
+        let fields = |record| AlertRecord { payload: None, packet: None, truncated: false, ..record };
+        prop_assert_eq!(fields(read), fields(record));
+    }
+}
+
+#[test]
+fn overlong_strings_leave_room_and_are_flagged() {
+    let long = vec![b'x'; 70_000];
+    let many: TextListBuf = std::iter::repeat_n(&long[..100], 1000).collect();
+    let parts = sample();
+    let mut record = parts.alert_record();
+    record.alert.signature = &long;
+    record.alert.category = &long;
+    record.alert.rule = &long;
+    record.alert.references = many.as_list();
+    record.alert.metadata = many.as_list();
+    record.common.flowbits = many.as_list();
+    record.payload = Some(&long);
+    record.packet = Some(&long);
+    let (bytes, truncated) = encoded(&Record::Alert(record));
+    assert!(truncated);
+    let Record::Alert(read) = Record::decode(&bytes).unwrap() else { panic!("another kind") };
+    assert!(read.truncated);
+    assert_eq!(read.alert.signature.len(), 4096);
+    assert_eq!(read.alert.metadata.iter().count() % 2, 0);
+    assert!(read.alert.metadata.pairs().all(|(key, value)| key == &long[..100] && value == &long[..100]));
+    assert!(read.payload.unwrap().len() > 8000);
+    assert!(read.packet.unwrap().len() > 8000);
+    assert_eq!(read.alert.sid, record.alert.sid);
+}
+
+#[test]
+fn evidence_is_kept_apart_from_flows() {
+    let classes = sample().records().map(|record| record.class());
+    assert_eq!(classes, [Class::Evidence, Class::Evidence, Class::Flow, Class::Flow, Class::Flow]);
+}
+
+/// Some parts, the same every time.
+fn sample() -> Parts {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    parts(10).new_tree(&mut TestRunner::deterministic()).unwrap().current()
+}
