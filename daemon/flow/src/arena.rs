@@ -65,17 +65,18 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Reserves room for `capacity` flows; none is there yet.
-    pub(crate) fn reserve(capacity: u32) -> Result<Self, SetupError> {
+    /// Reserves room for `capacity` flows; none is there yet. With `populate` the system provides
+    /// the memory at once.
+    pub(crate) fn reserve(capacity: u32, populate: bool) -> Result<Self, SetupError> {
         let refused = |error: std::io::Error| SetupError::Memory {
             bytes: u64::from(capacity) * FLOW_BYTES,
             reason: error.to_string(),
         };
         let capacity = capacity as usize;
         Ok(Self {
-            hot: Mapped::reserve(capacity).map_err(refused)?,
-            cold: Mapped::reserve(capacity).map_err(refused)?,
-            deadline: Mapped::reserve(capacity).map_err(refused)?,
+            hot: Mapped::reserve(capacity, populate).map_err(refused)?,
+            cold: Mapped::reserve(capacity, populate).map_err(refused)?,
+            deadline: Mapped::reserve(capacity, populate).map_err(refused)?,
         })
     }
 

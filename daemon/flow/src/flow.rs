@@ -308,7 +308,7 @@ impl Flow<'_> {
         first
     }
 
-    /// Did it end while the table was in emergency mode?
+    /// Did it expire or make room while the table was in emergency mode?
     #[must_use]
     pub fn emergency(&self) -> bool {
         self.has(EMERGENCY)

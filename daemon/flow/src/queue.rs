@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn spare_pool_is_a_stack() {
-        let mut arena = Arena::reserve(4).expect("address space");
+        let mut arena = Arena::reserve(4, false).expect("address space");
         let mut spare = SparePool::new();
         assert!(spare.pop(&mut arena).is_none());
         for slot in arena.open(10) {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn work_queue_is_a_queue() {
-        let mut arena = Arena::reserve(4).expect("address space");
+        let mut arena = Arena::reserve(4, false).expect("address space");
         let mut work = WorkQueue::new();
         let mut slots = arena.open(4);
         let mut next = || slots.next().expect("a slot");

@@ -19,6 +19,10 @@ pub struct FlowSettings {
     pub timeouts: FlowTimeouts,
     /// `vlan.use-for-tracking` and its like.
     pub key: KeyOptions,
+    /// Ours, off by default: have the system provide all of memcap's memory at start, rather than
+    /// when flows first need it. A live gate wants that: the first write to a huge page takes long
+    /// enough for a ring to overflow.
+    pub populate: bool,
     /// `stream.midstream`, off by default: may a TCP session begin with something else than a SYN?
     pub midstream: bool,
 }
@@ -31,6 +35,7 @@ impl Default for FlowSettings {
             emergency_recovery: 30,
             timeouts: FlowTimeouts::default(),
             key: KeyOptions::default(),
+            populate: false,
             midstream: false,
         }
     }

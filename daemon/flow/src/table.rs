@@ -87,7 +87,7 @@ impl FlowTable {
         let recovery = u64::from(prealloc) * u64::from(settings.emergency_recovery) / 100;
         let recovery = u32::try_from(recovery).unwrap_or(u32::MAX);
         let mut table = Self {
-            arena: Arena::reserve(capacity)?,
+            arena: Arena::reserve(capacity, settings.populate)?,
             index: Index::new(capacity)?,
             spare: SparePool::new(),
             work: WorkQueue::new(),
@@ -233,7 +233,7 @@ impl FlowTable {
         let emergency = self.emergency();
         let (hot, _, deadline) = self.arena.parts(slot);
         hot.end |= reason.bit();
-        if emergency {
+        if emergency && matches!(reason, EndReason::Timeout | EndReason::Forced) {
             hot.flags |= EMERGENCY;
         }
         *deadline = NO_DEADLINE;
@@ -290,3 +290,9 @@ fn capacity_within(share: u64) -> u32 {
     }
     u32::try_from(fitting).unwrap_or(u32::MAX - 1)
 }
+
+/// A table moves to its worker's thread.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<FlowTable>();
+};

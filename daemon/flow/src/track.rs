@@ -50,7 +50,7 @@ impl FlowTable {
     pub fn track(&mut self, packet: &TrackedInput<'_>) -> Tracked<'_> {
         let key = &packet.keyed.key;
         let arena = &self.arena;
-        let found = self.index.find(packet.hash, |slot| arena.hot(slot).key == *key);
+        let found = self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
         if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
             let (hot, cold, deadline) = self.arena.parts(slot);
             let mut flow = Flow { hot, cold, deadline };

@@ -201,4 +201,14 @@ proptest! {
         let (lower, higher) = (ends.iter().min(), ends.iter().max());
         prop_assert_eq!((Some(&there.key.lower()), Some(&there.key.higher())), (lower, higher));
     }
+
+    #[test]
+    fn same_is_equality(bit in prop::option::of(0usize..384)) {
+        let key = keyed(&udp((1, 5000), (2, 53))).key;
+        let mut other = key;
+        if let Some(bit) = bit {
+            other.words[bit / 64] ^= 1 << (bit % 64);
+        }
+        prop_assert_eq!((key.same(&other), key == other), (bit.is_none(), bit.is_none()));
+    }
 }

@@ -256,11 +256,12 @@ fn the_sweep_follows_a_state_with_a_shorter_timeout() {
     ] {
         track(&mut table, &packet, at(0));
     }
-    table.sweep(at(1), usize::MAX);
-    let flow = id(track(&mut table, &tcp(CLIENT, SERVER, TcpFlags::RST, 101, 0), at(2)));
-    table.sweep(at(61), usize::MAX);
+    // Now it need not be looked at for ten minutes: but then it is reset.
+    table.sweep(at(100), usize::MAX);
+    let flow = id(track(&mut table, &tcp(CLIENT, SERVER, TcpFlags::RST, 101, 0), at(102)));
+    table.sweep(at(161), usize::MAX);
     assert_eq!(finish(&mut table), []);
-    table.sweep(at(62), usize::MAX);
+    table.sweep(at(162), usize::MAX);
     assert_eq!(finish(&mut table), [(flow, EndReason::Timeout)]);
 }
 
