@@ -16,6 +16,8 @@ pub(crate) const EMERGENCY: u16 = 1 << 3;
 pub(crate) const ALERTED: u16 = 1 << 4;
 pub(crate) const NO_PAYLOAD_INSPECTION: u16 = 1 << 5;
 pub(crate) const CAPTURE_BYPASSED: u16 = 1 << 6;
+/// A dropped packet to the server was noted; shifted by one, one to the client.
+const DROP_NOTED: u16 = 1 << 7;
 
 /// Which way a packet of a flow goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,6 +307,14 @@ impl Flow<'_> {
     pub fn set_action(&mut self, action: FlowAction) -> bool {
         let first = self.hot.action.is_none();
         self.hot.action = self.hot.action.or(Some(action));
+        first
+    }
+
+    /// Notes that a packet in this direction was dropped; `true` for the first of them.
+    pub fn note_drop(&mut self, direction: Direction) -> bool {
+        let bit = DROP_NOTED << direction.index();
+        let first = !self.has(bit);
+        self.hot.flags |= bit;
         first
     }
 

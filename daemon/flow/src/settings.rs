@@ -1,7 +1,8 @@
 //! The settings of a flow table as plain data, with the defaults of the shipped suricata.yaml.
 //! Knows no file format.
 
-use crate::key::KeyOptions;
+use crate::flow::FlowState;
+use crate::key::{KeyOptions, protocol};
 use thiserror::Error;
 
 /// The `flow`, `flow-timeouts` and `use-for-tracking` settings.
@@ -131,6 +132,19 @@ pub struct EmergencyTooLong {
     pub now: u32,
 }
 
+impl FlowTimeouts {
+    /// Those of a protocol (IANA number).
+    #[must_use]
+    pub const fn of(&self, protocol: u8) -> &Timeouts {
+        match protocol {
+            protocol::TCP => &self.tcp,
+            protocol::UDP => &self.udp,
+            protocol::ICMP | protocol::ICMPV6 => &self.icmp,
+            _ => &self.default,
+        }
+    }
+}
+
 /// Idle times after which a flow is over, in seconds, by its state. A flow expires when it was
 /// idle for as long or longer; 0 expires it at the next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +165,23 @@ pub struct Timeouts {
     pub emergency_closed: u32,
     /// [`bypassed`](Self::bypassed) in emergency mode.
     pub emergency_bypassed: u32,
+}
+
+impl Timeouts {
+    /// The seconds that a flow in `state` may be idle.
+    #[must_use]
+    pub const fn idle(&self, state: FlowState, emergency: bool) -> u32 {
+        match (state, emergency) {
+            (FlowState::New, false) => self.new,
+            (FlowState::New, true) => self.emergency_new,
+            (FlowState::Established, false) => self.established,
+            (FlowState::Established, true) => self.emergency_established,
+            (FlowState::Closed, false) => self.closed,
+            (FlowState::Closed, true) => self.emergency_closed,
+            (FlowState::Bypassed, false) => self.bypassed,
+            (FlowState::Bypassed, true) => self.emergency_bypassed,
+        }
+    }
 }
 
 /// Why a flow table cannot be set up. The message names the setting.

@@ -4,7 +4,7 @@
 use crate::arena::{Hot, NO_DEADLINE};
 use crate::flow::FlowState;
 use crate::key::protocol;
-use crate::settings::{FlowTimeouts, Timeouts};
+use crate::settings::FlowTimeouts;
 use portcullis_wire::Timestamp;
 
 /// The settings as a table, and the mode.
@@ -17,13 +17,14 @@ pub(crate) struct Expiry {
 
 impl Expiry {
     pub(crate) fn new(timeouts: &FlowTimeouts) -> Self {
-        let classes = [&timeouts.default, &timeouts.tcp, &timeouts.udp, &timeouts.icmp];
-        let nanos = |values: [u32; 4]| values.map(|secs| u64::from(secs) * 1_000_000_000);
-        let normal = |t: &Timeouts| nanos([t.new, t.established, t.closed, t.bypassed]);
-        let emergency = |t: &Timeouts| {
-            nanos([t.emergency_new, t.emergency_established, t.emergency_closed, t.emergency_bypassed])
+        const STATES: [FlowState; 4] =
+            [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
+        let nanos = |protocol: u8, emergency: bool| {
+            STATES.map(|state| u64::from(timeouts.of(protocol).idle(state, emergency)) * 1_000_000_000)
         };
-        Self { table: [classes.map(normal), classes.map(emergency)], emergency: false }
+        // One protocol of each class, by class.
+        let mode = |emergency| [0, protocol::TCP, protocol::UDP, protocol::ICMP].map(|p| nanos(p, emergency));
+        Self { table: [mode(false), mode(true)], emergency: false }
     }
 
     pub(crate) const fn emergency(&self) -> bool {
