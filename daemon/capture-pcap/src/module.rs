@@ -20,6 +20,9 @@ pub struct PcapOptions {
     /// hook made them, but nothing is stored. Otherwise a module that does not write is in
     /// pass-through, where sending is refused.
     pub simulate_ips: bool,
+    /// Tell the port by the interface, where the file knows one: see
+    /// [`PcapReader::ports_by_interface`].
+    pub ports_by_interface: bool,
     /// Workers, and the bounds between them.
     pub offline: OfflineOptions,
 }
@@ -28,7 +31,8 @@ impl PcapOptions {
     /// Pass-through, with the usual bounds for so many workers.
     #[must_use]
     pub const fn for_workers(workers: usize) -> Self {
-        Self { write: None, simulate_ips: false, offline: OfflineOptions::for_workers(workers) }
+        let offline = OfflineOptions::for_workers(workers);
+        Self { write: None, simulate_ips: false, ports_by_interface: false, offline }
     }
 }
 
@@ -46,8 +50,9 @@ impl PcapModule {
     /// If the file cannot be opened, is empty or no capture file, or its file header is damaged;
     /// if the output cannot be created or is the input.
     pub fn open(path: &Path, options: PcapOptions) -> Result<Vec<Self>, PcapError> {
-        let PcapOptions { write, simulate_ips, offline } = options;
+        let PcapOptions { write, simulate_ips, ports_by_interface, offline } = options;
         let reader = PcapReader::open(path)?;
+        let reader = if ports_by_interface { reader.ports_by_interface() } else { reader };
         let writer = write.map(|write| PcapWriter::create(&write, path, &reader)).transpose()?;
         let output = (writer.is_some() || simulate_ips).then_some(Output(writer));
         let progress = reader.progress();

@@ -29,8 +29,8 @@ const OPTION_TSOFFSET: u16 = 14;
 /// What a block was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A packet, now in the frame.
-    Packet,
+    /// A packet of this interface, now in the frame.
+    Packet(u32),
     /// Something else.
     Other,
     /// There was none: the file is at its end.
@@ -208,9 +208,10 @@ impl Section {
         let low = self.word(input, block)?;
         let captured = self.word(input, block)?;
         let original = self.word(input, block)?;
-        let interface = self.interface(interface)?;
-        self.last = interface.time(u64::from(high) << 32 | u64::from(low));
-        self.capture(interface, captured, original, input, block, frame)
+        let described = self.interface(interface)?;
+        self.last = described.time(u64::from(high) << 32 | u64::from(low));
+        self.capture(described, captured, original, input, block, frame)?;
+        Ok(Step::Packet(interface))
     }
 
     /// A simple packet block is of the first interface, and has no time: it gets the one of the
@@ -219,7 +220,8 @@ impl Section {
         let original = self.word(input, block)?;
         let interface = self.interface(0)?;
         let snaplen = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
-        self.capture(interface, original.min(snaplen), original, input, block, frame)
+        self.capture(interface, original.min(snaplen), original, input, block, frame)?;
+        Ok(Step::Packet(0))
     }
 
     fn capture(
@@ -230,7 +232,7 @@ impl Section {
         input: &mut Input,
         block: &mut Block,
         frame: &mut Frame,
-    ) -> Result<Step, Fault> {
+    ) -> Result<(), Fault> {
         if captured > MAX_CAPTURED {
             return Err(Damage::PacketLength { length: captured }.into());
         }
@@ -243,7 +245,7 @@ impl Section {
         frame.meta.timestamp = self.last;
         frame.meta.wire_length = original.max(captured);
         frame.meta.link = LinkType::from_number(interface.link);
-        Ok(Step::Packet)
+        Ok(())
     }
 
     fn interface(&self, number: u32) -> Result<Interface, Damage> {

@@ -4,7 +4,7 @@ use crate::classic::Classic;
 use crate::error::{Fault, PcapError};
 use crate::input::{Input, Progress};
 use crate::ng::{SECTION_HEADER, Section, Step};
-use portcullis_capture::{Frame, FrameSource, Read};
+use portcullis_capture::{Frame, FrameSource, PortId, Read};
 use portcullis_wire::LinkType;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub const MAX_CAPTURED: u32 = 262_144;
 /// pcap: stamps of micro- or nanoseconds, either byte order. pcapng: sections in either byte
 /// order, several interfaces with link type, `if_tsresol` and `if_tsoffset` of their own, enhanced,
 /// simple and obsolete packet blocks; other blocks are passed over. A packet's id is its number in
-/// the file, from 1; all are received at port 0.
+/// the file, from 1; all are received at port 0, unless ports are told by interface.
 #[derive(Debug)]
 pub struct PcapReader {
     path: PathBuf,
@@ -28,6 +28,7 @@ pub struct PcapReader {
     packets: u64,
     link: LinkType,
     traits: Arc<Traits>,
+    ports_by_interface: bool,
     /// Found while looking for the first interface; told by the first read.
     found: Option<(u64, Fault)>,
 }
@@ -65,10 +66,19 @@ impl PcapReader {
             packets: 0,
             link: LinkType::Ethernet,
             traits: Arc::default(),
+            ports_by_interface: false,
             found: None,
         };
         reader.look_ahead();
         Ok(reader)
+    }
+
+    /// Has packets of a pcapng section's first, third … interface received at port 0, and those of
+    /// the others at port 1: a capture taken at both ports of a pair.
+    #[must_use]
+    pub const fn ports_by_interface(mut self) -> Self {
+        self.ports_by_interface = true;
+        self
     }
 
     /// How far it has read.
@@ -119,7 +129,7 @@ impl PcapReader {
             let Format::Ng(section) = &mut self.format else { return };
             match section.step(&mut self.input, &mut nothing) {
                 // Without an interface there can be no packet.
-                Ok(Step::Packet | Step::Other) => {}
+                Ok(Step::Packet(_) | Step::Other) => {}
                 Ok(Step::End) => return,
                 Err(fault) => {
                     self.found = Some((offset, fault));
@@ -127,6 +137,10 @@ impl PcapReader {
                 }
             }
         }
+    }
+
+    const fn port(&self, interface: u32) -> PortId {
+        PortId((self.ports_by_interface && interface % 2 == 1) as u8)
     }
 
     fn note_resolution(&self) {
@@ -148,12 +162,16 @@ impl PcapReader {
             let offset = self.input.offset();
             let step = match &mut self.format {
                 Format::Classic(classic) => {
+                    frame.meta.ingress = PortId(0);
                     return classic.read(&mut self.input, frame).map_err(|fault| (offset, fault));
                 }
                 Format::Ng(section) => section.step(&mut self.input, frame),
             };
             match step.map_err(|fault| (offset, fault))? {
-                Step::Packet => return Ok(true),
+                Step::Packet(interface) => {
+                    frame.meta.ingress = self.port(interface);
+                    return Ok(true);
+                }
                 Step::Other => self.note_resolution(),
                 Step::End => return Ok(false),
             }
@@ -172,7 +190,6 @@ impl FrameSource for PcapReader {
         }
         self.packets += 1;
         frame.meta.id = self.packets;
-        frame.meta.ingress = portcullis_capture::PortId(0);
         Ok(Read::Frame)
     }
 

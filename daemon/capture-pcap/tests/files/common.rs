@@ -31,9 +31,7 @@ impl Capture {
     /// A pcap file with this magic, as the byte order writes it.
     pub(crate) fn classic(big_endian: bool, magic: u32, link: u32) -> Self {
         let mut capture = Self { big_endian, bytes: Vec::new(), starts: Vec::new(), packets: 0, ng: false };
-        for word in [magic] {
-            capture.word(word);
-        }
+        capture.word(magic);
         capture.half(2);
         capture.half(4);
         for word in [0, 0, 65_535, link] {
@@ -64,7 +62,7 @@ impl Capture {
     /// A new section, perhaps in the other byte order.
     pub(crate) fn section(&mut self, big_endian: bool) {
         self.big_endian = big_endian;
-        let mut body = Self { bytes: Vec::new(), ..self.clone() };
+        let mut body = self.body();
         body.word(0x1a2b_3c4d);
         body.half(1);
         body.half(0);
@@ -78,7 +76,7 @@ impl Capture {
 
     /// An interface with these options.
     pub(crate) fn interface(&mut self, link: u16, snaplen: u32, options: &[(u16, &[u8])]) {
-        let mut body = Self { bytes: Vec::new(), ..self.clone() };
+        let mut body = self.body();
         body.half(link);
         body.half(0);
         body.word(snaplen);
@@ -90,7 +88,7 @@ impl Capture {
 
     /// An enhanced packet block with options behind the data.
     pub(crate) fn enhanced(&mut self, interface: u32, units: u64, data: &[u8], wire_length: u32) {
-        let mut body = Self { bytes: Vec::new(), ..self.clone() };
+        let mut body = self.body();
         body.word(interface);
         body.stamp(units);
         body.word(size(data));
@@ -105,7 +103,7 @@ impl Capture {
 
     /// A simple packet block.
     pub(crate) fn simple(&mut self, data: &[u8], wire_length: u32) {
-        let mut body = Self { bytes: Vec::new(), ..self.clone() };
+        let mut body = self.body();
         body.word(wire_length);
         body.padded(data);
         self.block(3, &body.bytes);
@@ -114,7 +112,7 @@ impl Capture {
 
     /// An obsolete packet block.
     pub(crate) fn obsolete(&mut self, interface: u16, units: u64, data: &[u8], wire_length: u32) {
-        let mut body = Self { bytes: Vec::new(), ..self.clone() };
+        let mut body = self.body();
         body.half(interface);
         body.half(7);
         body.stamp(units);
@@ -146,6 +144,11 @@ impl Capture {
     /// Packets in all.
     pub(crate) fn packets(&self) -> u64 {
         self.packets
+    }
+
+    /// Nothing yet, in the same byte order.
+    fn body(&self) -> Self {
+        Self { big_endian: self.big_endian, bytes: Vec::new(), starts: Vec::new(), packets: 0, ng: self.ng }
     }
 
     fn start(&mut self) {

@@ -69,7 +69,7 @@ impl Follower {
         }
         let last = self.nothing_follows();
         self.receive();
-        self.gather();
+        self.gather(last);
         if self.batch.is_empty() {
             self.send_home();
             return self.idle(last);
@@ -85,11 +85,11 @@ impl Follower {
     }
 
     pub(super) fn wait(&mut self, until: Timestamp) -> Wake {
-        let Self { inbound, home, forged, received, ending, ended, .. } = self;
+        let Self { inbound, home, forged, received, forge, ending, ended, .. } = self;
         self.sleeper.wait(self.clock, until, |_| {
             *ended
                 || !forged.is_empty()
-                || !received.is_empty()
+                || (!received.is_empty() && forge.is_stocked())
                 || !home.is_clear()
                 || !inbound.is_empty()
                 || inbound.is_abandoned()
@@ -119,10 +119,11 @@ impl Follower {
         }
     }
 
-    fn gather(&mut self) {
+    /// Fills the batch. The `last` frames do not wait for parcels, which nobody returns any more.
+    fn gather(&mut self, last: bool) {
         while self.batch.len() < BURST {
             let next = match self.forged.pop_front() {
-                None if self.forge.is_stocked() => self.received.pop_front(),
+                None if last || self.forge.is_stocked() => self.received.pop_front(),
                 forged => forged,
             };
             let Some(parcel) = next else { return };

@@ -5,7 +5,7 @@ use super::Ending;
 use super::bell::{Farewell, Sleeper};
 use super::parcel::{Cargo, Fate, Parcel, Settled, Window};
 use super::peer::Peer;
-use super::round::{Batch, Forge, lend};
+use super::round::{Batch, Forge, RESERVE, lend};
 use crate::burst::{BURST, Burst, Judgement, PacketState};
 use crate::frame::{FrameSink, FrameSource, Read};
 use crate::module::{CaptureStats, Poll, Wake};
@@ -56,6 +56,7 @@ impl<S: FrameSource, K: FrameSink<Error = S::Error>> Reader<S, K> {
     ) -> Self {
         source.attach(sleeper.source_waker());
         let forge = Forge::new(0, source.link(), sink.is_none());
+        let reentries = VecDeque::with_capacity((peers.len() + 1) * RESERVE);
         let farewell = Farewell(peers.iter().map(|peer| Arc::clone(&peer.bell)).collect());
         Self {
             source,
@@ -66,7 +67,7 @@ impl<S: FrameSource, K: FrameSink<Error = S::Error>> Reader<S, K> {
             pool: (0..frames).map(|_| Parcel::boxed(Cargo::Read { sequence: 0 })).collect(),
             window: Window::new(frames),
             batch: Batch::new(),
-            reentries: VecDeque::new(),
+            reentries,
             peers,
             forge,
             sleeper,

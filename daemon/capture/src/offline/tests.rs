@@ -281,42 +281,52 @@ fn time_is_the_largest_stamp_so_far_for_every_worker() {
     assert!(states.iter().all(|state| state.now() == Timestamp::from_nanos(1_000 + 199)));
 }
 
-/// Everybody forges as much as an outbox holds, for every burst, both kinds, with bounds so small
-/// that each waits for another all the time: nothing is refused, and all of it leaves.
+/// Polls in turn until all are at their end, and beyond an error. Everybody forges as much as an
+/// outbox holds, of both kinds, for every burst with something new of its own. Tells what was
+/// made, and the error.
+fn forge_always(states: &mut [State]) -> (Vec<u64>, Option<Broken>) {
+    let workers = states.len();
+    let mut ended = vec![false; workers];
+    let mut made = Vec::new();
+    let mut failure = None;
+    for turn in 0..1_000_000 {
+        let worker = turn % workers;
+        let polled = states[worker].poll(&mut |burst| {
+            let fresh = burst.packets().iter().find(|packet| {
+                let owner = usize::try_from(number(packet.bytes())).unwrap() % workers;
+                packet.meta.state == PacketState::Normal && owner == worker
+            });
+            if let Some(first) = fresh.map(|packet| number(packet.bytes())) {
+                for n in 0..MAX_FORGED as u64 {
+                    let origin = if n % 2 == 0 { Origin::Hook } else { Origin::Engine };
+                    // 2 modulo 5, so that it is accepted; owned by anybody.
+                    let says = FORGED + (first * MAX_FORGED as u64 + n) * 5 + 1;
+                    burst.outbox.forge(8, PortId(1), origin).unwrap().copy_from_slice(&says.to_be_bytes());
+                    made.push(says);
+                }
+            }
+            by_number(worker, workers, burst);
+        });
+        match polled {
+            Ok(poll) => ended[worker] = poll == Poll::End,
+            Err(error) => failure = Some(error),
+        }
+        if ended.iter().all(|ended| *ended) {
+            return (made, failure);
+        }
+    }
+    panic!("it never ends");
+}
+
+/// The bounds are so small that each waits for another all the time: nothing is refused, and all
+/// of it leaves.
 #[test]
 fn forging_without_end_waits_and_loses_nothing() {
     for workers in [1, 2, 4] {
         let sink = Kept::default();
         let mut states = open(300, false, &sink, OfflineOptions { workers, frames: 5, ring: 1 });
-        let mut ended = vec![false; workers];
-        let mut polls = 0;
-        let mut made = Vec::new();
-        while !ended.iter().all(|ended| *ended) {
-            let worker = polls % workers;
-            let polled = states[worker].poll(&mut |burst| {
-                let fresh = burst.packets().iter().find(|packet| {
-                    let owner = usize::try_from(number(packet.bytes())).unwrap() % workers;
-                    packet.meta.state == PacketState::Normal && owner == worker
-                });
-                if let Some(first) = fresh.map(|packet| number(packet.bytes())) {
-                    for n in 0..MAX_FORGED as u64 {
-                        let origin = if n % 2 == 0 { Origin::Hook } else { Origin::Engine };
-                        // 2 modulo 5, so that it is accepted; owned by anybody.
-                        let says = FORGED + (first * MAX_FORGED as u64 + n) * 5 + 1;
-                        burst
-                            .outbox
-                            .forge(8, PortId(1), origin)
-                            .unwrap()
-                            .copy_from_slice(&says.to_be_bytes());
-                        made.push(says);
-                    }
-                }
-                by_number(worker, workers, burst);
-            });
-            ended[worker] = polled.unwrap() == Poll::End;
-            polls += 1;
-            assert!(polls < 1_000_000, "it never ends");
-        }
+        let (mut made, failure) = forge_always(&mut states);
+        assert_eq!(failure, None);
         let total = |count: fn(crate::CaptureStats) -> u64| -> u64 {
             states.iter().map(|state| count(state.stats())).sum()
         };
@@ -329,5 +339,15 @@ fn forging_without_end_waits_and_loses_nothing() {
         forged.sort_unstable();
         made.sort_unstable();
         assert_eq!(forged, made);
+    }
+}
+
+#[test]
+fn an_error_ends_those_that_wait_for_their_forged_frames() {
+    for fails_at in [1, 6, 51, 149] {
+        let sink = Kept { fails_at: Some(fails_at), ..Kept::default() };
+        let options = OfflineOptions { workers: 3, frames: 100, ring: 100 };
+        let (_, failure) = forge_always(&mut open(300, false, &sink, options));
+        assert_eq!(failure, Some(Broken("sink")));
     }
 }

@@ -31,7 +31,12 @@ pub trait Fixture {
     /// The module under test.
     type Module: PacketModule;
 
-    /// Opens `workers` states, 1 to 3; in `pass_through` the module only reads.
+    /// Can frames arrive while it is open? A file's cannot: then nothing is injected after the
+    /// states were first asked for, and rows about waiting for more do not apply.
+    const IS_LIVE: bool = true;
+
+    /// Opens `workers` states, 1 to 3, now or when they are first asked for; in `pass_through` the
+    /// module only reads.
     fn open(workers: usize, pass_through: bool) -> Self;
 
     /// The states, by worker. The suite may drop some.

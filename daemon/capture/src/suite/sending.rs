@@ -1,6 +1,6 @@
 //! What becomes of what the outbox holds, and pass-through, where nothing may be sent.
 
-use super::{Fixture, departed_tags, drive, frame, inject_tags, is_ours, stamp, total};
+use super::{Fixture, departed_tags, drive, frame, inject_tags, is_ours, total};
 use crate::burst::{Burst, PacketState};
 use crate::outbox::{MAX_FORGED, MAX_FORGED_LENGTH, Origin};
 use crate::verdict::{DropReason, PortId, Verdict};
@@ -13,45 +13,45 @@ fn forge(burst: &mut Burst<'_>, tag: u8, egress: PortId, origin: Origin) {
     bytes.copy_from_slice(&frame(tag));
 }
 
+/// More frames than a burst holds: those at the end come after whatever the first one had forged.
+const SEVERAL_BURSTS: u8 = 64;
+
+/// The tag of what is forged.
+const FORGED: u8 = 99;
+
 /// A new packet is all zeroes, also where one lay before.
 pub fn forged_starts_zeroed<F: Fixture>() {
     let mut fixture = F::open(1, false);
-    for round in 0..3 {
-        fixture.inject(PortId(0), &frame(1), stamp(round));
-        drive(&mut fixture, 1, &mut |_, burst, index| {
-            burst.judge(index, REFUSED);
-            let bytes = burst.outbox.forge(60, PortId(1), Origin::Engine).expect("room in the outbox");
-            assert_eq!(bytes, [0; 60]);
-            bytes.fill(0xff);
-        });
-    }
+    inject_tags(&mut fixture, 0..SEVERAL_BURSTS);
+    drive(&mut fixture, usize::from(SEVERAL_BURSTS), &mut |_, burst, index| {
+        burst.judge(index, REFUSED);
+        let bytes = burst.outbox.forge(60, PortId(1), Origin::Engine).expect("room in the outbox");
+        assert_eq!(bytes, [0; 60]);
+        bytes.fill(0xff);
+    });
 }
 
 /// A hook's packet comes back as new: forged, without an id, as if received at the peer of its
-/// egress, and before what arrives later; accepted, it leaves through its egress.
+/// egress, and before what arrived later; accepted, it leaves through its egress.
 pub fn forged_reenters_as_new<F: Fixture>() {
     let mut fixture = F::open(1, false);
-    inject_tags(&mut fixture, [1]);
-    let mut lent = Vec::new();
-    let mut judge = |_: usize, burst: &mut Burst<'_>, index: usize| {
-        if burst.packets()[index].bytes()[14] == 1 {
-            forge(burst, 9, PortId(1), Origin::Hook);
+    inject_tags(&mut fixture, 0..SEVERAL_BURSTS);
+    let mut in_first_burst = 0;
+    let lent = drive(&mut fixture, usize::from(SEVERAL_BURSTS) + 1, &mut |_, burst, index| {
+        if burst.packets()[index].bytes()[14] == 0 {
+            in_first_burst = burst.packets().iter().filter(|packet| is_ours(packet.bytes())).count();
+            forge(burst, FORGED, PortId(1), Origin::Hook);
         }
         burst.judge(index, Verdict::Accept);
-    };
-    while lent.is_empty() {
-        super::poll_all(&mut fixture, &mut judge, &mut lent);
-    }
-    fixture.inject(PortId(0), &frame(2), stamp(1));
-    lent.extend(drive(&mut fixture, 2, &mut judge));
-    let tags: Vec<u8> = lent.iter().map(|lent| lent.tag).collect();
-    assert_eq!(tags, [1, 9, 2]);
-    let forged = lent[1].meta;
+    });
+    let at = lent.iter().position(|lent| lent.tag == FORGED).expect("it came back");
+    assert_eq!(at, in_first_burst, "right after the burst it was forged in");
+    let forged = lent[at].meta;
     assert_eq!((forged.id, forged.state, forged.ingress), (0, PacketState::Forged, PortId(0)));
     assert!(forged.clock >= lent[0].meta.clock);
-    let mut departed = departed_tags(&mut fixture, PortId(1), 3);
+    let mut departed = departed_tags(&mut fixture, PortId(1), usize::from(SEVERAL_BURSTS) + 1);
     departed.sort_unstable();
-    assert_eq!(departed, [1, 2, 9]);
+    assert_eq!(departed, (0..SEVERAL_BURSTS).chain([FORGED]).collect::<Vec<u8>>());
     assert_eq!(total(&mut fixture, |stats| stats.forged), 1);
     assert_eq!(total(&mut fixture, |stats| stats.reentered), 1);
 }
@@ -59,18 +59,16 @@ pub fn forged_reenters_as_new<F: Fixture>() {
 /// A forged packet that comes back is judged like any other.
 pub fn forged_reentry_can_be_dropped<F: Fixture>() {
     let mut fixture = F::open(1, false);
-    inject_tags(&mut fixture, [1]);
-    drive(&mut fixture, 2, &mut |_, burst, index| {
-        if burst.packets()[index].bytes()[14] == 1 {
-            forge(burst, 9, PortId(1), Origin::Hook);
+    inject_tags(&mut fixture, 0..SEVERAL_BURSTS);
+    let last = SEVERAL_BURSTS - 1;
+    drive(&mut fixture, usize::from(SEVERAL_BURSTS) + 1, &mut |_, burst, index| {
+        let tag = burst.packets()[index].bytes()[14];
+        if tag == 0 {
+            forge(burst, FORGED, PortId(1), Origin::Hook);
         }
-        burst.judge(index, REFUSED);
+        burst.judge(index, if tag == last { Verdict::Accept } else { REFUSED });
     });
-    fixture.inject(PortId(0), &frame(3), stamp(1));
-    drive(&mut fixture, 1, &mut |_, burst, index| {
-        burst.judge(index, Verdict::Accept);
-    });
-    assert_eq!(departed_tags(&mut fixture, PortId(1), 1), [3]);
+    assert_eq!(departed_tags(&mut fixture, PortId(1), 1), [last]);
 }
 
 /// The engine's own packet leaves through its egress and is never lent.

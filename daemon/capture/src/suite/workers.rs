@@ -145,11 +145,15 @@ pub fn forged_by_any_worker_is_judged<F: Fixture>() {
     assert_eq!(departed, [10, 11, 31, 32]);
 }
 
-/// A worker that is gone loses what is steered to it; the others go on.
+/// A worker that is gone loses what is steered to it; the others go on. Where each worker has a
+/// queue of a device, what arrives there is another matter.
 pub fn dropped_state_does_not_stop_the_others<F: Fixture>() {
     let mut fixture = F::open(2, false);
-    drop(fixture.states().pop());
     inject_tags(&mut fixture, [1, 2, 3, 4]);
+    if is_realtime(&mut fixture) {
+        return;
+    }
+    drop(fixture.states().pop());
     drive(&mut fixture, 4, &mut |_, burst, index| {
         let verdict = if burst.packets()[index].bytes()[14] == 2 { steer_to(1) } else { Verdict::Accept };
         burst.judge(index, verdict);
@@ -161,12 +165,12 @@ pub fn dropped_state_does_not_stop_the_others<F: Fixture>() {
 /// then all tell the same time.
 pub fn end_comes_last_and_at_one_time<F: Fixture>() {
     let mut fixture = F::open(3, false);
-    if is_realtime(&mut fixture) {
-        return;
-    }
     inject_tags(&mut fixture, 0..20);
     fixture.inject(PortId(0), &frame(20), stamp(3));
     fixture.end();
+    if is_realtime(&mut fixture) {
+        return;
+    }
     let mut judge = by_tag(3);
     drive(&mut fixture, 21, &mut judge);
     let mut ended = [false; 3];
