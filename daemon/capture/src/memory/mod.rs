@@ -247,4 +247,22 @@ mod tests {
     }
 
     crate::packet_module_suite!(Memory);
+
+    #[test]
+    fn a_sleeping_worker_wakes_for_what_is_injected() {
+        let (mut states, ports) = MemoryModule::open_live(OfflineOptions::for_workers(1), true);
+        let mut state = states.remove(0);
+        assert_eq!(state.poll(&mut |_| {}), Ok(Poll::Empty));
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                let woken = state.wait(Timestamp::NEVER).unwrap();
+                (woken, state.poll(&mut |_| {}).unwrap())
+            });
+            ports.inject(Timestamp::from_secs(1), PortId(0), vec![0; 60]);
+            assert_eq!(sleeper.join().unwrap(), (Wake::Ready, Poll::Received(1)));
+        });
+        ports.end();
+        assert_eq!(state.wait(Timestamp::NEVER), Ok(Wake::Ready));
+        assert_eq!(state.poll(&mut |_| {}), Ok(Poll::End));
+    }
 }
