@@ -1,1 +1,35 @@
+//! Detection: rule files in Suricata's language, compiled once, matched against packets.
+//!
+//! - [`RuleSet`]: compiled rules; [`RuleSet::load`] reads rule files, [`RuleSet::inspect`] judges a packet
+//! - [`Input`], [`FlowFacts`]: what the caller knows about a packet and its flow
+//! - [`Outcome`], [`Verdict`], [`Alert`]: what the rules say about it
+//! - [`Scratch`]: one worker's working memory, allocated before traffic flows
+//! - [`Signature`]: what a rule says about itself, for alert records
+//! - [`Classifications`]: `classification.config`
+//! - [`RuleError`]: why and where a rule was refused
+//!
+//! Every keyword is an entry of the table in `keywords`: its names, how its value is read into a rule,
+//! and, for the keywords that look at packets, the test it adds. A new keyword is one file and one entry.
+//!
+//! Invariants: a rule is loaded as it is written or refused with file, line, column and reason. A rule
+//! set never changes after loading and holds no state about traffic. Inspection does not allocate, lock,
+//! read a clock or do I/O; its work is bounded per packet, and what the bound cut off is reported.
 #![forbid(unsafe_code)]
+
+mod classification;
+mod direction;
+mod error;
+mod input;
+mod outcome;
+mod ruleset;
+mod scratch;
+mod signature;
+
+pub use classification::{Classification, Classifications};
+pub use direction::Direction;
+pub use error::RuleError;
+pub use input::{FlowFacts, Input};
+pub use outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
+pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
+pub use scratch::Scratch;
+pub use signature::{Action, Metadata, Reference, Signature};

@@ -1,0 +1,33 @@
+//! What the caller knows about the packet to be judged.
+
+use portcullis_wire::Decoded;
+
+use crate::direction::Direction;
+
+/// One packet, as the rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// What decoding found. Of an invalid packet only `pkthdr` rules are asked.
+    pub decoded: &'a Decoded,
+    /// The frame that `decoded` describes.
+    pub frame: &'a [u8],
+    /// The bytes that `content` looks at: the transport payload.
+    pub payload: &'a [u8],
+    /// The packet's flow; `None` where it has none (invalid, not tracked, table full).
+    pub flow: Option<FlowFacts>,
+}
+
+/// What is known about a packet's flow when the packet is judged, this packet already accounted for.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowFacts {
+    /// Which way the packet travels.
+    pub direction: Direction,
+    /// Is the flow established, by `flow:established`'s meaning: TCP's handshake complete; of other
+    /// protocols, traffic seen both ways?
+    pub established: bool,
+    /// Is this the first packet in its direction? IP-only rules are asked then, and then only.
+    pub first_in_direction: bool,
+    /// Is `payload` in-order data of a TCP session that is tracked? A content match of a `tcp` rule is
+    /// then a match on the stream, and its action applies to the flow.
+    pub stream_data: bool,
+}

@@ -1,0 +1,75 @@
+//! What the rules say about a packet.
+
+use crate::ruleset::RuleId;
+
+/// How far a pass or a drop reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// This packet.
+    Packet,
+    /// This packet and all that follow in its flow. Where the flow has a pass or drop already, that one
+    /// stands: the first action on a flow wins.
+    Flow,
+}
+
+/// What the matching rules decide about the packet. The first pass or drop in rule order decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// No rule decides: alerts at most.
+    #[default]
+    None,
+    /// A `pass` rule lets it through; rules of lower order were not asked.
+    Pass {
+        /// For how long.
+        scope: Scope,
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A `drop` rule forbids it.
+    Drop {
+        /// For how long.
+        scope: Scope,
+        /// The first rule that dropped it.
+        rule: RuleId,
+    },
+}
+
+/// One match that is to be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// The rule that matched; [`RuleSet::signature`](crate::RuleSet::signature) describes it.
+    pub rule: RuleId,
+    /// Does the rule itself drop? This is EVE's `alert.action`: `blocked` or `allowed`. As in Suricata it
+    /// is about the rule; what became of the packet is the [`Verdict`] (EVE's `verdict.action`).
+    pub blocked: bool,
+    /// Was the match made on stream data rather than on the packet alone?
+    pub stream: bool,
+}
+
+/// What the work limit left unjudged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unjudged {
+    /// Rules whose contents could not be searched to the end.
+    pub rules: u32,
+    /// Is one of them a `drop` rule that could still have dropped this packet? The caller's policy must
+    /// then decide; treating the packet as clean would lose a drop.
+    pub drop: bool,
+}
+
+/// The judgement on one packet; borrows the [`Scratch`](crate::Scratch) it was made in.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Outcome<'s> {
+    /// What the rules decide.
+    pub verdict: Verdict,
+    /// The matches to log, in Suricata's order (action order, priority, then order of loading); at most
+    /// [`LoadOptions::packet_alert_max`](crate::LoadOptions::packet_alert_max).
+    pub alerts: &'s [Alert],
+    /// Matches beyond that limit: not logged, but their actions count (`detect.alert_queue_overflow`).
+    pub overflow: u32,
+    /// Matches of `noalert` rules: acted on, not logged (`detect.alerts_suppressed`).
+    pub suppressed: u32,
+    /// What the work limit cut off.
+    pub unjudged: Unjudged,
+}
