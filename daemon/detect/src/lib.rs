@@ -1,8 +1,8 @@
 //! Detection: rule files in Suricata's language, compiled once, matched against packets.
 //!
 //! - [`RuleSet`]: compiled rules; [`RuleSet::load`] reads rule files, [`RuleSet::inspect`] judges a packet
-//! - [`Input`], [`FlowFacts`]: what the caller knows about a packet and its flow
-//! - [`Outcome`], [`Verdict`], [`Alert`]: what the rules say about it
+//! - [`Input`] with [`FlowFacts`]: what the caller knows about a packet and its flow
+//! - [`Outcome`] with [`Verdict`] and [`Alert`]: what the rules say about it
 //! - [`Scratch`]: one worker's working memory, allocated before traffic flows
 //! - [`Signature`]: what a rule says about itself, for alert records
 //! - [`Classifications`]: `classification.config`
@@ -16,14 +16,28 @@
 //! read a clock or do I/O; its work is bounded per packet, and what the bound cut off is reported.
 #![forbid(unsafe_code)]
 
+mod address;
 mod classification;
+mod content;
 mod direction;
+mod draft;
 mod error;
+mod group;
+mod header;
 mod input;
+mod inspect;
+mod interval;
+mod keywords;
+mod lines;
 mod outcome;
+mod pattern;
+mod port;
+mod rule;
 mod ruleset;
 mod scratch;
 mod signature;
+mod space;
+mod syntax;
 
 pub use classification::{Classification, Classifications};
 pub use direction::Direction;

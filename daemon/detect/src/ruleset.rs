@@ -1,10 +1,18 @@
 //! A compiled rule set: what is loaded, and its entry points.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::classification::Classifications;
-use crate::error::RuleError;
+use crate::draft::Draft;
+use crate::error::{Fault, RuleError};
+use crate::group::Groups;
+use crate::header::{self, AddressPool};
+use crate::keywords;
+use crate::lines::{LogicalLine, logical_lines};
+use crate::rule::Rule;
 use crate::signature::{Action, Signature};
+use crate::syntax;
 
 /// One rule file.
 #[derive(Clone, Copy, Debug)]
@@ -62,11 +70,50 @@ pub struct Loaded {
 /// Compiled rules: immutable, to be shared between workers by `Arc`.
 #[derive(Debug, Default)]
 pub struct RuleSet {
+    /// In the order rules are asked in, as `rules`.
     signatures: Vec<Signature>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) groups: Groups,
     packet_alert_max: u16,
+    pub(crate) packet_work_max: u32,
 }
 
 impl RuleSet {
+    /// Reads and compiles rule files. A rule that cannot be loaded is reported and left out; all others
+    /// are loaded as they are written.
+    #[must_use]
+    pub fn load(sources: &[Source<'_>], options: &LoadOptions) -> Loaded {
+        let mut loader =
+            Loader { options, pool: AddressPool::default(), seen: BTreeMap::new(), found: Vec::new() };
+        let mut errors = Vec::new();
+        for source in sources {
+            for line in logical_lines(source.text) {
+                if let Err(fault) = loader.add(source.name, &line) {
+                    let (number, column) = line.place(fault.at);
+                    errors.push(RuleError {
+                        file: source.name.to_owned(),
+                        line: number,
+                        column,
+                        reason: fault.reason,
+                    });
+                }
+            }
+        }
+        let mut found = loader.found;
+        let place = |action| options.action_order.iter().position(|&other| other == action);
+        // Stable: rules alike in both stay in the order of the files.
+        found.sort_by_key(|(signature, _)| (place(signature.action), signature.priority));
+        let (signatures, rules): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let rules = RuleSet {
+            groups: Groups::build(&rules),
+            signatures,
+            rules,
+            packet_alert_max: options.packet_alert_max,
+            packet_work_max: options.packet_work_max,
+        };
+        Loaded { rules, errors }
+    }
+
     /// How many rules there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -85,7 +132,54 @@ impl RuleSet {
         self.signatures.get(rule.0 as usize)
     }
 
+    /// All rules' descriptions, in the order rules are asked in.
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
     pub(crate) fn packet_alert_max(&self) -> usize {
         usize::from(self.packet_alert_max)
     }
 }
+
+struct Loader<'a> {
+    options: &'a LoadOptions,
+    pool: AddressPool,
+    /// Where each `gid` and `sid` was first used.
+    seen: BTreeMap<(u32, u32), (String, usize)>,
+    found: Vec<(Signature, Rule)>,
+}
+
+impl Loader<'_> {
+    fn add(&mut self, file: &str, line: &LogicalLine) -> Result<(), Fault> {
+        let raw = syntax::cut(&line.text)?;
+        let header = header::parse(&raw.header, self.options, &mut self.pool)?;
+        let mut draft = Draft::default();
+        let mut sid_at = 0;
+        for option in &raw.options {
+            if option.name == "sid" {
+                sid_at = option.at;
+            }
+            keywords::apply(&mut draft, option)?;
+        }
+        let end = line.text.trim_ascii_end().len().saturating_sub(1);
+        let (signature, rule) = draft.finish(header, end, self.options)?;
+        match self.seen.entry((signature.gid, signature.sid)) {
+            Entry::Occupied(first) => {
+                let (file, line) = first.get();
+                let reason = format!("sid {} is already used at {file}:{line}", signature.sid);
+                return Err(Fault::new(sid_at, reason));
+            }
+            Entry::Vacant(entry) => {
+                entry.insert((file.to_owned(), line.place(0).0));
+            }
+        }
+        self.found.push((signature, rule));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "ruleset_tests.rs"]
+mod tests;

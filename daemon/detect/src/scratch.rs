@@ -1,23 +1,63 @@
 //! One worker's working memory.
 
+use crate::group::Group;
 use crate::outcome::Alert;
 use crate::ruleset::RuleSet;
 
 /// Largest payload an IP packet can carry.
 const PAYLOAD_MAX: usize = 65_535;
 
-/// Working memory for [`RuleSet::inspect`]: one a worker, made for a rule set before it is used.
+/// Working memory for [`RuleSet::inspect`]: one a worker, made for a rule set before that is used. Used
+/// with a larger rule set it grows once.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) alerts: Vec<Alert>,
     /// The payload in lower case.
     pub(crate) lower: Vec<u8>,
+    /// Rules whose pattern occurs, each once.
+    pub(crate) candidates: Vec<u32>,
+    /// By pattern: the search that saw it last.
+    seen: Vec<u32>,
+    search: u32,
 }
 
 impl Scratch {
     /// Memory enough for any packet under `rules`.
     #[must_use]
     pub fn new(rules: &RuleSet) -> Self {
-        Self { alerts: Vec::with_capacity(rules.packet_alert_max()), lower: Vec::with_capacity(PAYLOAD_MAX) }
+        Self {
+            alerts: Vec::with_capacity(rules.packet_alert_max()),
+            lower: Vec::with_capacity(PAYLOAD_MAX),
+            candidates: Vec::with_capacity(rules.len()),
+            seen: vec![0; rules.groups.patterns_max],
+            search: 0,
+        }
+    }
+
+    /// Empties it for the next packet.
+    pub(crate) fn clear(&mut self, patterns_max: usize) {
+        self.alerts.clear();
+        self.lower.clear();
+        self.candidates.clear();
+        if self.seen.len() < patterns_max {
+            self.seen.resize(patterns_max, 0);
+        }
+    }
+
+    /// Adds the rules of `group` whose pattern occurs in the payload.
+    pub(crate) fn search(&mut self, group: &Group) {
+        self.search = match self.search.checked_add(1) {
+            Some(search) => search,
+            None => {
+                self.seen.fill(0);
+                1
+            }
+        };
+        let Self { seen, search, candidates, lower, .. } = self;
+        let first = |pattern: u32| {
+            let slot = seen.get_mut(pattern as usize);
+            slot.is_some_and(|slot| std::mem::replace(slot, *search) != *search)
+        };
+        group.search(lower, first, |rules| candidates.extend_from_slice(rules));
     }
 }

@@ -1,0 +1,258 @@
+//! Which rules a packet has to be asked about: by protocol, direction and port, then by a search for all
+//! their patterns at once.
+//!
+//! Per protocol class and direction, rules that name few server-side ports are kept by interval of ports;
+//! all others are in one wide group beside them. A rule is in at most [`INTERVALS_MAX`] of these groups, so
+//! memory grows with the number of rules and not with how their ports overlap; a packet is searched at
+//! most twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use daachorse::DoubleArrayAhoCorasick;
+use portcullis_wire::Decoded;
+
+use crate::direction::Direction;
+use crate::header::{Protocol, number, ports};
+use crate::port::PortSet;
+use crate::rule::{Kind, Rule};
+
+/// In how many port intervals a rule may be before it is moved to the wide group.
+const INTERVALS_MAX: usize = 16;
+
+/// What kind of packet rules are grouped for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Tcp,
+    Udp,
+    Icmp,
+    OtherIp,
+    /// Not IP, or not decodable: for `pkthdr` rules only.
+    NotIp,
+}
+
+impl Class {
+    const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::OtherIp, Self::NotIp];
+
+    fn of(packet: &Decoded) -> Self {
+        if packet.invalid.is_some() || packet.ip_version == 0 {
+            return Self::NotIp;
+        }
+        match packet.protocol {
+            number::TCP => Self::Tcp,
+            number::UDP => Self::Udp,
+            number::ICMP | number::ICMPV6 => Self::Icmp,
+            _ => Self::OtherIp,
+        }
+    }
+
+    /// Can a rule of `protocol` match packets of this class?
+    fn takes(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::PacketHeader => true,
+            Protocol::Ip | Protocol::Ipv4 | Protocol::Ipv6 => self != Self::NotIp,
+            Protocol::Tcp | Protocol::TcpPacket | Protocol::TcpStream => self == Self::Tcp,
+            Protocol::Udp => self == Self::Udp,
+            Protocol::Icmp => self == Self::Icmp,
+            Protocol::Sctp => self == Self::OtherIp,
+        }
+    }
+}
+
+/// All groups of a rule set.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// By class, as in [`Class::ALL`].
+    classes: Vec<ClassGroups>,
+    /// Patterns in the largest group.
+    pub(crate) patterns_max: usize,
+}
+
+#[derive(Debug)]
+struct ClassGroups {
+    /// IP-only rules, ascending.
+    ip_only: Vec<u32>,
+    to_server: PortGroups,
+    to_client: PortGroups,
+}
+
+/// The groups to ask about one packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection<'a> {
+    pub(crate) ip_only: &'a [u32],
+    pub(crate) wide: &'a Group,
+    pub(crate) narrow: Option<&'a Group>,
+}
+
+impl Groups {
+    pub(crate) fn build(rules: &[Rule]) -> Self {
+        let classes: Vec<_> = Class::ALL.iter().map(|&class| ClassGroups::build(class, rules)).collect();
+        let directions = classes.iter().flat_map(|class| [&class.to_server, &class.to_client]);
+        let groups = directions.flat_map(|ports| ports.narrow.iter().chain([&ports.wide]));
+        let patterns_max = groups.map(|group| group.rules_of.len()).max().unwrap_or(0);
+        Self { classes, patterns_max }
+    }
+
+    /// The groups for `packet`. A packet without flow is taken as one to the server.
+    pub(crate) fn select(&self, packet: &Decoded, direction: Option<Direction>) -> Option<Selection<'_>> {
+        let class = self.classes.get(Class::of(packet) as usize)?;
+        let port = ports(packet);
+        let (groups, port) = match direction {
+            Some(Direction::ToClient) => (&class.to_client, port.map(|(source, _)| source)),
+            Some(Direction::ToServer) | None => (&class.to_server, port.map(|(_, destination)| destination)),
+        };
+        let narrow = port.and_then(|port| groups.narrow(port));
+        Some(Selection { ip_only: &class.ip_only, wide: &groups.wide, narrow })
+    }
+}
+
+impl ClassGroups {
+    fn build(class: Class, rules: &[Rule]) -> Self {
+        let members = || (0_u32..).zip(rules).filter(|(_, rule)| class.takes(rule.header.protocol));
+        let ip_only = members().filter(|(_, rule)| rule.kind == Kind::IpOnly).map(|(id, _)| id).collect();
+        let side = |direction: Direction| {
+            let members = members().filter(|(_, rule)| {
+                rule.kind != Kind::IpOnly && rule.flow.direction.is_none_or(|asked| asked == direction)
+            });
+            PortGroups::build(&members.collect::<Vec<_>>(), direction, rules)
+        };
+        Self { ip_only, to_server: side(Direction::ToServer), to_client: side(Direction::ToClient) }
+    }
+}
+
+#[derive(Debug)]
+struct PortGroups {
+    wide: Group,
+    /// First port of each interval, ascending from 0, and its place in `narrow`.
+    intervals: Vec<(u16, Option<usize>)>,
+    narrow: Vec<Group>,
+}
+
+impl PortGroups {
+    fn narrow(&self, port: u16) -> Option<&Group> {
+        let after = self.intervals.partition_point(|&(first, _)| first <= port);
+        let (_, group) = self.intervals.get(after.checked_sub(1)?)?;
+        self.narrow.get((*group)?)
+    }
+
+    fn build(members: &[(u32, &Rule)], direction: Direction, rules: &[Rule]) -> Self {
+        let keyed: Vec<_> = members.iter().map(|&(id, rule)| (id, server_ports(rule, direction))).collect();
+        let mut starts = BTreeSet::from([0_u16]);
+        for (first, last) in keyed.iter().filter_map(|(_, key)| key.as_ref()).flat_map(PortSet::spans) {
+            starts.insert(*first);
+            starts.extend(last.checked_add(1));
+        }
+        let starts: Vec<u16> = starts.into_iter().collect();
+        let mut by_interval: Vec<Vec<u32>> = vec![Vec::new(); starts.len()];
+        let mut wide = Vec::new();
+        for (id, key) in &keyed {
+            let covered: Option<Vec<_>> = key.as_ref().map(|key| intervals_of(key, &starts).collect());
+            match covered {
+                Some(intervals) if intervals.len() <= INTERVALS_MAX => {
+                    for interval in intervals {
+                        by_interval[interval].push(*id);
+                    }
+                }
+                _ => wide.push(*id),
+            }
+        }
+        // Intervals with the same rules share one group.
+        let mut known: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
+        let mut narrow = Vec::new();
+        let mut intervals = Vec::with_capacity(starts.len());
+        for (first, ids) in starts.into_iter().zip(by_interval) {
+            let group = (!ids.is_empty()).then(|| {
+                *known.entry(ids).or_insert_with_key(|ids| {
+                    narrow.push(Group::build(ids, rules));
+                    narrow.len() - 1
+                })
+            });
+            intervals.push((first, group));
+        }
+        Self { wide: Group::build(&wide, rules), intervals, narrow }
+    }
+}
+
+/// The places in `starts` of the intervals that `ports` covers; its ends are interval ends.
+fn intervals_of<'a>(ports: &'a PortSet, starts: &'a [u16]) -> impl Iterator<Item = usize> + 'a {
+    ports.spans().iter().flat_map(move |&(first, last)| {
+        starts.partition_point(|&start| start < first)..starts.partition_point(|&start| start <= last)
+    })
+}
+
+/// The ports that the server side of a packet in `direction` may have; `None` for any.
+fn server_ports(rule: &Rule, direction: Direction) -> Option<PortSet> {
+    let (source, destination) = (rule.header.source.ports.as_ref(), rule.header.destination.ports.as_ref());
+    let key = match direction {
+        Direction::ToServer => destination,
+        Direction::ToClient => source,
+    };
+    if rule.header.both_ways { Some(source?.clone().union(destination?)) } else { key.cloned() }
+}
+
+/// Rules to be asked together.
+pub(crate) struct Group {
+    automaton: Option<DoubleArrayAhoCorasick<u32>>,
+    /// Rules by pattern, as the automaton numbers them.
+    rules_of: Vec<Box<[u32]>>,
+    /// Rules without a pattern, ascending: always asked.
+    pub(crate) always: Vec<u32>,
+    /// Does any rule look at the payload?
+    pub(crate) has_contents: bool,
+}
+
+impl Group {
+    fn build(ids: &[u32], rules: &[Rule]) -> Self {
+        let mut patterns: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        let mut always = Vec::new();
+        let mut has_contents = false;
+        for &id in ids {
+            let Some(rule) = rules.get(id as usize) else { continue };
+            has_contents |= rule.contents.is_some();
+            match &rule.fast_pattern {
+                Some(pattern) => patterns.entry(pattern).or_default().push(id),
+                None => always.push(id),
+            }
+        }
+        let automaton = if patterns.is_empty() {
+            None
+        } else {
+            DoubleArrayAhoCorasick::with_values(patterns.keys().copied().zip(0_u32..)).ok()
+        };
+        let mut rules_of = Vec::new();
+        if automaton.is_some() {
+            rules_of = patterns.into_values().map(Vec::into_boxed_slice).collect();
+        } else {
+            // More patterns than an automaton can hold: ask them all rather than lose one.
+            always.extend(patterns.into_values().flatten());
+            always.sort_unstable();
+        }
+        Self { automaton, rules_of, always, has_contents }
+    }
+
+    /// Calls `found` with the rules of each pattern that occurs in `lower`; `first` says whether a pattern
+    /// is seen for the first time.
+    pub(crate) fn search(
+        &self,
+        lower: &[u8],
+        mut first: impl FnMut(u32) -> bool,
+        mut found: impl FnMut(&[u32]),
+    ) {
+        let Some(automaton) = &self.automaton else { return };
+        for hit in automaton.find_overlapping_iter(lower) {
+            let pattern = hit.value();
+            if first(pattern) {
+                found(self.rules_of.get(pattern as usize).map_or(&[], |rules| rules));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Group")
+            .field("patterns", &self.rules_of.len())
+            .field("always", &self.always)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! Judging one packet.
+
+use crate::content::{Haystack, Work};
+use crate::input::Input;
+use crate::outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
+use crate::rule::{Match, Rule};
+use crate::ruleset::{RuleId, RuleSet};
+use crate::scratch::Scratch;
+use crate::signature::Action;
+
+impl RuleSet {
+    /// Asks all rules that can match about one packet, in rule order: by action order, priority, then
+    /// order of loading, as Suricata does.
+    ///
+    /// The first `pass` or `drop` that matches decides ([`Outcome::verdict`]). A `pass` also ends the
+    /// inspection; after a `drop` the rules that follow may still alert. A drop reaches the flow when a
+    /// later rule of the packet drops the flow, too.
+    ///
+    /// A flow whose verdict was pass or drop need not be asked about again: its action stands.
+    pub fn inspect<'s>(&self, input: &Input<'_>, scratch: &'s mut Scratch) -> Outcome<'s> {
+        scratch.clear(self.groups.patterns_max);
+        let direction = input.flow.map(|flow| flow.direction);
+        let Some(selection) = self.groups.select(input.decoded, direction) else {
+            return Outcome::default();
+        };
+        let narrow = selection.narrow;
+        if selection.wide.has_contents || narrow.is_some_and(|group| group.has_contents) {
+            scratch.lower.extend(input.payload.iter().map(u8::to_ascii_lowercase));
+            scratch.search(selection.wide);
+            if let Some(group) = narrow {
+                scratch.search(group);
+            }
+            scratch.candidates.sort_unstable();
+        }
+        let first_in_direction = input.flow.is_none_or(|flow| flow.first_in_direction);
+        let ip_only = if first_in_direction { selection.ip_only } else { &[] };
+        let always = narrow.map_or(&[][..], |group| &group.always);
+        let Scratch { alerts, lower, candidates, .. } = scratch;
+        let mut judge = Judge {
+            alerts,
+            alerts_max: self.packet_alert_max(),
+            has_flow: input.flow.is_some(),
+            outcome: Outcome::default(),
+        };
+        let mut work = Work(self.packet_work_max);
+        // Contents are only looked at where the payload was put in lower case.
+        let haystack = Haystack { bytes: input.payload, lower };
+        for id in Merge([ip_only, &selection.wide.always, always, candidates]) {
+            let Some(rule) = self.rules.get(id as usize) else { continue };
+            match rule.matches(input, haystack, &mut work) {
+                Ok(None) => {}
+                Ok(Some(matched)) => {
+                    if judge.matched(RuleId(id), rule, matched) == Next::End {
+                        break;
+                    }
+                }
+                Err(_) => judge.unjudged(rule),
+            }
+        }
+        let Judge { alerts, outcome, .. } = judge;
+        Outcome { alerts, ..outcome }
+    }
+}
+
+/// Does a match end the inspection?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+/// Collects what the matches say.
+struct Judge<'s> {
+    alerts: &'s mut Vec<Alert>,
+    alerts_max: usize,
+    has_flow: bool,
+    outcome: Outcome<'static>,
+}
+
+impl Judge<'_> {
+    fn matched(&mut self, id: RuleId, rule: &Rule, matched: Match) -> Next {
+        let scope = rule.scope(matched, self.has_flow);
+        match rule.header.action {
+            Action::Pass => {
+                if self.outcome.verdict == Verdict::None {
+                    self.outcome.verdict = Verdict::Pass { scope, rule: id };
+                }
+                return Next::End;
+            }
+            Action::Drop | Action::Reject => match &mut self.outcome.verdict {
+                Verdict::Drop { scope: before, .. } if scope == Scope::Flow => *before = scope,
+                Verdict::None => self.outcome.verdict = Verdict::Drop { scope, rule: id },
+                Verdict::Drop { .. } | Verdict::Pass { .. } => {}
+            },
+            Action::Alert => {}
+        }
+        if rule.noalert {
+            self.outcome.suppressed += 1;
+        } else if self.alerts.len() < self.alerts_max {
+            let blocked = rule.header.action != Action::Alert;
+            self.alerts.push(Alert { rule: id, blocked, stream: matched.stream });
+        } else {
+            self.outcome.overflow += 1;
+        }
+        Next::GoOn
+    }
+
+    fn unjudged(&mut self, rule: &Rule) {
+        let Unjudged { rules, drop } = &mut self.outcome.unjudged;
+        *rules += 1;
+        *drop |= matches!(rule.header.action, Action::Drop | Action::Reject);
+    }
+}
+
+/// Ascending lists as one ascending sequence. A rule is in one list only.
+struct Merge<'a>([&'a [u32]; 4]);
+
+impl Iterator for Merge<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let heads = self.0.iter().enumerate().filter_map(|(list, ids)| Some((*ids.first()?, list)));
+        let (id, list) = heads.min()?;
+        let taken = self.0.get_mut(list)?;
+        *taken = taken.get(1..).unwrap_or(&[]);
+        Some(id)
+    }
+}
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

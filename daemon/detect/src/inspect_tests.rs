@@ -1,0 +1,375 @@
+use std::net::Ipv4Addr;
+
+use portcullis_wire::Decoded;
+use portcullis_wire::decoded::{DecodeEvent, Fragment, Icmp, Tcp, TcpFlags, Transport};
+use proptest::prelude::*;
+
+use super::*;
+use crate::direction::Direction;
+use crate::input::FlowFacts;
+use crate::ruleset::{LoadOptions, Source};
+
+const FLOW: FlowFacts = FlowFacts {
+    direction: Direction::ToServer,
+    established: true,
+    first_in_direction: false,
+    stream_data: false,
+};
+
+fn load_with(text: &str, options: &LoadOptions) -> RuleSet {
+    let loaded = RuleSet::load(&[Source { name: "rules", text: text.as_bytes() }], options);
+    assert_eq!(loaded.errors, []);
+    loaded.rules
+}
+
+fn load(text: &str) -> RuleSet {
+    load_with(text, &LoadOptions::default())
+}
+
+fn address(text: &str) -> [u8; 16] {
+    text.parse::<Ipv4Addr>().unwrap().to_ipv6_mapped().octets()
+}
+
+/// 10.0.0.1:1000 -> 10.0.0.2:80
+fn packet(protocol: u8) -> Decoded {
+    let transport = match protocol {
+        6 => Transport::Tcp(Tcp { flags: TcpFlags(TcpFlags::ACK), seq: 7, ..Tcp::default() }),
+        17 => Transport::Udp(Default::default()),
+        1 => Transport::Icmpv4(Icmp { kind: 8, code: 0, echo: Some((4, 5)), quoted: None }),
+        _ => Transport::None,
+    };
+    let ports = matches!(protocol, 6 | 17);
+    Decoded {
+        ip_version: 4,
+        source: address("10.0.0.1"),
+        destination: address("10.0.0.2"),
+        protocol,
+        ttl: 64,
+        transport,
+        source_port: if ports { 1000 } else { 0 },
+        destination_port: if ports { 80 } else { 0 },
+        ..Decoded::default()
+    }
+}
+
+/// What a packet gets: verdict, alerting sids.
+fn judge(rules: &RuleSet, decoded: &Decoded, payload: &[u8], flow: Option<FlowFacts>) -> (Verdict, Vec<u32>) {
+    let mut scratch = Scratch::new(rules);
+    let outcome = rules.inspect(&Input { decoded, frame: payload, payload, flow }, &mut scratch);
+    assert_eq!(outcome.unjudged, Unjudged::default());
+    (outcome.verdict, sids(rules, &outcome))
+}
+
+fn sids(rules: &RuleSet, outcome: &Outcome<'_>) -> Vec<u32> {
+    outcome.alerts.iter().map(|alert| rules.signature(alert.rule).unwrap().sid).collect()
+}
+
+fn matches(rule: &str, decoded: &Decoded, payload: &[u8], flow: Option<FlowFacts>) -> bool {
+    !judge(&load(rule), decoded, payload, flow).1.is_empty()
+}
+
+#[test]
+fn headers_select_packets() {
+    let check = |header: &str, decoded: &Decoded, expect: bool| {
+        let rule = format!("alert {header} (sid:1;)");
+        assert_eq!(matches(&rule, decoded, b"", None), expect, "{rule} on {decoded:?}");
+    };
+    let (tcp, udp, icmp) = (packet(6), packet(17), packet(1));
+    check("tcp any any -> any any", &tcp, true);
+    check("tcp any any -> any any", &udp, false);
+    check("udp any any -> any any", &udp, true);
+    check("icmp any any -> any any", &icmp, true);
+    check("icmp any any -> any any", &packet(58), true);
+    check("ip any any -> any any", &packet(47), true);
+    check("ip4 any any -> any any", &tcp, true);
+    check("ipv6 any any -> any any", &tcp, false);
+    check("sctp any any -> any any", &packet(132), true);
+    check("tcp 10.0.0.1 1000 -> 10.0.0.2 80", &tcp, true);
+    check("tcp 10.0.0.2 80 -> 10.0.0.1 1000", &tcp, false);
+    check("tcp 10.0.0.2 80 <> 10.0.0.1 1000", &tcp, true);
+    check("tcp 10.0.0.2 81 <> 10.0.0.1 1000", &tcp, false);
+    check("tcp !10.0.0.1 any -> any any", &tcp, false);
+    check("tcp any any -> any !80", &tcp, false);
+    check("tcp any any -> any [1:79,81:]", &tcp, false);
+    check("ip any any -> any 80", &udp, true);
+    check("ip any any -> any 80", &icmp, false);
+    let fragment = Decoded { transport: Transport::None, fragment: Some(Fragment::default()), ..tcp };
+    check("tcp any any -> any any", &fragment, true);
+    check("tcp any any -> any 80", &fragment, false);
+    let invalid = Decoded { invalid: Some(DecodeEvent::TcpTooSmall), ..tcp };
+    check("ip any any -> any any", &invalid, false);
+    check("pkthdr any any -> any any", &invalid, true);
+    check("pkthdr any any -> any any", &tcp, true);
+    check("pkthdr any any -> any any", &Decoded::default(), true);
+    check("ip any any -> any any", &Decoded::default(), false);
+}
+
+#[test]
+fn contents_select_payloads() {
+    let check = |options: &str, payload: &str, expect: bool| {
+        let rule = format!("alert udp any any -> any any ({options} sid:1;)");
+        assert_eq!(matches(&rule, &packet(17), payload.as_bytes(), None), expect, "{options} on {payload}");
+    };
+    check(r#"content:"abc";"#, "xxabcxx", true);
+    check(r#"content:"abc";"#, "xxABCxx", false);
+    check(r#"content:"aBc"; nocase;"#, "xxAbCxx", true);
+    check(r#"content:"|41 42|c";"#, "ABc", true);
+    check(r#"content:"a"; offset:1;"#, "abb", false);
+    check(r#"content:"bc"; offset:1; depth:2;"#, "abcd", true);
+    check(r#"content:"cd"; offset:1; depth:2;"#, "abcd", false);
+    check(r#"content:"ab"; startswith;"#, "xab", false);
+    check(r#"content:"ab"; endswith;"#, "abxab", true);
+    check(r#"content:"ab"; endswith;"#, "abx", false);
+    check(r#"content:"ab"; startswith; endswith;"#, "abab", false);
+    check(r#"content:!"ab";"#, "xx", true);
+    check(r#"content:!"ab";"#, "xabx", false);
+    check(r#"content:!"ab";"#, "", false);
+    check(r#"content:"ab"; content:"cd"; distance:1;"#, "abcdcd", true);
+    check(r#"content:"ab"; content:"cd"; distance:1;"#, "abcd", false);
+    check(r#"content:"ab"; content:"cd"; distance:1; within:2;"#, "abxcd", true);
+    check(r#"content:"ab"; content:"cd"; distance:1; within:2;"#, "abxxcd", false);
+    check(r#"content:"ab"; content:"cd"; within:2;"#, "ab ab abcd", true);
+    check(r#"content:"ab"; content:!"cd"; within:2;"#, "abcdab", true);
+    check(r#"content:"ab"; content:!"cd"; content:"ef"; distance:0; within:2;"#, "abef", true);
+    check(r#"content:"cd"; content:"ab"; distance:-4; within:2;"#, "abcd", true);
+    check(r#"content:"abcdef"; fast_pattern:2,2;"#, "abcdef", true);
+    check(r#"content:"abc"; content:"d"; fast_pattern; nocase;"#, "D abc", true);
+    check(r#"content:"yyy"; distance:9; within:29; endswith;"#, "0123456789yyy", true);
+    check(r#"content:"yyy"; distance:9; within:29; endswith;"#, "01234567yyy", false);
+    check(r#"content:"a"; dsize:>3;"#, "aaa", false);
+    check("dsize:0;", "", true);
+}
+
+#[test]
+fn keywords_select_packets() {
+    let check = |protocol: u8, options: &str, expect: bool| {
+        let rule = format!("alert ip any any -> any any ({options} sid:1;)");
+        assert_eq!(matches(&rule, &packet(protocol), b"", None), expect, "{options}");
+    };
+    check(6, "ttl:64;", true);
+    check(6, "ttl:>64;", false);
+    check(6, "ip_proto:6;", true);
+    check(6, "ip_proto:!tcp;", false);
+    check(6, "sameip;", false);
+    check(6, "flags:A;", true);
+    check(6, "flags:S;", false);
+    check(6, "seq:7;", true);
+    check(6, "ack:1;", false);
+    check(6, "window:0;", true);
+    check(17, "flags:A;", false);
+    check(1, "itype:8; icode:0;", true);
+    check(1, "icmp_id:4; icmp_seq:5;", true);
+    check(1, "icmp_seq:6;", false);
+    check(6, "itype:8;", false);
+}
+
+#[test]
+fn flow_selects_by_direction_and_state() {
+    let check = |needs: &str, flow: Option<FlowFacts>, expect: bool| {
+        let rule = format!("alert udp any any -> any any (flow:{needs}; content:\"a\"; sid:1;)");
+        assert_eq!(matches(&rule, &packet(17), b"a", flow), expect, "{needs} with {flow:?}");
+    };
+    let back = FlowFacts { direction: Direction::ToClient, ..FLOW };
+    let new = FlowFacts { established: false, ..FLOW };
+    check("to_server", Some(FLOW), true);
+    check("to_server", Some(back), false);
+    check("to_server", None, false);
+    check("from_server", Some(back), true);
+    check("from_client", Some(FLOW), true);
+    check("established", Some(new), false);
+    check("established,to_server", Some(FLOW), true);
+    check("not_established", Some(new), true);
+    check("not_established", Some(FLOW), false);
+    check("stateless", Some(new), true);
+    check("stateless", None, true);
+}
+
+#[test]
+fn streams_and_packets_are_told_apart() {
+    let check = |header: &str, options: &str, stream_data: bool, expect: Option<Scope>| {
+        let rules = load(&format!("drop {header} any any -> any any (content:\"a\"; {options} sid:1;)"));
+        let flow = FlowFacts { stream_data, ..FLOW };
+        let expect = expect.map_or(Verdict::None, |scope| Verdict::Drop { scope, rule: RuleId(0) });
+        assert_eq!(judge(&rules, &packet(6), b"a", Some(flow)).0, expect, "{header} {options} {stream_data}");
+    };
+    check("tcp", "", true, Some(Scope::Flow));
+    check("tcp", "", false, Some(Scope::Packet));
+    check("tcp", "flow:no_stream;", true, Some(Scope::Packet));
+    check("tcp", "flow:only_stream;", true, Some(Scope::Flow));
+    check("tcp", "flow:only_stream;", false, None);
+    check("tcp", "dsize:1;", true, Some(Scope::Packet));
+    check("tcp-pkt", "", true, Some(Scope::Packet));
+    check("tcp-stream", "", true, Some(Scope::Flow));
+    check("tcp-stream", "", false, None);
+    check("ip", "", true, Some(Scope::Packet));
+}
+
+#[test]
+fn ip_only_rules_are_asked_once_per_direction() {
+    let check = |rule: &str, flow: Option<FlowFacts>, expect: Option<Scope>| {
+        let expect = expect.map_or(Verdict::None, |scope| Verdict::Drop { scope, rule: RuleId(0) });
+        assert_eq!(judge(&load(rule), &packet(6), b"", flow).0, expect, "{rule} with {flow:?}");
+    };
+    let first = FlowFacts { first_in_direction: true, ..FLOW };
+    let plain = "drop tcp 10.0.0.1 any -> any 80 (sid:1;)";
+    check(plain, Some(first), Some(Scope::Flow));
+    check(plain, Some(FLOW), None);
+    check(plain, None, Some(Scope::Packet));
+    let negated = "drop tcp !10.9.9.9 any -> any 80 (sid:1;)";
+    check(negated, Some(FLOW), Some(Scope::Flow));
+    let with_flow = "drop tcp any any -> any any (flow:to_server; sid:1;)";
+    check(with_flow, Some(FLOW), Some(Scope::Packet));
+}
+
+#[test]
+fn the_first_pass_or_drop_in_order_decides() {
+    let pass = "pass udp any any -> any any (content:\"p\"; sid:1;)\n";
+    let drop = "drop udp any any -> any any (content:\"d\"; sid:2;)\n";
+    let alert = "alert udp any any -> any any (content:\"a\"; sid:3;)\n";
+    let text = [pass, drop, alert].concat();
+    let check = |order: [Action; 4], payload: &str, verdict: &str, logged: &[u32]| {
+        let rules = load_with(&text, &LoadOptions { action_order: order, ..LoadOptions::default() });
+        let (found, alerts) = judge(&rules, &packet(17), payload.as_bytes(), Some(FLOW));
+        let found = match found {
+            Verdict::None => "none",
+            Verdict::Pass { scope: Scope::Packet, .. } => "pass",
+            Verdict::Drop { scope: Scope::Packet, .. } => "drop",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((found, alerts.as_slice()), (verdict, logged), "{payload}");
+    };
+    let usual = Action::DEFAULT_ORDER;
+    check(usual, "pda", "pass", &[]);
+    check(usual, "da", "drop", &[2, 3]);
+    check(usual, "a", "none", &[3]);
+    check(usual, "x", "none", &[]);
+    let drop_first = [Action::Drop, Action::Pass, Action::Reject, Action::Alert];
+    check(drop_first, "pda", "drop", &[2]);
+    check(drop_first, "pa", "pass", &[]);
+    let alert_first = [Action::Alert, Action::Drop, Action::Reject, Action::Pass];
+    check(alert_first, "pda", "drop", &[3, 2]);
+    check(alert_first, "pa", "pass", &[3]);
+}
+
+#[test]
+fn alerts_are_bounded_and_drops_are_not_lost_by_it() {
+    let mut text: String =
+        (1..=20).map(|sid| format!("alert udp any any -> any any (content:\"a\"; sid:{sid};)\n")).collect();
+    text.push_str("drop udp any any -> any any (content:\"a\"; sid:90;)\n");
+    text.push_str("drop udp any any -> any any (content:\"a\"; noalert; sid:91;)\n");
+    let order = [Action::Alert, Action::Pass, Action::Drop, Action::Reject];
+    let options = LoadOptions { packet_alert_max: 6, action_order: order, ..LoadOptions::default() };
+    let rules = load_with(&text, &options);
+    let mut scratch = Scratch::new(&rules);
+    let decoded = packet(17);
+    let outcome =
+        rules.inspect(&Input { decoded: &decoded, frame: b"", payload: b"a", flow: None }, &mut scratch);
+    assert_eq!(sids(&rules, &outcome), [1, 2, 3, 4, 5, 6]);
+    assert!(outcome.alerts.iter().all(|alert| !alert.blocked));
+    assert_eq!((outcome.overflow, outcome.suppressed), (15, 1));
+    let Verdict::Drop { scope: Scope::Packet, rule } = outcome.verdict else { panic!("{outcome:?}") };
+    assert_eq!(rules.signature(rule).map(|signature| signature.sid), Some(90));
+}
+
+#[test]
+fn work_beyond_the_limit_is_reported() {
+    let chain = r#"content:"a"; content:"a"; within:50; content:"a"; within:50; content:"b"; within:1;"#;
+    let check = |action: &str, work: u32, expect: Unjudged| {
+        let text = format!("{action} udp any any -> any any (content:\"aaaa\"; {chain} sid:1;)");
+        let rules = load_with(&text, &LoadOptions { packet_work_max: work, ..LoadOptions::default() });
+        let mut scratch = Scratch::new(&rules);
+        let (decoded, payload) = (packet(17), [b'a'; 300]);
+        let input = Input { decoded: &decoded, frame: &[], payload: &payload, flow: None };
+        let outcome = rules.inspect(&input, &mut scratch);
+        assert_eq!((outcome.verdict, outcome.unjudged), (Verdict::None, expect), "{action}");
+    };
+    check("drop", 1000, Unjudged { rules: 1, drop: true });
+    check("alert", 1000, Unjudged { rules: 1, drop: false });
+    check("drop", 100_000_000, Unjudged::default());
+}
+
+#[test]
+fn a_scratch_serves_any_rule_set() {
+    let small = load("alert ip any any -> any any (sid:1;)");
+    let large = load("alert ip any any -> any any (content:\"a\"; sid:1;)");
+    let mut scratch = Scratch::new(&small);
+    let decoded = packet(6);
+    let input = Input { decoded: &decoded, frame: b"", payload: b"a", flow: None };
+    for rules in [&small, &large, &small] {
+        assert_eq!(rules.inspect(&input, &mut scratch).alerts.len(), 1);
+    }
+}
+
+/// Rule text over a small alphabet, so that rules share patterns, ports and payloads.
+fn rule() -> impl Strategy<Value = String> {
+    let content =
+        ("[abAB]{1,3}", any::<bool>(), 0_usize..8, 0..6).prop_map(|(text, nocase, place, negated)| {
+            let place =
+                ["", "offset:1;", "depth:4;", "distance:1;", "within:4;", "startswith;", "endswith;", ""]
+                    [place];
+            let (not, nocase) = (if negated == 0 { "!" } else { "" }, if nocase { "nocase;" } else { "" });
+            format!("content:{not}\"{text}\"; {nocase} {place}")
+        });
+    let port = prop::sample::select(vec!["any", "80", "[80,1000]", "!80", "1:900", "[1,3,5,7,9,11]", "1000"]);
+    let address = prop::sample::select(vec!["any", "10.0.0.1", "!10.0.0.1", "[10.0.0.0/30,!10.0.0.2]"]);
+    let protocol = prop::sample::select(vec!["ip", "tcp", "udp", "tcp-pkt", "icmp", "pkthdr", "tcp-stream"]);
+    let action = prop::sample::select(vec!["alert", "alert", "alert", "drop", "pass"]);
+    let flow = prop::sample::select(vec!["", "", "flow:to_server;", "flow:to_client;", "flow:established;"]);
+    let arrow = prop::sample::select(vec!["->", "->", "<>"]);
+    let header = (action, protocol, address.clone(), port.clone(), arrow, address, port);
+    (header, flow, prop::collection::vec(content, 0..3)).prop_map(|(header, flow, contents)| {
+        let (action, protocol, source, source_port, arrow, destination, port) = header;
+        let contents = contents.join(" ");
+        format!("{action} {protocol} {source} {source_port} {arrow} {destination} {port} ({flow} {contents} ")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+    #[test]
+    fn groups_and_prefilter_find_what_asking_every_rule_finds(
+        rules in prop::collection::vec(rule(), 1..40),
+        payload in "[abAB]{0,12}",
+        protocol in prop::sample::select(vec![6_u8, 17, 1, 47]),
+        direction in prop::sample::select(vec![None, Some(Direction::ToServer), Some(Direction::ToClient)]),
+        [established, first_in_direction, stream_data, swap] in any::<[bool; 4]>(),
+    ) {
+        let text: String =
+            rules.iter().zip(1..).map(|(rule, sid)| format!("{rule} sid:{sid};)\n")).collect();
+        let rules = load(&text);
+        let mut decoded = packet(protocol);
+        if swap {
+            std::mem::swap(&mut decoded.source, &mut decoded.destination);
+            std::mem::swap(&mut decoded.source_port, &mut decoded.destination_port);
+        }
+        let flow = direction.map(|direction| FlowFacts { direction, established, first_in_direction, stream_data });
+        let payload = payload.as_bytes();
+        let input = Input { decoded: &decoded, frame: payload, payload, flow };
+        let lower = payload.to_ascii_lowercase();
+        let (mut verdict, mut logged) = ("none", Vec::new());
+        for (id, rule) in rules.rules.iter().enumerate() {
+            let asked = rule.kind != crate::rule::Kind::IpOnly || flow.is_none_or(|flow| flow.first_in_direction);
+            let haystack = Haystack { bytes: payload, lower: &lower };
+            if !asked || rule.matches(&input, haystack, &mut Work(u32::MAX)).unwrap().is_none() {
+                continue;
+            }
+            match rule.header.action {
+                Action::Pass => {
+                    verdict = if verdict == "none" { "pass" } else { verdict };
+                    break;
+                }
+                Action::Drop => verdict = "drop",
+                _ => {}
+            }
+            logged.push(rules.signatures()[id].sid);
+        }
+        logged.truncate(15);
+        let (found, alerts) = judge(&rules, &decoded, payload, flow);
+        let found = match found {
+            Verdict::None => "none",
+            Verdict::Pass { .. } => "pass",
+            Verdict::Drop { .. } => "drop",
+        };
+        prop_assert_eq!((found, alerts), (verdict, logged));
+    }
+}

@@ -1,0 +1,98 @@
+//! A compiled rule and its full match.
+
+use crate::content::{Contents, Exhausted, Haystack, Work};
+use crate::direction::Direction;
+use crate::draft::PacketTest;
+use crate::header::Header;
+use crate::input::{FlowFacts, Input};
+use crate::outcome::Scope;
+
+/// When a rule is asked, and how far its action reaches, by Suricata's signature types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Header only: asked once per flow and direction (and for each packet without flow); acts on the flow.
+    IpOnly,
+    /// The same with a negated address: asked for each packet; acts on the flow.
+    LikeIpOnly,
+    /// All others: asked for each packet.
+    Packet,
+}
+
+/// What `flow` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FlowNeeds {
+    pub(crate) direction: Option<Direction>,
+    /// `established` or `not_established`
+    pub(crate) established: Option<bool>,
+    pub(crate) only_stream: bool,
+    pub(crate) no_stream: bool,
+}
+
+impl FlowNeeds {
+    fn met_by(&self, flow: Option<FlowFacts>) -> bool {
+        match flow {
+            Some(flow) => {
+                self.direction.is_none_or(|direction| direction == flow.direction)
+                    && self.established.is_none_or(|established| established == flow.established)
+            }
+            None => self.direction.is_none() && self.established.is_none(),
+        }
+    }
+}
+
+/// A match: on the stream, or on the packet alone?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub(crate) stream: bool,
+}
+
+/// One rule, compiled.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) header: Header,
+    pub(crate) noalert: bool,
+    pub(crate) kind: Kind,
+    pub(crate) flow: FlowNeeds,
+    pub(crate) tests: Vec<Box<dyn PacketTest>>,
+    pub(crate) contents: Option<Contents>,
+    /// What the prefilter looks for, in lower case.
+    pub(crate) fast_pattern: Option<Vec<u8>>,
+    /// Is a content match on stream data a match on the stream?
+    pub(crate) stream_capable: bool,
+    /// Do contents match on stream data only?
+    pub(crate) stream_only: bool,
+}
+
+impl Rule {
+    /// The full match, cheapest questions first.
+    pub(crate) fn matches(
+        &self,
+        input: &Input<'_>,
+        haystack: Haystack<'_>,
+        work: &mut Work,
+    ) -> Result<Option<Match>, Exhausted> {
+        let packet = input.decoded;
+        let asked = self.header.protocol.covers(packet.ip_version, packet.protocol)
+            && self.flow.met_by(input.flow)
+            && self.header.matches(packet)
+            && self.tests.iter().all(|test| test.matches(input));
+        if !asked {
+            return Ok(None);
+        }
+        let on_stream = input.flow.is_some_and(|flow| flow.stream_data);
+        if self.stream_only && !on_stream {
+            return Ok(None);
+        }
+        let Some(contents) = &self.contents else { return Ok(Some(Match { stream: false })) };
+        if haystack.bytes.is_empty() || !contents.matches(haystack, work)? {
+            return Ok(None);
+        }
+        Ok(Some(Match { stream: on_stream && self.stream_capable }))
+    }
+
+    /// How far the action of a match reaches.
+    pub(crate) fn scope(&self, matched: Match, has_flow: bool) -> Scope {
+        let flow = matched.stream || matches!(self.kind, Kind::IpOnly | Kind::LikeIpOnly);
+        if flow && has_flow { Scope::Flow } else { Scope::Packet }
+    }
+}

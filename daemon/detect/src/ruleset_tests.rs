@@ -1,0 +1,189 @@
+use super::*;
+
+fn load(text: &str) -> Loaded {
+    let groups = |list: &[(&str, &str)]| {
+        list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let options = LoadOptions {
+        address_groups: groups(&[("HOME_NET", "[10.0.0.0/8]"), ("BAD", "[1.2.3]")]),
+        port_groups: groups(&[("HTTP_PORTS", "[80,8080]")]),
+        ..LoadOptions::default()
+    };
+    RuleSet::load(&[Source { name: "test.rules", text: text.as_bytes() }], &options)
+}
+
+/// The only signature of `alert tcp any any -> any any (options sid:1;)`.
+fn signature(options: &str) -> Signature {
+    let loaded = load(&format!("alert tcp any any -> any any ({options} sid:1;)"));
+    assert_eq!(loaded.errors, [], "{options}");
+    loaded.rules.signatures()[0].clone()
+}
+
+#[test]
+fn a_file_of_rules_is_loaded_around_its_faults() {
+    let text = "# comment\n\nalert ip any any -> any any (msg:\"one\"; sid:1;)\r\n\
+                alert ip any any -> any any (sid:2; bogus;)\n  pass ip any any -> \\\n   any any \\\n (sid:3;)\n\
+                drop ip any any <> any any \\\n  (sid:x;)\nalert ip any any -> any any (sid:4;)";
+    let loaded = load(text);
+    let errors: Vec<_> = loaded.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "test.rules:4:37: keyword `bogus` is not supported",
+            "test.rules:9:8: `x` is not a whole number from 1 to 4294967295",
+        ]
+    );
+    let sids: Vec<_> = loaded.rules.signatures().iter().map(|signature| signature.sid).collect();
+    assert_eq!(sids, [3, 1, 4], "pass before alert, then in the order of the file");
+}
+
+#[test]
+fn signatures_hold_what_rules_say_about_themselves() {
+    let plain = signature("");
+    assert_eq!((plain.gid, plain.rev, plain.priority), (1, 0, 3));
+    assert_eq!((plain.msg.as_str(), plain.category.as_str(), plain.noalert), ("", "", false));
+    let full = signature(
+        r#"msg:"a \"b\"\; c"; gid:7; rev:9; classtype:trojan-activity; reference:url,example.org/x; \
+           reference:cve,2020-1; metadata:tag One, created 2020, tag Two words, alone; noalert;"#,
+    );
+    assert_eq!(full.msg, r#"a "b"; c"#);
+    assert_eq!((full.gid, full.rev, full.priority), (7, 9, 1));
+    assert_eq!(full.category, "A Network Trojan was detected");
+    assert!(full.noalert);
+    let references: Vec<_> = full.references.iter().map(ToString::to_string).collect();
+    let cve = "http://cve.mitre.org/cgi-bin/cvename.cgi?name=2020-1";
+    assert_eq!(references, ["http://example.org/x", cve]);
+    let metadata: Vec<_> =
+        full.metadata.iter().map(|item| (item.key.as_str(), item.values.join("|"))).collect();
+    let expect = [("tag", "One|Two words"), ("created", "2020"), ("alone", "")];
+    assert_eq!(metadata, expect.map(|(key, values)| (key, values.to_owned())));
+    assert_eq!(signature("classtype:trojan-activity; priority:5;").priority, 5);
+}
+
+#[test]
+fn rules_are_ordered_by_action_then_priority_then_place() {
+    let text = "alert ip any any -> any any (sid:1;)\nalert ip any any -> any any (priority:1; sid:2;)\n\
+                drop ip any any -> any any (sid:3;)\npass ip any any -> any any (priority:9; sid:4;)\n\
+                alert ip any any -> any any (sid:5;)";
+    let order = |action_order| {
+        let options = LoadOptions { action_order, ..LoadOptions::default() };
+        let loaded = RuleSet::load(&[Source { name: "x", text: text.as_bytes() }], &options);
+        loaded.rules.signatures().iter().map(|signature| signature.sid).collect::<Vec<_>>()
+    };
+    assert_eq!(order(Action::DEFAULT_ORDER), [4, 3, 2, 1, 5]);
+    assert_eq!(order([Action::Alert, Action::Drop, Action::Reject, Action::Pass]), [2, 1, 5, 3, 4]);
+}
+
+#[test]
+fn rules_that_operators_write_load() {
+    let check = |rule: &str| assert_eq!(load(rule).errors, [], "{rule}");
+    check("alert tcp-pkt $HOME_NET any -> !$HOME_NET ![$HTTP_PORTS, 1:5] (content:\"x\"; sid:1;)");
+    check(
+        r#"alert udp any any -> any 53 (content:"|01 00|"; depth:2; offset:2; content:!"a\;b"; within:9; distance:-2; sid:1;)"#,
+    );
+    check(r#"alert ip any any -> any any (content:"a"; nocase; fast_pattern:only; content:"bcd"; fast_pattern:0,2; sid:1;)"#
+        .replace(" fast_pattern:0,2;", "").as_str());
+    check("alert pkthdr any any -> any any (sid:1;)");
+    check("alert ipv6 any any -> any any (ttl:<5; sid:1;)");
+    check("alert icmp any any -> any any (itype:7<>20; icode:0; icmp_id:1; icmp_seq:>4; sid:1;)");
+    check("alert tcp any any -> any any (flags: S,CE; seq:0; ack:!5; window:<9; dsize:1<>9; sid:1;)");
+    check("alert tcp any any -> any any (flow: to_server, established, only_stream; content: \"x\"; sid:1;)");
+    check(r#"alert tcp any any -> any any (content:"abc"; startswith; endswith; rawbytes; sid:1;)"#);
+    check("alert ip any any -> any any (ip_proto:!udp; sameip; sid:09901034;)");
+}
+
+#[test]
+fn faults_have_their_place_and_reason() {
+    let check = |rule: &str, column: usize, reason: &str| {
+        let loaded = load(rule);
+        let found: Vec<_> =
+            loaded.errors.iter().map(|error| (error.line, error.column, error.reason.as_str())).collect();
+        assert_eq!(found, [(1, column, reason)], "{rule}");
+        assert!(loaded.rules.is_empty());
+    };
+    // The header.
+    check("warn tcp any any -> any any (sid:1;)", 1, "unknown action `warn`");
+    check("rejectboth tcp any any -> any any (sid:1;)", 1, "action `rejectboth` is not supported yet");
+    check("alert http any any -> any any (sid:1;)", 7, "application-layer protocol `http` is not supported");
+    check("alert tpc any any -> any any (sid:1;)", 7, "unknown protocol `tpc`");
+    check("alert tcp $DMZ any -> any any (sid:1;)", 11, "address variable `$DMZ` is not defined");
+    check(
+        "alert tcp any any -> [1.1.1.1,$BAD] any (sid:1;)",
+        31,
+        "in `$BAD`, `[1.2.3]`: `1.2.3` is not an address, a network or a range of addresses",
+    );
+    check("alert tcp any $X -> any any (sid:1;)", 15, "port variable `$X` is not defined");
+    check(
+        "alert tcp any any <- any any (sid:1;)",
+        19,
+        "`<-` is not a direction: swap the sides and write `->`",
+    );
+    check("alert tcp any any => any any (sid:1;)", 19, "expected `->` or `<>`, found `=>`");
+    // Options.
+    let check = |options: &str, column: usize, reason: &str| {
+        check(&format!("alert tcp any any -> any any ({options})"), column + 30, reason);
+    };
+    check("msg:\"x\";", 9, "the rule has no `sid`");
+    check("sid:1; sid:2;", 8, "`sid` is given twice");
+    check("sid:0;", 5, "`0` is not a whole number from 1 to 4294967295");
+    check("sid:1; pcre:\"/a/\";", 8, "keyword `pcre` is not supported");
+    check("nocase; sid:1;", 1, "`nocase` needs a `content` before it");
+    check("content:\"a\"; nocase:1; sid:1;", 21, "`nocase` does not take a value");
+    check("content; sid:1;", 1, "`content` needs a value");
+    check("content:\"a;b\"; sid:1;", 9, "the quotes are not closed (within them, write `;` as `\\;`)");
+    check("content:\"|4|\"; sid:1;", 11, "hex digits come in pairs");
+    check(
+        "content:\"ab\"; depth:1; sid:1;",
+        1,
+        "`depth` 1 is less than the content's 2 bytes: it can never match",
+    );
+    check(
+        "content:\"ab\"; within:1; sid:1;",
+        1,
+        "`within` 1 is less than the content's 2 bytes: it can never match",
+    );
+    let mixed = "`distance` and `within` cannot be mixed with `offset` and `depth`";
+    check("content:\"a\"; content:\"b\"; offset:1; within:2; sid:1;", 14, mixed);
+    check(
+        "content:\"a\"; startswith; offset:1; sid:1;",
+        1,
+        "`startswith` cannot be mixed with other placements",
+    );
+    check("content:\"a\"; offset:1; offset:1; sid:1;", 24, "`offset` is given twice");
+    check("content:\"a\"; distance:len; sid:1;", 23, "`len` is not a whole number from -1048576 to 1048576");
+    check(
+        "content:\"ab\"; fast_pattern:1,2; sid:1;",
+        1,
+        "`fast_pattern:1,2` reaches beyond the content's 2 bytes",
+    );
+    check(
+        "content:\"a\"; fast_pattern; content:\"b\"; fast_pattern; sid:1;",
+        41,
+        "`fast_pattern` is given twice",
+    );
+    check(
+        "content:\"a\"; fast_pattern:x; sid:1;",
+        27,
+        "expected `only` or `offset,length` after `fast_pattern:`",
+    );
+    let only = "`fast_pattern:only` cannot be mixed with placements or negation";
+    check("content:!\"a\"; fast_pattern:only; sid:1;", 1, only);
+    check("flow:to_server,sideways; sid:1;", 16, "unknown `flow` option `sideways`");
+    check("flow:to_server,from_server; sid:1;", 16, "`from_server` cannot be combined with `to_server`");
+    check("flow:established, established; sid:1;", 19, "`established` is given twice");
+    check("flow:no_frag; sid:1;", 6, "`flow:no_frag` is not supported yet");
+    check("classtype:nonsense; sid:1;", 11, "class `nonsense` is not in the classification file");
+    check("reference:url; sid:1;", 11, "expected `system,reference`, found `url`");
+    check("itype:9<>3; sid:1;", 7, "no number satisfies `9<>3`");
+}
+
+#[test]
+fn a_sid_is_used_once_per_generator() {
+    let loaded = load(
+        "alert ip any any -> any any (sid:1;)\nalert ip any any -> any any (sid:1; gid:2;)\n\
+         alert ip any any -> any any (rev:2; sid:1;)",
+    );
+    let errors: Vec<_> = loaded.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, ["test.rules:3:37: sid 1 is already used at test.rules:1"]);
+    assert_eq!(loaded.rules.len(), 2);
+}
