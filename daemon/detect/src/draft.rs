@@ -8,7 +8,7 @@ use crate::header::{Header, Protocol};
 use crate::input::Input;
 use crate::rule::{FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
-use crate::signature::{Metadata, Reference, Signature};
+use crate::signature::{Metadata, Reference, Signature, Target};
 
 /// Priority of a rule that gives none and has no class, as in Suricata.
 const PRIORITY_DEFAULT: u8 = 3;
@@ -45,6 +45,7 @@ pub(crate) struct Texts {
     pub(crate) classtype: Option<(usize, String)>,
     pub(crate) references: Vec<Reference>,
     pub(crate) metadata: Vec<Metadata>,
+    pub(crate) target: Option<Target>,
     pub(crate) noalert: bool,
 }
 
@@ -186,6 +187,7 @@ fn signature(texts: Texts, header: &Header, end: usize, options: &LoadOptions) -
         priority: texts.priority.or(class_priority).unwrap_or(PRIORITY_DEFAULT),
         references: texts.references,
         metadata: texts.metadata,
+        target: texts.target,
         noalert: texts.noalert,
     })
 }

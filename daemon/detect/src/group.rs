@@ -53,7 +53,7 @@ impl Class {
             Protocol::Ip | Protocol::Ipv4 | Protocol::Ipv6 => self != Self::NotIp,
             Protocol::Tcp | Protocol::TcpPacket | Protocol::TcpStream => self == Self::Tcp,
             Protocol::Udp => self == Self::Udp,
-            Protocol::Icmp => self == Self::Icmp,
+            Protocol::Icmp | Protocol::Icmpv4 | Protocol::Icmpv6 => self == Self::Icmp,
             Protocol::Sctp => self == Self::OtherIp,
         }
     }

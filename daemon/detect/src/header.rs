@@ -36,7 +36,10 @@ pub(crate) enum Protocol {
     /// TCP, contents in the stream only.
     TcpStream,
     Udp,
+    /// ICMP of either IP version.
     Icmp,
+    Icmpv4,
+    Icmpv6,
     Sctp,
     /// Any frame, also one that could not be decoded.
     PacketHeader,
@@ -54,6 +57,8 @@ impl Protocol {
             "tcp-stream" => Self::TcpStream,
             "udp" => Self::Udp,
             "icmp" => Self::Icmp,
+            "icmpv4" => Self::Icmpv4,
+            "icmpv6" => Self::Icmpv6,
             "sctp" => Self::Sctp,
             "pkthdr" => Self::PacketHeader,
             name if APPLICATION.contains(&name) => {
@@ -75,6 +80,8 @@ impl Protocol {
             Self::Tcp | Self::TcpPacket | Self::TcpStream => protocol == number::TCP,
             Self::Udp => protocol == number::UDP,
             Self::Icmp => protocol == number::ICMP || protocol == number::ICMPV6,
+            Self::Icmpv4 => protocol == number::ICMP,
+            Self::Icmpv6 => protocol == number::ICMPV6,
             Self::Sctp => protocol == number::SCTP,
         }
     }

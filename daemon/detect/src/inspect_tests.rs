@@ -80,6 +80,9 @@ fn headers_select_packets() {
     check("udp any any -> any any", &udp, true);
     check("icmp any any -> any any", &icmp, true);
     check("icmp any any -> any any", &packet(58), true);
+    check("icmpv6 any any -> any any", &packet(58), true);
+    check("icmpv6 any any -> any any", &icmp, false);
+    check("icmpv4 any any -> any any", &icmp, true);
     check("ip any any -> any any", &packet(47), true);
     check("ip4 any any -> any any", &tcp, true);
     check("ipv6 any any -> any any", &tcp, false);

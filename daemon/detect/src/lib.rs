@@ -46,4 +46,4 @@ pub use input::{FlowFacts, Input};
 pub use outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
 pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
 pub use scratch::Scratch;
-pub use signature::{Action, Metadata, Reference, Signature};
+pub use signature::{Action, Metadata, Reference, Signature, Target};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::signature::Target;
 
 fn load(text: &str) -> Loaded {
     let groups = |list: &[(&str, &str)]| {
@@ -58,6 +59,7 @@ fn signatures_hold_what_rules_say_about_themselves() {
     let expect = [("tag", "One|Two words"), ("created", "2020"), ("alone", "")];
     assert_eq!(metadata, expect.map(|(key, values)| (key, values.to_owned())));
     assert_eq!(signature("classtype:trojan-activity; priority:5;").priority, 5);
+    assert_eq!(signature("target:dest_ip;").target, Some(Target::Destination));
 }
 
 #[test]
@@ -81,8 +83,9 @@ fn rules_that_operators_write_load() {
     check(
         r#"alert udp any any -> any 53 (content:"|01 00|"; depth:2; offset:2; content:!"a\;b"; within:9; distance:-2; sid:1;)"#,
     );
-    check(r#"alert ip any any -> any any (content:"a"; nocase; fast_pattern:only; content:"bcd"; fast_pattern:0,2; sid:1;)"#
-        .replace(" fast_pattern:0,2;", "").as_str());
+    check(r#"alert ip any any -> any any (content:"a"; nocase; fast_pattern:only; content:"bcd"; sid:1;)"#);
+    check(r#"alert ip any any -> any any (content:"bcd"; fast_pattern:1,2; content:!"x"; sid:1;)"#);
+    check("alert icmpv6 any any -> any any (target:src_ip; sid:1;)");
     check("alert pkthdr any any -> any any (sid:1;)");
     check("alert ipv6 any any -> any any (ttl:<5; sid:1;)");
     check("alert icmp any any -> any any (itype:7<>20; icode:0; icmp_id:1; icmp_seq:>4; sid:1;)");
@@ -174,6 +177,7 @@ fn faults_have_their_place_and_reason() {
     check("flow:no_frag; sid:1;", 6, "`flow:no_frag` is not supported yet");
     check("classtype:nonsense; sid:1;", 11, "class `nonsense` is not in the classification file");
     check("reference:url; sid:1;", 11, "expected `system,reference`, found `url`");
+    check("target:me; sid:1;", 8, "expected `src_ip` or `dest_ip`, found `me`");
     check("itype:9<>3; sid:1;", 7, "no number satisfies `9<>3`");
 }
 

@@ -60,8 +60,19 @@ pub struct Signature {
     pub references: Vec<Reference>,
     /// Keys with their values (`metadata`), keys in order of first appearance.
     pub metadata: Vec<Metadata>,
+    /// Which side is the target of the attack (`target`), where the rule says so.
+    pub target: Option<Target>,
     /// Are matches kept out of the log (`noalert`)?
     pub noalert: bool,
+}
+
+/// The side of a packet that an attack is aimed at: EVE's `alert.target`; the other is `alert.source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The packet's source (`src_ip`).
+    Source,
+    /// The packet's destination (`dest_ip`).
+    Destination,
 }
 
 /// One key of `metadata` with all its values.

@@ -1,10 +1,10 @@
 //! Keywords that describe a rule and match nothing: `msg sid rev gid classtype priority reference metadata
-//! noalert`.
+//! target noalert`.
 
 use super::{Entry, Setting, Takes, once};
 use crate::draft::Draft;
 use crate::error::Fault;
-use crate::signature::{Metadata, Reference};
+use crate::signature::{Metadata, Reference, Target};
 
 pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["msg"], takes: Takes::Value, setup: msg },
@@ -15,6 +15,7 @@ pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["priority"], takes: Takes::Value, setup: priority },
     Entry { names: &["reference"], takes: Takes::Value, setup: reference },
     Entry { names: &["metadata"], takes: Takes::Value, setup: metadata },
+    Entry { names: &["target"], takes: Takes::Value, setup: target },
     Entry { names: &["noalert"], takes: Takes::Nothing, setup: noalert },
 ];
 
@@ -72,6 +73,18 @@ fn metadata(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn target(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let side = match setting.value.text()? {
+        "src_ip" => Target::Source,
+        "dest_ip" => Target::Destination,
+        other => {
+            let reason = format!("expected `src_ip` or `dest_ip`, found `{other}`");
+            return Err(Fault::new(setting.value.at, reason));
+        }
+    };
+    once(&mut draft.texts.target, side, setting.at, "target")
 }
 
 fn noalert(draft: &mut Draft, _: Setting<'_>) -> Result<(), Fault> {
