@@ -21,7 +21,7 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn has_interface(namespace: &NetNs, name: &str) -> bool {
-    namespace.interfaces().unwrap().iter().any(|interface| interface == name)
+    namespace.interfaces().expect("the namespace is readable").iter().any(|interface| interface == name)
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! What libbpf-cargo generated for `loadgen.bpf.c`.
+#![expect(
+    unsafe_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "generated"
+)]
+
+include!(concat!(env!("OUT_DIR"), "/loadgen.skel.rs"));
