@@ -1,2 +1,66 @@
-//! x
-fn main() {}
+#![forbid(unsafe_code)]
+//! `cargo xtask`: everything that is done with the project beside using it. Each task says what it
+//! does and ends with a nonzero status when something is not as it should be.
+//!
+//! xtask has no native dependency, so that it builds before `setup` has installed any.
+
+mod demo;
+mod lab;
+mod privilege;
+mod program;
+mod say;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Set-up, lab, demo and tests of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install the Debian packages that building, testing and the demo need, as far as they are missing.
+    Setup,
+    /// Hosts to play with: a client, a gate and a server in namespaces of their own.
+    #[command(subcommand)]
+    Lab(lab::Task),
+    /// Put the gate between two hosts and send real traffic through it.
+    Demo(demo::Options),
+    /// Check formatting and lints and run every test.
+    Test,
+    /// All that must hold before a change is taken in: the tests, then the demo.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Setup => setup::run()?,
+        Task::Lab(task) => return lab::run(&task),
+        Task::Demo(options) => demo::run(&options)?,
+        Task::Test => test::run()?,
+        Task::Ci => {
+            test::run()?;
+            demo::run(&demo::Options::default())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -22,6 +22,7 @@ fn results(text: &str) -> HashMap<String, String> {
 }
 
 /// Every frame that the sender says it sent is one that the receiver says it received.
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn check_transfer(mode: &str, more: &[&str]) {
     require_root();
     let (left, right) = wire();

@@ -1,0 +1,126 @@
+//! The demo: the gate between two hosts, real programs on both sides, and numbers that must be
+//! right at the end.
+//!
+//! Everything is made anew and removed again, whatever happens: namespaces vanish with this process,
+//! programs are ended when their handle is dropped, and Ctrl-C is just another error.
+
+mod gate;
+mod hosts;
+mod place;
+mod records;
+mod replay;
+mod table;
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::program::Interrupt;
+use crate::{lab, privilege, say, workspace};
+use gate::Gate;
+use hosts::Hosts;
+use place::Place;
+use records::Records;
+use table::Table;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Leave everything up afterwards, to play with.
+    #[arg(long)]
+    keep: bool,
+    /// Build with all optimisations. The demo checks what the gate does, not how fast, and shares
+    /// its build with the tests otherwise.
+    #[arg(long)]
+    release: bool,
+    /// What must be built is built (set when the task starts itself again as root).
+    #[arg(long, hide = true)]
+    built: bool,
+}
+
+impl Options {
+    fn arguments(&self) -> impl Iterator<Item = &'static str> {
+        let switches = [("--keep", self.keep), ("--release", self.release)];
+        let switches = switches.into_iter().filter_map(|(name, on)| on.then_some(name));
+        ["demo", "--built"].into_iter().chain(switches)
+    }
+}
+
+/// Shows everything; an error when anything is not as it should be.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if !options.built {
+        say::step("Building the gate");
+        workspace::build("portcullis", "portcullis", options.release)?;
+    }
+    privilege::become_root(options.arguments())?;
+    let interrupt = Interrupt::listen()?;
+    let table = demonstrate(options, &interrupt);
+    if let (Err(_), true) = (&table, options.keep) {
+        // What was to be kept has not come to stand.
+        lab::remove()?;
+    }
+    let table = table?;
+    say::line("");
+    table.print();
+    table.check()?;
+    if options.keep {
+        say::step("Everything is left up");
+        lab::describe();
+    }
+    Ok(())
+}
+
+fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
+    say::step("Making three hosts: client, gate and server, each in a network namespace");
+    let place = Place::make(options.keep)?;
+    let logs = workspace::target()?.join("demo");
+    if logs.exists() {
+        fs::remove_dir_all(&logs).with_context(|| format!("cannot empty {}", logs.display()))?;
+    }
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+
+    let config = workspace::root()?.join("configs/lab.toml");
+    say::step(&format!("Starting the gate from {}", config.display()));
+    let binary = workspace::binary_path("portcullis", options.release)?;
+    let gate = Gate::start(&binary, &config, &place, &logs, interrupt)?;
+    say::detail(&format!("running: {}", gate.version()));
+
+    let hosts = Hosts::new(&place, interrupt)?;
+    let capture = hosts.capture()?;
+    say::step("Pinging through the gate");
+    say::detail(&hosts.ping()?);
+    say::step("Asking for a page that is permitted, and for one that a drop rule forbids");
+    say::detail(&hosts.permitted()?);
+    say::detail(&hosts.forbidden()?);
+    say::step("Downloading 20 MB with curl");
+    say::detail(&hosts.download()?);
+    let capture = capture.stop()?;
+
+    say::step("Turning the first packets of that traffic into load for trafgen");
+    let load = replay::convert(&capture, &place, interrupt)?;
+    say::detail(&format!("{} packets from the client, {} from the server", load.client, load.server));
+    hosts.fall_silent()?;
+    let (before, baseline) = (gate.counters()?, hosts.received()?);
+    say::step("Replaying it, each direction from its own side");
+    let sent = replay::run(&load, &place, interrupt)?;
+    let received = hosts.arrived(baseline, &gate, &before, sent)?;
+    let after = gate.counters()?;
+
+    let records = logs.join("eve.json");
+    let mut table = Table::new(sent, received, (&before, &after), records.clone())?;
+    if options.keep {
+        hosts.speak_again()?;
+        say::step(&format!("Leaving the gate running; its control socket is {}", gate.socket().display()));
+        gate.leave();
+        hosts.leave();
+        place.leave();
+    } else {
+        say::step("Stopping the gate, which finishes every flow first");
+        gate.stop()?;
+        table.compare(&Records::read(&records)?)?;
+        say::step("Removing everything");
+        drop(hosts);
+        place.remove()?;
+    }
+    ensure!(records.exists(), "the gate wrote no EVE records to {}", records.display());
+    Ok(table)
+}

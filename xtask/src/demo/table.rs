@@ -1,0 +1,135 @@
+//! The numbers of the demo, and what must be true of them.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::gate::Counters;
+use super::records::Records;
+use crate::say;
+
+/// What came of the load and of everything before it.
+#[derive(Debug)]
+pub(crate) struct Table {
+    offered: u64,
+    received: u64,
+    dropped: u64,
+    blocked: u64,
+    flows: u64,
+    alerts: u64,
+    records: PathBuf,
+    faults: Vec<String>,
+}
+
+impl Table {
+    /// Takes the numbers down: `offered` and `received` packets of the load, the gate's counters
+    /// before and after it, and where the records are.
+    pub(crate) fn new(
+        offered: u64,
+        received: u64,
+        (before, after): (&Counters, &Counters),
+        records: PathBuf,
+    ) -> Result<Self> {
+        Ok(Self {
+            offered,
+            received,
+            dropped: after.dropped_by_rule_since(before)?,
+            blocked: after.since(before, "ips.blocked")?,
+            flows: after.number("flow.total")?,
+            alerts: after.number("detect.alert")?,
+            records,
+            faults: Vec::new(),
+        })
+    }
+
+    /// Compares what the gate counted with what it wrote: nothing may be missing or told twice.
+    pub(crate) fn compare(&mut self, records: &Records) -> Result<()> {
+        let total = records.last_counter("flow.total")?;
+        self.demand(records.of_type("flow") == total, || {
+            format!("{} flows were counted and {} recorded", total, records.of_type("flow"))
+        });
+        let alerts = records.last_counter("detect.alert")?;
+        self.demand(records.of_type("alert") == alerts, || {
+            format!("{} alerts were counted and {} recorded", alerts, records.of_type("alert"))
+        });
+        self.demand(records.of_type("drop") > 0, || "no drop was recorded".to_owned());
+        (self.flows, self.alerts) = (total, alerts);
+        Ok(())
+    }
+
+    /// Shows the table.
+    pub(crate) fn print(&self) {
+        let lost = self.offered.saturating_sub(self.received + self.dropped);
+        for (name, number) in [
+            ("packets offered", self.offered),
+            ("received at the far side", self.received),
+            ("dropped by rule", self.dropped),
+            ("lost", lost),
+            ("flows", self.flows),
+            ("alerts", self.alerts),
+        ] {
+            say::line(&format!("    {name:<26}{number:>10}"));
+        }
+        say::line(&format!("    {:<26}{}", "EVE records", self.records.display()));
+    }
+
+    /// An error that names every number that is off.
+    pub(crate) fn check(mut self) -> Result<()> {
+        let Self { offered, received, dropped, blocked, flows, alerts, .. } = self;
+        self.demand(received + dropped == offered, || {
+            format!("{offered} packets were offered, {received} received and {dropped} dropped by rule")
+        });
+        self.demand(blocked == dropped, || {
+            format!("{blocked} packets were dropped, but only {dropped} of them by rule")
+        });
+        self.demand(dropped > 0, || "no packet of the load was dropped by rule".to_owned());
+        self.demand(received > 0, || "nothing was received".to_owned());
+        self.demand(flows > 0, || "no flow was counted".to_owned());
+        self.demand(alerts > 0, || "no alert was raised".to_owned());
+        ensure!(self.faults.is_empty(), "the numbers are off: {}", self.faults.join("; "));
+        Ok(())
+    }
+
+    fn demand(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
+        if !is_so {
+            self.faults.push(otherwise());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Table = Table {
+        offered: 100,
+        received: 90,
+        dropped: 10,
+        blocked: 10,
+        flows: 3,
+        alerts: 2,
+        records: PathBuf::new(),
+        faults: Vec::new(),
+    };
+
+    fn check(table: Table, expected: Option<&str>) {
+        let found = table.check().err().map(|error| error.to_string());
+        let expected = expected.map(|fault| format!("the numbers are off: {fault}"));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn each_number_that_is_off_is_named() {
+        check(GOOD, None);
+        let lost = "100 packets were offered, 89 received and 10 dropped by rule";
+        check(Table { received: 89, ..GOOD }, Some(lost));
+        let double = "100 packets were offered, 91 received and 10 dropped by rule";
+        check(Table { received: 91, ..GOOD }, Some(double));
+        check(Table { blocked: 11, ..GOOD }, Some("11 packets were dropped, but only 10 of them by rule"));
+        check(Table { flows: 0, ..GOOD }, Some("no flow was counted"));
+        check(Table { alerts: 0, ..GOOD }, Some("no alert was raised"));
+        let idle = "no packet of the load was dropped by rule";
+        check(Table { dropped: 0, blocked: 0, received: 100, ..GOOD }, Some(idle));
+        check(Table { flows: 0, alerts: 0, ..GOOD }, Some("no flow was counted; no alert was raised"));
+    }
+}

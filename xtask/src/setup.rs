@@ -1,0 +1,149 @@
+//! Installing what building, testing and the demo need: Debian packages, only those that are
+//! missing, and never without saying so.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use portcullis_testkit::is_root;
+
+use crate::privilege::require_sudo;
+use crate::program::is_installed;
+use crate::say;
+
+/// Something that must be there.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// How to see that it is there, however it came.
+    sign: Sign,
+    /// The Debian package that brings it.
+    package: &'static str,
+    /// What it is for.
+    purpose: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    /// A program on the search path.
+    Program(&'static str),
+    /// A C header below `/usr/include` or the folder of the machine's own headers.
+    Header(&'static str),
+}
+
+const NEEDS: &[Need] = &[
+    program("gcc", "gcc", "compiles libbpf and libxdp"),
+    program("make", "make", "builds libbpf and libxdp"),
+    program("m4", "m4", "builds libxdp"),
+    program("clang", "clang", "compiles the XDP program"),
+    program("pkg-config", "pkg-config", "finds the libraries"),
+    header("linux/bpf.h", "linux-libc-dev", "says how the kernel speaks BPF"),
+    header("libelf.h", "libelf-dev", "reads BPF objects"),
+    header("zlib.h", "zlib1g-dev", "is needed by libelf"),
+    program("ip", "iproute2", "makes namespaces and interfaces"),
+    program("ethtool", "ethtool", "switches offloads of interfaces"),
+    program("nsenter", "util-linux", "runs programs in namespaces"),
+    program("ping", "iputils-ping", "sends the demo's first packets"),
+    program("curl", "curl", "downloads through the gate in the demo"),
+    program("python3", "python3", "serves the demo's files"),
+    program("tcpdump", "tcpdump", "captures the demo's traffic"),
+    program("trafgen", "netsniff-ng", "turns captures into load and replays it"),
+];
+
+const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
+    Need { sign: Sign::Program(name), package, purpose }
+}
+
+const fn header(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
+    Need { sign: Sign::Header(name), package, purpose }
+}
+
+/// Installs what is missing.
+pub(crate) fn run() -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        say::detail("every package that is needed is installed");
+        return Ok(());
+    }
+    say::step("Installing Debian packages that are missing:");
+    for need in &missing {
+        say::detail(&format!("{:<16} {}", need.package, need.purpose));
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let list = packages.join(" ");
+    if !is_installed("apt-get") {
+        bail!("this is not Debian or Ubuntu (no apt-get); install what these packages hold by hand: {list}");
+    }
+    require_sudo().with_context(|| format!("cannot install {list}"))?;
+    if lists_are_empty() {
+        apt_get(&["update"])?;
+    }
+    let install = ["install", "--yes", "--no-install-recommends"];
+    if apt_get(&[&install, packages.as_slice()].concat()).is_err() {
+        say::detail("that failed; the package lists may be out of date, so they are fetched again");
+        apt_get(&["update"])?;
+        apt_get(&[&install, packages.as_slice()].concat())?;
+    }
+    let still = self::missing();
+    ensure!(still.is_empty(), "still missing after installing {list}: {}", names(&still));
+    Ok(())
+}
+
+fn missing() -> Vec<Need> {
+    NEEDS.iter().copied().filter(|need| !is_there(need.sign)).collect()
+}
+
+fn names(needs: &[Need]) -> String {
+    needs.iter().map(|need| need.package).collect::<Vec<_>>().join(" ")
+}
+
+fn is_there(sign: Sign) -> bool {
+    match sign {
+        Sign::Program(name) => is_installed(name),
+        Sign::Header(name) => {
+            let machine = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+            ["/usr/include", &machine].iter().any(|folder| Path::new(folder).join(name).exists())
+        }
+    }
+}
+
+/// A fresh container has no package lists until the first update.
+fn lists_are_empty() -> bool {
+    let entries = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    !entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().contains("Packages"))
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut words = vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    words.extend(arguments);
+    if !is_root() {
+        words.insert(0, "sudo");
+    }
+    say::detail(&format!("$ {}", words.join(" ")));
+    let status = Command::new(words[0])
+        .args(&words[1..])
+        .status()
+        .with_context(|| format!("cannot start {}", words[0]))?;
+    ensure!(status.success(), "apt-get failed ({status})");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_seen_and_what_is_not_is_not() {
+        assert!(is_there(Sign::Program("sh")));
+        assert!(!is_there(Sign::Program("no-such-program")));
+        assert!(!is_there(Sign::Header("no/such/header.h")));
+    }
+
+    #[test]
+    fn each_package_is_named_once() {
+        let mut packages: Vec<&str> = NEEDS.iter().map(|need| need.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        assert_eq!(packages.len(), NEEDS.len());
+    }
+}

@@ -1,0 +1,115 @@
+//! Formatting, lints and every test, with one line at the end that sums them up.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use portcullis_testkit::is_root;
+
+use crate::{privilege, say, workspace};
+
+/// What cargo's test programs said of themselves, summed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// Checks and tests everything; an error when anything is wrong.
+pub(crate) fn run() -> Result<()> {
+    say::step("Checking the formatting");
+    succeed(workspace::cargo()?.args(["fmt", "--all", "--check"]), "cargo fmt")?;
+    say::step("Checking the lints");
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    succeed(workspace::cargo()?.args(clippy), "cargo clippy")?;
+    say::step("Running the tests, as root where they make interfaces");
+    let (tally, success) = test_all()?;
+    say::line(&format!("{} passed, {} failed", tally.passed, tally.failed));
+    ensure!(tally.ignored == 0, "{} tests were skipped; each must run", tally.ignored);
+    ensure!(success && tally.failed == 0, "tests failed");
+    ensure!(tally.passed > 0, "cargo ran no test");
+    Ok(())
+}
+
+fn test_all() -> Result<(Tally, bool)> {
+    let mut command = workspace::cargo()?;
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    if !is_root() {
+        // The build stays the user's; only the test programs run as root.
+        privilege::require_sudo()?;
+        command.env(runner_variable()?, "sudo -E");
+    }
+    let mut cargo = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let output = cargo.stdout.take().context("cargo's output was asked for")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("cannot read what cargo says")?;
+        tally.add(&line);
+        say::line(&line);
+    }
+    let status = cargo.wait().context("cannot wait for cargo")?;
+    Ok((tally, status.success()))
+}
+
+/// The variable by which cargo learns how to run programs built for this machine.
+fn runner_variable() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    Ok(format!("CARGO_TARGET_{}_RUNNER", host.replace('-', "_").to_uppercase()))
+}
+
+fn succeed(command: &mut Command, name: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {name}"))?;
+    ensure!(status.success(), "{name} is not content");
+    Ok(())
+}
+
+impl Tally {
+    /// Takes in one line of output, if it is a test program's summary:
+    /// `test result: ok. 9 passed; 0 failed; 0 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some(summary) = line.strip_prefix("test result: ") else { return };
+        for part in summary.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &[&str], passed: u64, failed: u64, ignored: u64) {
+        let mut tally = Tally::default();
+        lines.iter().for_each(|line| tally.add(line));
+        assert_eq!(tally, Tally { passed, failed, ignored }, "{lines:?}");
+    }
+
+    #[test]
+    fn summaries_are_summed_and_nothing_else() {
+        check(&[], 0, 0, 0);
+        check(&["test a::b ... ok", "running 3 tests", "3 passed; 1 failed"], 0, 0, 0);
+        let good =
+            "test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.02s";
+        let bad = "test result: FAILED. 8 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 30.19s";
+        check(&[good], 9, 0, 0);
+        check(&[good, "", bad], 17, 1, 2);
+    }
+
+    #[test]
+    fn the_runner_variable_is_spelt_as_cargo_wants_it() {
+        let name = runner_variable().unwrap();
+        assert!(name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER"), "{name}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'));
+    }
+}
