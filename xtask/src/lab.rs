@@ -77,8 +77,8 @@ pub(crate) fn create(options: LabOptions) -> Result<Lab> {
 pub(crate) fn describe() {
     let (client, gate0) = (Lab::CLIENT_PORT, Lab::GATE_CLIENT_PORT);
     let (server, gate1) = (Lab::SERVER_PORT, Lab::GATE_SERVER_PORT);
-    say::detail(&format!("client ({client}, {}) -- {gate0} gate {gate1} -- ", Lab::CLIENT_ADDRESS));
-    say::detail(&format!("server ({server}, {})", Lab::SERVER_ADDRESS));
+    let (near, far) = (Lab::CLIENT_ADDRESS, Lab::SERVER_ADDRESS);
+    say::detail(&format!("client ({client}, {near}) -- {gate0} gate {gate1} -- server ({server}, {far})"));
     say::detail("run programs in it with  cargo xtask lab exec client|gate|server PROGRAM…");
     say::detail("remove it with           cargo xtask lab down");
 }

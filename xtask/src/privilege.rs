@@ -2,7 +2,10 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +29,18 @@ pub(crate) fn become_root<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S
 pub(crate) fn require_sudo() -> Result<()> {
     if !is_root() && !is_installed("sudo") {
         bail!("this needs root, and sudo is not installed: run it as root");
+    }
+    Ok(())
+}
+
+/// Gives `folder` and the files in it to the user who called sudo, whose build folder it is in.
+pub(crate) fn give_back(folder: &Path) -> Result<()> {
+    let id = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
+    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else { return Ok(()) };
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for path in entries.flatten().map(|entry| entry.path()).chain([folder.to_owned()]) {
+        chown(&path, Some(user), Some(group))
+            .with_context(|| format!("cannot give {} to user {user}", path.display()))?;
     }
     Ok(())
 }

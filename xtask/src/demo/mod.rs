@@ -53,12 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     privilege::become_root(options.arguments())?;
     let interrupt = Interrupt::listen()?;
-    let table = demonstrate(options, &interrupt);
-    if let (Err(_), true) = (&table, options.keep) {
-        // What was to be kept has not come to stand.
-        lab::remove()?;
-    }
-    let table = table?;
+    let table = demonstrate(options, &interrupt)?;
     say::line("");
     table.print();
     table.check()?;
@@ -119,8 +114,9 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
         table.compare(&Records::read(&records)?)?;
         say::step("Removing everything");
         drop(hosts);
-        place.remove()?;
+        drop(place);
     }
     ensure!(records.exists(), "the gate wrote no EVE records to {}", records.display());
+    privilege::give_back(&logs)?;
     Ok(table)
 }
