@@ -3,9 +3,12 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Result, bail};
+use portcullis_wire::builder::PacketBuilder;
 
 /// The shortest frame that holds the headers: Ethernet, IPv4, UDP.
 pub(crate) const SHORTEST: usize = 14 + 20 + 8;
+/// The longest: IPv4 can state a length of 65,535 bytes.
+const LONGEST: usize = 14 + 65_535;
 /// Flows beyond this would need source and destination ports that do not exist.
 pub(crate) const MOST_FLOWS: u32 = 0x4000 * 0xfff0;
 
@@ -16,30 +19,18 @@ pub(crate) struct Frame(Vec<u8>);
 impl Frame {
     /// A frame of `size` bytes (without the FCS), payload included, from one host to the other.
     pub(crate) fn new(size: usize, source: ([u8; 6], Ipv4Addr), target: ([u8; 6], Ipv4Addr)) -> Result<Self> {
-        let Some(udp_length) = size.checked_sub(SHORTEST).and_then(|payload| u16::try_from(payload + 8).ok())
-        else {
-            bail!("a frame has {SHORTEST} to 65535 bytes, not {size}");
+        let payload = match size.checked_sub(SHORTEST) {
+            Some(length) if size <= LONGEST => vec![b'.'; length],
+            _ => bail!("a frame has {SHORTEST} to {LONGEST} bytes, not {size}"),
         };
-        let Some(ip_length) = udp_length.checked_add(20) else {
-            bail!("a frame of {size} bytes is too long")
-        };
-        let mut frame = Vec::with_capacity(size);
-        frame.extend(target.0);
-        frame.extend(source.0);
-        frame.extend([0x08, 0x00, 0x45, 0x00]);
-        frame.extend(ip_length.to_be_bytes());
-        // No fragment, TTL 64, UDP, checksum to come.
-        frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
-        frame.extend(source.1.octets());
-        frame.extend(target.1.octets());
-        let checksum = header_checksum(&frame[14..34]);
-        frame[24..26].copy_from_slice(&checksum.to_be_bytes());
-        frame.extend([0; 4]);
-        frame.extend(udp_length.to_be_bytes());
-        // No UDP checksum (RFC 768), so that the ports can change under way.
-        frame.extend([0, 0]);
-        frame.resize(size, b'.');
-        Ok(Self(frame))
+        let frame = PacketBuilder::ethernet(source.0, target.0)
+            .ipv4(source.1, target.1)
+            .dont_fragment()
+            .udp(0, 0)
+            // No checksum (RFC 768), so that the ports can change under way.
+            .no_udp_checksum()
+            .payload(&payload);
+        Ok(Self(frame.to_vec()))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -56,15 +47,6 @@ impl Frame {
     }
 }
 
-/// The Internet checksum (RFC 1071) of a header of whole words.
-fn header_checksum(header: &[u8]) -> u16 {
-    let (words, _) = header.as_chunks::<2>();
-    let sum: u32 = words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    !u16::try_from(folded).unwrap_or_default()
-}
-
 /// Reads a hardware address like `02:00:00:00:00:01`; for clap.
 pub(crate) fn parse_hardware_address(text: &str) -> Result<[u8; 6], String> {
     let bytes: Option<Vec<u8>> = text
@@ -78,6 +60,10 @@ pub(crate) fn parse_hardware_address(text: &str) -> Result<[u8; 6], String> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_wire::LinkType;
+    use portcullis_wire::decode::Decoder;
+    use portcullis_wire::decoded::BadChecksums;
+
     use super::*;
 
     fn frame(size: usize) -> Result<Frame> {
@@ -89,20 +75,20 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_checksum_are_right() {
-        for size in [42, 60, 1514] {
+    fn frames_have_the_size_asked_for_and_decode() {
+        for size in [SHORTEST, 60, 1514, LONGEST] {
             let frame = frame(size).unwrap();
-            let bytes = frame.bytes();
-            assert_eq!(bytes.len(), size);
-            assert_eq!(usize::from(u16::from_be_bytes([bytes[16], bytes[17]])), size - 14);
-            assert_eq!(usize::from(u16::from_be_bytes([bytes[38], bytes[39]])), size - 34);
-            assert_eq!(header_checksum(&bytes[14..34]), 0);
+            assert_eq!(frame.bytes().len(), size);
+            let decoded = Decoder::default().decode(LinkType::Ethernet, None, false, frame.bytes());
+            assert_eq!(decoded.invalid, None, "{size}");
+            assert_eq!(decoded.bad_checksums, BadChecksums::default(), "{size}");
+            assert_eq!(decoded.payload.of(frame.bytes()).len(), size - SHORTEST);
         }
     }
 
     #[test]
     fn sizes_that_hold_no_datagram_are_refused() {
-        for size in [0, 41, 65_550, 70_000, usize::MAX] {
+        for size in [0, SHORTEST - 1, LONGEST + 1, usize::MAX] {
             assert!(frame(size).is_err(), "{size}");
         }
     }

@@ -11,7 +11,6 @@
 //! of the daemon.
 
 mod error;
-mod frame;
 mod lab;
 mod netns;
 mod packet_socket;

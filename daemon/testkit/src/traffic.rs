@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::net::Ipv4Addr;
-use std::path::Path as FilePath;
+use std::path::Path;
 
 use portcullis_wire::Timestamp;
+use portcullis_wire::builder::PacketBuilder;
+use portcullis_wire::decoded::TcpFlags;
 
-use crate::frame::{Path, Transport, write_frame};
 use crate::pcap_file::PcapWriter;
 
 /// A description of traffic; equal descriptions give equal bytes.
@@ -59,7 +60,7 @@ impl Traffic {
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub fn write_pcap(&self, file: &FilePath) -> io::Result<TrafficSummary> {
+    pub fn write_pcap(&self, file: &Path) -> io::Result<TrafficSummary> {
         let mut writer = PcapWriter::new(BufWriter::with_capacity(1 << 20, File::create(file)?))?;
         let summary = self.for_each(|time, frame| writer.write(time, frame))?;
         writer.finish()?;
@@ -80,7 +81,7 @@ impl Traffic {
         let mut lanes: Vec<Lane> = (0..concurrent).map(|flow| Lane { flow, step: 0 }).collect();
         let mut next_flow = concurrent;
         let payload = vec![b'x'; usize::from(self.payload.min(1460))];
-        let mut frame = Vec::with_capacity(1600);
+        let mut frame = vec![0; 14 + 20 + 20 + 1460];
         let mut summary = TrafficSummary::default();
         while !lanes.is_empty() {
             lanes.retain_mut(|lane| {
@@ -97,11 +98,13 @@ impl Traffic {
                     summary.udp_flows += u32::from(!is_tcp);
                 }
                 let time = Self::START.as_nanos() + summary.packets * Self::SPACING_NANOS;
-                write_step(&mut frame, lane.flow, lane.step, length, &payload);
-                take(Timestamp::from_nanos(time), &frame)?;
+                let packet = packet(lane.flow, lane.step, length, &payload);
+                // Never cut: payloads are short and the buffer holds the longest packet.
+                let size = packet.write_to(&mut frame).unwrap_or_default();
+                take(Timestamp::from_nanos(time), &frame[..size])?;
                 lane.step += 1;
                 summary.packets += 1;
-                summary.bytes += u64::try_from(frame.len()).unwrap_or_default();
+                summary.bytes += u64::try_from(size).unwrap_or_default();
             }
         }
         Ok(summary)
@@ -124,33 +127,69 @@ fn is_tcp(flow: u32) -> bool {
     flow % 3 != 2
 }
 
-/// The addresses of a flow: its number spread over client address and port, the server by residue.
-fn path_of(flow: u32) -> Path {
-    const PORTS: u32 = 20_000;
-    let [_, a, b, c] = (flow / PORTS + 1).to_be_bytes();
-    let port = u16::try_from(30_000 + flow % PORTS).unwrap_or_default();
-    let server = u8::try_from(flow % 200 + 1).unwrap_or(1);
-    Path {
-        source: Ipv4Addr::new(10, a, b, c),
-        source_port: port,
-        destination: Ipv4Addr::new(172, 16, 0, server),
-        destination_port: if is_tcp(flow) { 80 } else { 53 },
-        source_mac: [0x02, 0, 0, a, b, c],
-        destination_mac: [0x02, 0, 0xff, 0, 0, server],
+/// Both ends of a flow; the client's first when the packet goes to the server.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    source: End,
+    destination: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    hardware: [u8; 6],
+    address: Ipv4Addr,
+    port: u16,
+}
+
+impl Ends {
+    /// The ends of flow number `flow`: the number spread over client address and port, the server
+    /// by residue.
+    fn of(flow: u32) -> Self {
+        const PORTS: u32 = 20_000;
+        let [_, a, b, c] = (flow / PORTS + 1).to_be_bytes();
+        let server = u8::try_from(flow % 200 + 1).unwrap_or(1);
+        let source = End {
+            hardware: [0x02, 0, 0, a, b, c],
+            address: Ipv4Addr::new(10, a, b, c),
+            port: u16::try_from(30_000 + flow % PORTS).unwrap_or_default(),
+        };
+        let destination = End {
+            hardware: [0x02, 0, 0xff, 0, 0, server],
+            address: Ipv4Addr::new(172, 16, 0, server),
+            port: if is_tcp(flow) { 80 } else { 53 },
+        };
+        Self { source, destination }
+    }
+
+    fn reversed(self) -> Self {
+        Self { source: self.destination, destination: self.source }
+    }
+
+    fn ipv4<'a>(self) -> PacketBuilder<'a> {
+        PacketBuilder::ethernet(self.source.hardware, self.destination.hardware)
+            .ipv4(self.source.address, self.destination.address)
+            .dont_fragment()
+    }
+
+    fn udp<'a>(self) -> PacketBuilder<'a> {
+        self.ipv4().udp(self.source.port, self.destination.port)
+    }
+
+    fn tcp<'a>(self, sequence: u32, acknowledgement: u32, flags: u8) -> PacketBuilder<'a> {
+        let builder = self.ipv4().tcp(self.source.port, self.destination.port);
+        builder.seq(sequence).ack(acknowledgement).flags(flags).window(64_240)
     }
 }
 
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
-
 /// Packet number `step` of `length` of a flow.
-fn write_step(frame: &mut Vec<u8>, flow: u32, step: u64, length: u64, payload: &[u8]) {
-    let forward = path_of(flow);
+fn packet(flow: u32, step: u64, length: u64, payload: &[u8]) -> PacketBuilder<'_> {
+    const DATA: u8 = TcpFlags::PSH | TcpFlags::ACK;
+    const LAST: u8 = TcpFlags::FIN | TcpFlags::ACK;
+    let forward = Ends::of(flow);
+    let backward = forward.reversed();
     if !is_tcp(flow) {
-        let path = if step.is_multiple_of(2) { forward } else { forward.reversed() };
-        return write_frame(frame, &path, Transport::Udp, payload);
+        let ends = if step.is_multiple_of(2) { forward } else { backward };
+        return ends.udp().payload(payload);
     }
     // Both ends start at numbers of their own; each data packet moves its sender by one payload.
     let size = u32::try_from(payload.len()).unwrap_or_default();
@@ -164,29 +203,19 @@ fn write_step(frame: &mut Vec<u8>, flow: u32, step: u64, length: u64, payload: &
     let closes = length >= 7;
     let data_end = if closes { length - 3 } else { length };
     let until = step.min(data_end);
-    let client_next = client_start.wrapping_add(1).wrapping_add(sent_by(0, until));
-    let server_next = server_start.wrapping_add(1).wrapping_add(sent_by(1, until));
-    let tcp = |sequence, acknowledgement, flags| Transport::Tcp { sequence, acknowledgement, flags };
-    let backward = forward.reversed();
+    let client = client_start.wrapping_add(1).wrapping_add(sent_by(0, until));
+    let server = server_start.wrapping_add(1).wrapping_add(sent_by(1, until));
     match step {
-        0 => write_frame(frame, &forward, tcp(client_start, 0, SYN), &[]),
-        1 => write_frame(frame, &backward, tcp(server_start, client_start.wrapping_add(1), SYN | ACK), &[]),
-        2 => write_frame(frame, &forward, tcp(client_next, server_next, ACK), &[]),
-        _ if closes && step == length - 3 => {
-            write_frame(frame, &forward, tcp(client_next, server_next, FIN | ACK), &[]);
-        }
-        _ if closes && step == length - 2 => {
-            let acknowledged = client_next.wrapping_add(1);
-            write_frame(frame, &backward, tcp(server_next, acknowledged, FIN | ACK), &[]);
-        }
+        0 => forward.tcp(client_start, 0, TcpFlags::SYN),
+        1 => backward.tcp(server_start, client_start.wrapping_add(1), TcpFlags::SYN | TcpFlags::ACK),
+        2 => forward.tcp(client, server, TcpFlags::ACK),
+        _ if closes && step == length - 3 => forward.tcp(client, server, LAST),
+        _ if closes && step == length - 2 => backward.tcp(server, client.wrapping_add(1), LAST),
         _ if closes && step == length - 1 => {
-            let (sequence, acknowledged) = (client_next.wrapping_add(1), server_next.wrapping_add(1));
-            write_frame(frame, &forward, tcp(sequence, acknowledged, ACK), &[]);
+            forward.tcp(client.wrapping_add(1), server.wrapping_add(1), TcpFlags::ACK)
         }
-        _ if !step.is_multiple_of(2) => {
-            write_frame(frame, &forward, tcp(client_next, server_next, PSH | ACK), payload)
-        }
-        _ => write_frame(frame, &backward, tcp(server_next, client_next, PSH | ACK), payload),
+        _ if !step.is_multiple_of(2) => forward.tcp(client, server, DATA).payload(payload),
+        _ => backward.tcp(server, client, DATA).payload(payload),
     }
 }
 
@@ -194,6 +223,10 @@ fn write_step(frame: &mut Vec<u8>, flow: u32, step: u64, length: u64, payload: &
 mod tests {
     use std::collections::{HashMap, HashSet};
     use std::convert::Infallible;
+
+    use portcullis_wire::LinkType;
+    use portcullis_wire::decode::Decoder;
+    use portcullis_wire::decoded::BadChecksums;
 
     use super::*;
 
@@ -205,6 +238,15 @@ mod tests {
         });
         let Ok(summary) = result;
         (summary, all)
+    }
+
+    #[test]
+    fn a_capture_file_has_every_packet() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let summary = Traffic::new(1000, 70).write_pcap(file.path()).unwrap();
+        assert_eq!((summary.packets, summary.tcp_flows, summary.udp_flows), (1000, 47, 23));
+        // A header for the file and one for each packet.
+        assert_eq!(file.as_file().metadata().unwrap().len(), 24 + 1000 * 16 + summary.bytes);
     }
 
     /// The flow a frame belongs to, the same for both directions.
@@ -239,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn every_frame_decodes_without_a_remark() {
+        let decoder = Decoder::default();
+        for payload in [0, 1, 200, 1460] {
+            let (_, all) = frames(Traffic { payload, ..Traffic::new(400, 40) });
+            for (_, frame) in all {
+                let decoded = decoder.decode(LinkType::Ethernet, None, false, &frame);
+                assert_eq!(decoded.invalid, None);
+                assert!(decoded.events.is_empty(), "{:?}", decoded.events);
+                assert_eq!(decoded.bad_checksums, BadChecksums::default());
+            }
+        }
+    }
+
+    #[test]
     fn the_same_twice() {
         let traffic = Traffic::new(500, 40);
         assert_eq!(frames(traffic), frames(traffic));
@@ -259,11 +315,11 @@ mod tests {
             if let Some(&expected) = next.get(&forward) {
                 assert_eq!(sequence, expected);
             }
-            if flags & ACK != 0 {
+            if flags & TcpFlags::ACK != 0 {
                 assert_eq!(acknowledgement, next[&backward]);
             }
             let payload = u32::try_from(frame.len() - 54).unwrap();
-            let phantom = u32::from(flags & (SYN | FIN) != 0);
+            let phantom = u32::from(flags & (TcpFlags::SYN | TcpFlags::FIN) != 0);
             next.insert(forward, sequence.wrapping_add(payload + phantom));
         }
         assert_eq!(next.len(), 2 * 20);
