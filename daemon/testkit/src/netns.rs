@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, panic, process, thread};
 
@@ -20,7 +21,7 @@ use crate::sys;
 /// interfaces when the process dies, however it dies.
 #[derive(Debug)]
 pub struct NetNs {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     label: String,
 }
 
@@ -55,7 +56,7 @@ impl NetNs {
         let fd = made
             .unwrap_or_else(|panic| panic::resume_unwind(panic))
             .map_err(LabError::io(format!("making network namespace {label}")))?;
-        let namespace = Self { fd, label };
+        let namespace = Self { fd: Arc::new(fd), label };
         namespace.quieten()?;
         Ok(namespace)
     }
@@ -90,7 +91,7 @@ impl NetNs {
     /// When `path` cannot be opened.
     pub fn open(path: &Path, label: &str) -> Result<Self, LabError> {
         let file = File::open(path).map_err(LabError::io(format!("opening {}", path.display())))?;
-        Ok(Self { fd: file.into(), label: label.to_owned() })
+        Ok(Self { fd: Arc::new(file.into()), label: label.to_owned() })
     }
 
     /// Removes the name that [`create_named`](Self::create_named) gave. What still runs inside
@@ -139,12 +140,13 @@ impl NetNs {
         result.unwrap_or_else(|panic| panic::resume_unwind(panic))
     }
 
-    /// A command that will run inside the namespace, with the mounts of this process. The program
+    /// A command that will run inside the namespace, with the mounts of this process; it keeps the
+    /// namespace alive until it is dropped. The program
     /// is killed when the thread that starts it ends, so nothing outlives a test that dies.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        sys::enter_before_exec(&mut command, self.fd.as_raw_fd());
+        sys::enter_before_exec(&mut command, Arc::clone(&self.fd));
         command
     }
 

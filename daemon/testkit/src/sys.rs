@@ -5,9 +5,10 @@
 use std::fs::File;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
@@ -21,25 +22,22 @@ pub(crate) fn fresh_network_namespace() -> io::Result<OwnedFd> {
     Ok(File::open("/proc/thread-self/ns/net")?.into())
 }
 
-/// Makes `command` enter the namespace behind `namespace` before it becomes the program, and die
-/// with the thread that starts it.
-pub(crate) fn enter_before_exec(command: &mut Command, namespace: RawFd) {
+/// Makes `command` enter `namespace` before it becomes the program, and die with the thread that
+/// starts it.
+pub(crate) fn enter_before_exec(command: &mut Command, namespace: Arc<OwnedFd>) {
     let parent = getpid();
-    let enter = move || become_inmate(namespace, parent);
+    let enter = move || become_inmate(namespace.as_fd(), parent);
     // SAFETY: the closure only makes system calls (prctl, getppid, setns), all of them
-    // async-signal-safe, and allocates nothing: it may run between fork and exec.
+    // async-signal-safe, and neither allocates nor locks: it may run between fork and exec.
     unsafe { command.pre_exec(enter) };
 }
 
-fn become_inmate(namespace: RawFd, parent: Pid) -> io::Result<()> {
+fn become_inmate(namespace: BorrowedFd<'_>, parent: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(parent) {
         // The parent died before the signal was armed; nobody wants this program any more.
-        return Err(io::Error::from(io::ErrorKind::NotFound));
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
     }
-    // SAFETY: the descriptor was copied by fork from a parent in which the namespace was open when
-    // the command was made. Were it closed since, setns would report EBADF.
-    let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
     Ok(move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?)
 }
 
