@@ -141,8 +141,8 @@ impl NetNs {
     }
 
     /// A command that will run inside the namespace, with the mounts of this process; it keeps the
-    /// namespace alive until it is dropped. The program
-    /// is killed when the thread that starts it ends, so nothing outlives a test that dies.
+    /// namespace alive until it is dropped. The program is killed when the thread that starts it
+    /// ends, so nothing outlives a test that dies.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -154,6 +154,26 @@ fn the_inline_lab_is_wired_and_open_in_the_middle() {
     lab.client.output("ping", &["-c1", "-W20", Lab::SERVER_ADDRESS]).unwrap();
 }
 
+/// A lab with names is there for other processes, is made once, and goes when told to.
+#[test]
+fn a_named_lab_stays_until_it_is_removed() {
+    require_root();
+    let prefix = format!("testkit-{}", std::process::id());
+    assert!(Lab::open_named(&prefix).is_err());
+    drop(Lab::create_named(&prefix, LabOptions::default()).unwrap());
+    let client = format!("{prefix}-client");
+    let shown = Command::new("ip").args(["-n", &client, "link", "show", Lab::CLIENT_PORT]).output().unwrap();
+    let taken = Lab::create_named(&prefix, LabOptions::default());
+    let opened = Lab::open_named(&prefix).and_then(|lab| lab.gate.interfaces());
+    let removed = Lab::remove_named(&prefix);
+    assert!(shown.status.success(), "ip finds it by name");
+    assert!(taken.is_err(), "the names are taken");
+    assert_eq!(opened.unwrap(), ["lo", Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT], "and left alone");
+    assert!(removed.unwrap());
+    assert!(Lab::open_named(&prefix).is_err());
+    assert!(!Lab::remove_named(&prefix).unwrap(), "nothing is left to remove");
+}
+
 #[test]
 fn a_failing_program_says_what_it_was() {
     require_root();
