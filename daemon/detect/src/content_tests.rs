@@ -49,7 +49,7 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
     });
     let relative =
         (prop::option::of(-4_i32..5), prop::option::of(1_i32..6)).prop_map(|(distance, within)| Spec {
-            distance: distance.or(within.is_none().then_some(0)),
+            distance: distance.or_else(|| within.is_none().then_some(0)),
             within,
             ..Spec::default()
         });

@@ -12,10 +12,10 @@ use std::fmt;
 use daachorse::DoubleArrayAhoCorasick;
 use portcullis_wire::Decoded;
 
-use crate::direction::Direction;
 use crate::header::{Protocol, number, ports};
 use crate::port::PortSet;
 use crate::rule::{Kind, Rule};
+use portcullis_flow::Direction;
 
 /// In how many port intervals a rule may be before it is moved to the wide group.
 const INTERVALS_MAX: usize = 16;

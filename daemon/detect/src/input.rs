@@ -2,7 +2,7 @@
 
 use portcullis_wire::Decoded;
 
-use crate::direction::Direction;
+use portcullis_flow::Direction;
 
 /// One packet, as the rules see it.
 #[derive(Clone, Copy, Debug)]

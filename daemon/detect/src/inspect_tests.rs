@@ -5,9 +5,9 @@ use portcullis_wire::decoded::{DecodeEvent, Fragment, Icmp, Tcp, TcpFlags, Trans
 use proptest::prelude::*;
 
 use super::*;
-use crate::direction::Direction;
 use crate::input::FlowFacts;
 use crate::ruleset::{LoadOptions, Source};
+use portcullis_flow::Direction;
 
 const FLOW: FlowFacts = FlowFacts {
     direction: Direction::ToServer,
@@ -289,6 +289,25 @@ fn work_beyond_the_limit_is_reported() {
     check("drop", 1000, Unjudged { rules: 1, drop: true });
     check("alert", 1000, Unjudged { rules: 1, drop: false });
     check("drop", 100_000_000, Unjudged::default());
+}
+
+#[test]
+fn inspection_stays_within_the_memory_it_was_given() {
+    let text: String = (1..=200)
+        .map(|sid| format!("alert udp any any -> any [80,{sid}] (content:\"{sid}\"; sid:{sid};)\n"))
+        .collect();
+    let rules = load(&text);
+    let mut scratch = Scratch::new(&rules);
+    let held = |scratch: &Scratch| {
+        (scratch.alerts.capacity(), scratch.lower.capacity(), scratch.candidates.capacity())
+    };
+    let before = held(&scratch);
+    let payload: String = (1..=200).map(|sid| sid.to_string()).collect::<String>().repeat(100);
+    let decoded = packet(17);
+    let payload = &payload.as_bytes()[..payload.len().min(65_507)];
+    let input = Input { decoded: &decoded, frame: payload, payload, flow: None };
+    assert_eq!(rules.inspect(&input, &mut scratch).overflow, 185);
+    assert_eq!(held(&scratch), before);
 }
 
 #[test]

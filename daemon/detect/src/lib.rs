@@ -5,7 +5,7 @@
 //! - [`Outcome`] with [`Verdict`] and [`Alert`]: what the rules say about it
 //! - [`Scratch`]: one worker's working memory, allocated before traffic flows
 //! - [`Signature`]: what a rule says about itself, for alert records
-//! - [`Classifications`]: `classification.config`
+//! - [`Classifications`]: what `classification.config` says
 //! - [`RuleError`]: why and where a rule was refused
 //!
 //! Every keyword is an entry of the table in `keywords`: its names, how its value is read into a rule,
@@ -19,7 +19,6 @@
 mod address;
 mod classification;
 mod content;
-mod direction;
 mod draft;
 mod error;
 mod group;
@@ -40,10 +39,10 @@ mod space;
 mod syntax;
 
 pub use classification::{Classification, Classifications};
-pub use direction::Direction;
 pub use error::RuleError;
 pub use input::{FlowFacts, Input};
 pub use outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
+pub use portcullis_flow::Direction;
 pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
 pub use scratch::Scratch;
 pub use signature::{Action, Metadata, Reference, Signature, Target};

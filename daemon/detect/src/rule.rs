@@ -1,11 +1,11 @@
 //! A compiled rule and its full match.
 
 use crate::content::{Contents, Exhausted, Haystack, Work};
-use crate::direction::Direction;
 use crate::draft::PacketTest;
 use crate::header::Header;
 use crate::input::{FlowFacts, Input};
 use crate::outcome::Scope;
+use portcullis_flow::Direction;
 
 /// When a rule is asked, and how far its action reaches, by Suricata's signature types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

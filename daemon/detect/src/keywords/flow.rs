@@ -1,10 +1,10 @@
 //! `flow`
 
 use super::{Entry, Setting, Takes};
-use crate::direction::Direction;
 use crate::draft::Draft;
 use crate::error::Fault;
 use crate::rule::FlowNeeds;
+use portcullis_flow::Direction;
 
 pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["flow"], takes: Takes::Value, setup: flow }];
 
