@@ -323,3 +323,39 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{EveOptions, EventTypes};
+    use jiff::tz::TimeZone;
+    use portcullis_event::StatsRecord;
+    use portcullis_event::ring::{RingMode, ring};
+
+    #[test]
+    fn a_round_takes_little_of_the_flow_records() {
+        let (mut producers, mut consumers) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (mut producer, consumer) = ring(4 << 20, RingMode::Live);
+            for _ in 0..1000 {
+                producer.push(&Record::Stats(StatsRecord::default())).unwrap();
+            }
+            producers.push(producer);
+            consumers.push(consumer);
+        }
+        let options = EveOptions { types: EventTypes::NONE, ..EveOptions::default() };
+        let output = Output {
+            formatter: Formatter::with_time_zone(options, TimeZone::UTC),
+            sinks: Vec::new(),
+            shared: Arc::default(),
+            line: Vec::new(),
+            counts: LogCounts::default(),
+        };
+        let flow = consumers.split_off(1);
+        let mut logger = LoggerThread { evidence: consumers, flow, output };
+        assert_eq!(logger.take_round(&mut Vec::new()), EVIDENCE_ROUND + FLOW_ROUND);
+        assert_eq!(logger.take_round(&mut Vec::new()), (1000 - EVIDENCE_ROUND) + FLOW_ROUND);
+        assert_eq!(logger.take_round(&mut Vec::new()), FLOW_ROUND);
+        assert!(!logger.is_ending());
+    }
+}

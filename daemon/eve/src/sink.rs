@@ -137,3 +137,85 @@ fn open(path: &Path) -> Result<File, OpenError> {
         .open(path)
         .map_err(|source| OpenError::File { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A device that has no room, ever.
+    const FULL: &str = "/dev/full";
+
+    #[test]
+    fn folders_are_made_and_errors_name_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/eve.json");
+        let mut sink = FileSink::open(&path).unwrap();
+        assert_eq!(sink.path(), path);
+        sink.write_line(b"line\n").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"line\n");
+
+        let below_a_file = path.join("c/eve.json");
+        let error = FileSink::open(&below_a_file).unwrap_err().to_string();
+        let expected = format!("cannot make the folder {} for the log file: ", path.join("c").display());
+        assert!(error.starts_with(&expected), "{error}");
+
+        let error = FileSink::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("cannot open the log file {}: ", folder.path().display())),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_is_held_and_refuses_what_does_not_fit() {
+        let mut sink = FileSink::open(FULL).unwrap();
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        let mut held = 0;
+        while sink.write_line(&line).is_ok() {
+            held += 1;
+        }
+        assert_eq!(held, BUFFER / line.len());
+        assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
+
+        // Room again: everything that was held comes out, and nothing else.
+        let folder = tempfile::tempdir().unwrap();
+        sink.path = folder.path().join("eve.json");
+        assert!(sink.reopen().is_err(), "the old place is still full");
+        sink.flush().unwrap();
+        assert_eq!(fs::read(&sink.path).unwrap(), line.repeat(held));
+    }
+
+    #[test]
+    fn a_torn_line_does_not_go_on_in_the_next_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |written, expected: &[u8]| {
+            let path = folder.path().join(format!("{written}.json"));
+            let mut sink = FileSink::open(FULL).unwrap();
+            sink.held = b"one\ntwo\n".to_vec();
+            sink.written = written;
+            sink.path = path.clone();
+            assert!(sink.reopen().is_err());
+            sink.flush().unwrap();
+            assert_eq!(fs::read(path).unwrap(), expected, "after {written}");
+        };
+        check(0, b"one\ntwo\n");
+        check(2, b"two\n");
+        check(4, b"two\n");
+        check(7, b"");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_had_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("eve.json");
+        let mut sink = FileSink::open(&path).unwrap();
+        sink.path = folder.path().to_owned();
+        sink.write_line(b"one\n").unwrap();
+        assert!(sink.reopen().is_err());
+        sink.write_line(b"two\n").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+}
