@@ -139,18 +139,16 @@ impl RecordProducer {
     }
 
     fn try_push(&mut self) -> Result<(), Refused> {
-        self.bytes
-            .push_entire_slice(&self.scratch)
-            .map_err(|_| if self.bytes.is_abandoned() { Refused::Gone } else { Refused::Full })
+        // A reader that is gone leaves room behind that nobody will ever read.
+        if self.bytes.is_abandoned() {
+            return Err(Refused::Gone);
+        }
+        self.bytes.push_entire_slice(&self.scratch).map_err(|_| Refused::Full)
     }
 
     fn wait_and_push(&mut self) -> Result<(), Refused> {
         let mut looks = 0;
         loop {
-            // A reader that is gone leaves room behind that nobody will ever read.
-            if self.bytes.is_abandoned() {
-                return Err(Refused::Gone);
-            }
             match self.try_push() {
                 Err(Refused::Full) if looks < SPINS => std::hint::spin_loop(),
                 Err(Refused::Full) => std::thread::sleep(NAP),

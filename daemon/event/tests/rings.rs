@@ -99,6 +99,15 @@ fn a_lossless_producer_does_not_wait_for_a_reader_that_is_gone() {
 }
 
 #[test]
+fn a_live_producer_counts_as_refused_what_nobody_will_read() {
+    let (mut producer, consumer) = ring(0, RingMode::Live);
+    assert_eq!(producer.push(&numbered(1)), Ok(()));
+    drop(consumer);
+    assert_eq!(producer.push(&numbered(2)), Err(Refused::Gone));
+    assert_eq!(producer.counts(), RingCounts { pushed: 1, refused: 1, truncated: 0 });
+}
+
+#[test]
 fn a_full_ring_of_one_class_leaves_the_other_free() {
     let (mut reporter, [mut evidence, _flow]) = ring::rings(0, 0, RingMode::Live);
     while reporter.push(&numbered(1)).is_ok() {}

@@ -204,20 +204,20 @@ pub(super) struct VerdictObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     reject_target: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reject: Option<[&'static str; 1]>,
+    reject: Option<&'static [&'static str]>,
 }
 
 impl VerdictObject {
     pub(super) fn new(verdict: PacketVerdict, common: &Common<'_>) -> Self {
-        let kind = match common.protocol {
-            6 => Some("tcp-reset"),
-            1 | 17 | 58 => Some("icmp-prohib"),
-            _ => None,
+        let sent: &[_] = match common.protocol {
+            6 => &["tcp-reset"],
+            1 | 17 | 58 => &["icmp-prohib"],
+            _ => &[],
         };
         Self {
             action: verdict.action.name(),
             reject_target: verdict.reject.map(|target| target.name()),
-            reject: verdict.reject.and(kind).map(|kind| [kind]),
+            reject: verdict.reject.map(|_| sent),
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::samples::{alert_record, ipv6_common, vlans};
-use crate::{all_options, check};
+use crate::{all_options, check, line};
 use portcullis_capture::PortId;
 use portcullis_eve::EveOptions;
 use portcullis_event::*;
@@ -102,4 +102,24 @@ fn an_alert_without_flow_on_ipv6() {
             r#""verdict":{"action":"alert"}}"#,
         ],
     );
+}
+
+#[test]
+fn what_a_rejected_packet_is_answered_with() {
+    let verdict = |protocol, reject| {
+        let mut record = alert_record();
+        record.common.protocol = protocol;
+        record.verdict = Some(PacketVerdict { action: VerdictAction::Drop, reject: Some(reject) });
+        let text = line(all_options(), &Record::Alert(record));
+        text.split_once(r#""verdict":"#).unwrap().1.to_owned()
+    };
+    let check =
+        |protocol, reject, expected: &str| assert_eq!(verdict(protocol, reject), format!("{expected}}}\n"));
+    check(6, RejectTarget::Both, r#"{"action":"drop","reject_target":"both","reject":["tcp-reset"]}"#);
+    check(
+        17,
+        RejectTarget::ToServer,
+        r#"{"action":"drop","reject_target":"to_server","reject":["icmp-prohib"]}"#,
+    );
+    check(47, RejectTarget::ToClient, r#"{"action":"drop","reject_target":"to_client","reject":[]}"#);
 }
