@@ -47,6 +47,8 @@ counters! {
     capture_kernel_packets: sum "capture.kernel_packets",
     capture_kernel_drops: sum "capture.kernel_drops",
     capture_errors: sum "capture.errors",
+    #[doc = "Forged packets that came in again as if received, to be judged (ours)."]
+    capture_reentered: sum "capture.reentered",
     #[doc = "Forged packets that were sent (ours)."]
     capture_forged: sum "capture.forged",
     #[doc = "Forged packets that could not be sent (ours)."]

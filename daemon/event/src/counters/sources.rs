@@ -37,6 +37,7 @@ impl Counters {
         self.capture_kernel_packets = stats.received.saturating_add(stats.kernel_drops);
         self.capture_kernel_drops = stats.kernel_drops;
         self.capture_errors = stats.errors;
+        self.capture_reentered = stats.reentered;
         self.capture_forged = stats.forged;
         self.capture_forged_refused = stats.forged_refused;
         self.capture_send_errors = stats.send_errors;
