@@ -259,6 +259,12 @@ impl Flow<'_> {
         self.hot.key.protocol()
     }
 
+    /// The security parameters index of ESP; `None` for other protocols. EVE's `spi`.
+    #[must_use]
+    pub fn spi(&self) -> Option<u32> {
+        self.hot.key.spi()
+    }
+
     /// Type and code of the first ICMP message; `None` for other protocols.
     #[must_use]
     pub fn icmp(&self) -> Option<(u8, u8)> {

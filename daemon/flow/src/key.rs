@@ -28,6 +28,11 @@ pub struct FlowKey {
     words: [u64; 6],
 }
 
+/// The word with the ports (or the SPI) and the tenant.
+const PORTS: usize = 4;
+/// The word with all the rest but the addresses.
+const REST: usize = 5;
+
 /// Which parts of a packet tell flows apart: the `use-for-tracking` settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyOptions {
@@ -79,7 +84,8 @@ impl FlowKey {
     ///
     /// The ports of an ICMP message are its type and its type's counterpart, so that request and
     /// reply are one flow; a type without a counterpart has 0. As in Suricata neither code nor
-    /// identifier tells flows apart.
+    /// identifier tells flows apart. ESP has its SPI in place of the ports; as each direction has its
+    /// own, so has each its flow.
     #[must_use]
     pub fn of(decoded: &Decoded, scope: &KeyScope) -> Option<Keyed> {
         if decoded.invalid.is_some() || !matches!(decoded.ip_version, 4 | 6) {
@@ -93,7 +99,11 @@ impl FlowKey {
                 let ports = (decoded.source_port, decoded.destination_port);
                 Some(Self::between(decoded, scope, ports))
             }
-            (protocol::ESP, _) => Some(Self::between(decoded, scope, (0, 0))),
+            (protocol::ESP, _) => {
+                let mut keyed = Self::between(decoded, scope, (0, 0));
+                keyed.key.words[PORTS] |= u64::from(decoded.spi) << 32;
+                Some(keyed)
+            }
             (protocol::ICMP, Transport::Icmpv4(icmp)) | (protocol::ICMPV6, Transport::Icmpv6(icmp)) => {
                 Self::of_icmp(decoded, scope, &icmp)
             }
@@ -109,7 +119,6 @@ impl FlowKey {
         let quoted = icmp.quoted?;
         let ports = match quoted.protocol {
             protocol::TCP | protocol::UDP | protocol::SCTP => (quoted.source_port, quoted.destination_port),
-            protocol::ESP => (0, 0),
             // A quoted tuple tells no ICMP type. Errors are not quoted (RFC 1122 §3.2.2), and of
             // the rest a router meets echo requests before all else.
             protocol::ICMP => (8, 0),
@@ -167,19 +176,26 @@ impl FlowKey {
     /// Address and port of the lower endpoint (for ICMP the type, see [`of`](Self::of)).
     #[must_use]
     pub fn lower(&self) -> (Address, u16) {
-        (whole(self.words[0], self.words[1]), self.bits(4, 48))
+        (whole(self.words[0], self.words[1]), if self.spi().is_some() { 0 } else { self.bits(PORTS, 48) })
     }
 
     /// Address and port of the higher endpoint.
     #[must_use]
     pub fn higher(&self) -> (Address, u16) {
-        (whole(self.words[2], self.words[3]), self.bits(4, 32))
+        (whole(self.words[2], self.words[3]), if self.spi().is_some() { 0 } else { self.bits(PORTS, 32) })
+    }
+
+    /// The security parameters index of ESP; `None` for other protocols.
+    #[must_use]
+    pub fn spi(&self) -> Option<u32> {
+        (self.protocol() == protocol::ESP)
+            .then(|| u32::from(self.bits(PORTS, 48)) << 16 | u32::from(self.bits(PORTS, 32)))
     }
 
     /// The tenant.
     #[must_use]
     pub fn tenant(&self) -> u32 {
-        u32::from(self.bits(4, 16)) << 16 | u32::from(self.bits(4, 0))
+        u32::from(self.bits(PORTS, 16)) << 16 | u32::from(self.bits(PORTS, 0))
     }
 
     /// The protocol (IANA number).
@@ -209,7 +225,7 @@ impl FlowKey {
     /// The three VLAN ids; 0 where there is none or they do not tell flows apart.
     #[must_use]
     pub fn vlans(&self) -> [u16; 3] {
-        [self.bits(5, 52) & 0xfff, self.bits(5, 40) & 0xfff, self.bits(5, 28) & 0xfff]
+        [52, 40, 28].map(|shift| self.bits(REST, shift) & 0xfff)
     }
 
     /// Do both endpoints have the same address and port (a LAND packet, for one)? Its direction
@@ -226,7 +242,7 @@ impl FlowKey {
     }
 
     fn byte(&self, shift: u32) -> u8 {
-        self.bits(5, shift).to_le_bytes()[0]
+        self.bits(REST, shift).to_le_bytes()[0]
     }
 }
 
@@ -244,6 +260,7 @@ impl std::fmt::Debug for FlowKey {
             .field("lower", &(address(lower.0), lower.1))
             .field("higher", &(address(higher.0), higher.1))
             .field("protocol", &self.protocol())
+            .field("spi", &self.spi())
             .field("ip_version", &self.ip_version())
             .field("vlans", &self.vlans())
             .field("recursion_level", &self.recursion_level())

@@ -164,6 +164,20 @@ fn icmp_errors_have_the_flow_they_quote_the_other_way() {
 }
 
 #[test]
+fn esp_flows_are_told_apart_by_their_spi() {
+    let esp = |from, to, spi| {
+        let transport = Transport::None;
+        Decoded { protocol: protocol::ESP, spi, transport, ..udp((from, 0), (to, 0)) }
+    };
+    let there = keyed(&esp(9, 1, 0xdead_beef));
+    assert_eq!((there.key.spi(), there.swapped), (Some(0xdead_beef), true));
+    assert_eq!((there.key.lower(), there.key.higher()), ((v4(1), 0), (v4(9), 0)));
+    assert_ne!(there.key, keyed(&esp(9, 1, 0xdead_beee)).key);
+    assert!(keyed(&esp(1, 1, 7)).key.has_equal_endpoints());
+    assert_eq!(keyed(&udp((1, 1), (2, 2))).key.spi(), None);
+}
+
+#[test]
 fn an_error_about_a_ping_belongs_to_the_ping() {
     let quoted = Quoted {
         source: v4(1),
