@@ -1,5 +1,7 @@
 //! The TCP state of a flow, as far as flags and sequence numbers of both directions tell it:
-//! handshake, teardown, reset. No windows, no segments: those are the stream engine's.
+//! handshake, teardown, reset. No windows, no segments: those are the stream engine's. A reset counts
+//! only where its receiver must believe it: else one bad segment would end the session for us and
+//! not for its ends.
 
 use crate::flow::{Direction, FlowState};
 use portcullis_wire::decoded::{Tcp, TcpFlags};
@@ -114,8 +116,10 @@ const FIN_ACKED: u8 = 0x08;
 pub(crate) struct Session {
     /// Initial sequence numbers.
     isn: [u32; 2],
-    /// Sequence number after the FIN.
-    fin: [u32; 2],
+    /// Next sequence numbers, after all that was seen of each; after a FIN they stay.
+    next: [u32; 2],
+    /// Last acknowledgement numbers.
+    ack: [u32; 2],
     state: TcpState,
     bits: u8,
     flags: [u8; 2],
@@ -165,7 +169,7 @@ impl Session {
         let from = direction.index();
         self.flags[from] |= tcp.flags.0;
         if tcp.flags.has(TcpFlags::RST) {
-            if self.state != TcpState::SynSent || self.refuses_syn(direction, tcp) {
+            if self.is_reset_by(direction, tcp) {
                 self.state = TcpState::Closed;
             }
             return;
@@ -176,53 +180,94 @@ impl Session {
             TcpState::None | TcpState::Closed => return,
             _ => {}
         }
+        self.advance(from, tcp, payload);
         if self.state >= TcpState::Established {
-            self.tear_down(direction, tcp, payload);
+            self.tear_down();
         }
     }
 
     /// Begins a session with its first packet, where that may begin one.
     fn begin(&mut self, direction: Direction, tcp: &Tcp, midstream: bool) -> bool {
         let from = direction.index();
+        let mut isn = tcp.seq;
         self.state = if is_syn(tcp) {
             TcpState::SynSent
         } else if !midstream || tcp.flags.has(TcpFlags::RST) {
             return false;
         } else if is_syn_ack(tcp) {
-            self.isn[1 - from] = tcp.ack.wrapping_sub(1);
+            self.expect(1 - from, tcp.ack.wrapping_sub(1));
             TcpState::SynRecv
         } else if tcp.flags.has(TcpFlags::ACK) {
-            self.isn[1 - from] = tcp.ack.wrapping_sub(1);
+            self.expect(1 - from, tcp.ack.wrapping_sub(1));
+            isn = isn.wrapping_sub(1);
             TcpState::Established
         } else {
             return false;
         };
-        self.isn[from] = tcp.seq;
+        self.expect(from, isn);
         self.bits |= PRESENT;
         true
     }
 
-    /// RFC 9293 §3.10.7.3: in SYN-SENT a reset counts only where it acknowledges the SYN, or is the
-    /// client's own.
-    fn refuses_syn(&self, direction: Direction, tcp: &Tcp) -> bool {
-        direction == Direction::ToServer
-            || tcp.flags.has(TcpFlags::ACK) && tcp.ack == self.isn[0].wrapping_add(1)
+    /// The initial sequence number of one side.
+    fn expect(&mut self, side: usize, isn: u32) {
+        self.isn[side] = isn;
+        self.next[side] = isn.wrapping_add(1);
+        self.ack[1 - side] = self.next[side];
+    }
+
+    /// Must the receiver believe this reset? One that refuses a SYN must acknowledge it (RFC 9293
+    /// §3.10.7.3); any other must be exactly where its receiver is (RFC 5961 §3.2): after all that
+    /// its sender sent, or at what the receiver acknowledged, where something was lost between.
+    fn is_reset_by(&self, direction: Direction, tcp: &Tcp) -> bool {
+        let from = direction.index();
+        if self.state == TcpState::SynSent && direction == Direction::ToClient {
+            return tcp.flags.has(TcpFlags::ACK) && self.acknowledges_all_sent(tcp);
+        }
+        tcp.seq == self.next[from] || tcp.seq == self.ack[1 - from]
+    }
+
+    /// While only a SYN was sent, perhaps with data (RFC 7413): does this acknowledge the SYN, and no
+    /// more than was sent?
+    fn acknowledges_all_sent(&self, tcp: &Tcp) -> bool {
+        reaches(tcp.ack, self.isn[0].wrapping_add(1)) && reaches(self.next[0], tcp.ack)
+    }
+
+    /// Takes in how far the sender has come, and how far it says the other has.
+    fn advance(&mut self, from: usize, tcp: &Tcp, payload: usize) {
+        let acked = 1 - from;
+        if tcp.flags.has(TcpFlags::ACK) && reaches(tcp.ack, self.ack[from]) {
+            self.ack[from] = tcp.ack;
+            if self.bits & (FIN_SEEN << acked) != 0 && reaches(tcp.ack, self.next[acked]) {
+                self.bits |= FIN_ACKED << acked;
+            }
+        }
+        let strange = tcp.flags.has(TcpFlags::SYN) && tcp.seq != self.isn[from];
+        if strange || self.bits & (FIN_SEEN << from) != 0 {
+            return;
+        }
+        let fin = tcp.flags.has(TcpFlags::FIN) && self.state >= TcpState::Established;
+        let controls = u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(fin);
+        let length = u32::try_from(payload).unwrap_or(u32::MAX);
+        let next = tcp.seq.wrapping_add(length).wrapping_add(controls);
+        if fin {
+            self.bits |= FIN_SEEN << from;
+        }
+        if fin || reaches(next, self.next[from]) {
+            self.next[from] = next;
+        }
     }
 
     /// SYN sent: waits for the SYN/ACK, or the other side's SYN (simultaneous open).
     fn answer(&mut self, direction: Direction, tcp: &Tcp) {
         match direction {
-            Direction::ToServer if is_syn(tcp) => self.isn[0] = tcp.seq,
-            Direction::ToClient if is_syn(tcp) || self.acknowledges_syn(tcp) => {
-                self.isn[1] = tcp.seq;
+            Direction::ToServer if is_syn(tcp) => self.expect(0, tcp.seq),
+            Direction::ToClient if is_syn(tcp) || is_syn_ack(tcp) && self.acknowledges_all_sent(tcp) => {
+                self.expect(1, tcp.seq);
                 self.state = TcpState::SynRecv;
             }
             _ => {}
         }
-    }
-
-    fn acknowledges_syn(&self, tcp: &Tcp) -> bool {
-        is_syn_ack(tcp) && tcp.ack == self.isn[0].wrapping_add(1)
     }
 
     /// SYN received: waits for the client to acknowledge the server's SYN. Where that
@@ -242,18 +287,9 @@ impl Session {
         }
     }
 
-    /// Established and later: FINs and their acknowledgements.
-    fn tear_down(&mut self, direction: Direction, tcp: &Tcp, payload: usize) {
-        let (from, to) = (direction.index(), 1 - direction.index());
+    /// Established and later: where the FINs and their acknowledgements have brought the session.
+    fn tear_down(&mut self) {
         let has = |bits: u8, bit: u8, side: usize| bits & (bit << side) != 0;
-        if tcp.flags.has(TcpFlags::ACK) && has(self.bits, FIN_SEEN, to) && reaches(tcp.ack, self.fin[to]) {
-            self.bits |= FIN_ACKED << to;
-        }
-        if tcp.flags.has(TcpFlags::FIN) && !has(self.bits, FIN_SEEN, from) {
-            let length = u32::try_from(payload).unwrap_or(u32::MAX);
-            self.fin[from] = tcp.seq.wrapping_add(length).wrapping_add(1);
-            self.bits |= FIN_SEEN << from;
-        }
         let [client, server] = [0, 1].map(|side| has(self.bits, FIN_SEEN, side));
         let [client_acked, server_acked] = [0, 1].map(|side| has(self.bits, FIN_ACKED, side));
         let client_first = match self.state {

@@ -51,7 +51,9 @@ fn churn(table: &mut FlowTable) {
             0 => udp((1, port), (2, 53)),
             1 if step < 25_000 => udp((2, 53), (1, port.saturating_sub(1))),
             1 => udp((3, port), (2, 53)),
-            _ => tcp((1, port % 25), (2, 80), [TcpFlags::SYN, TcpFlags::RST][step as usize / 3 % 2], step, 0),
+            // A SYN, and 75 steps later the reset of what it began.
+            _ if step / 3 % 2 == 0 => tcp((1, port % 25), (2, 80), TcpFlags::SYN, step, 0),
+            _ => tcp((1, port % 25), (2, 80), TcpFlags::RST, step.saturating_sub(74), 0),
         };
         track_and(table, &packet, now, |flow| flow.set_alerted());
         table.sweep(now, 16);

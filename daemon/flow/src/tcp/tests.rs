@@ -119,6 +119,31 @@ fn resets() {
     check(&["c:S 100/0", "s:RA 0/55", "s:R 0/0"], &["syn_sent"; 3]);
     check(&["c:S 100/0", "c:R 101/0"], &["syn_sent", "closed"]);
     check(&["c:S 100/0", "s:SA 300/101", "c:R 101/0"], &["syn_sent", "syn_recv", "closed"]);
+    check(&["c:S 100/0", "s:SA 300/101", "s:R 301/0"], &["syn_sent", "syn_recv", "closed"]);
+    // Ten bytes were sent; the server has or has not acknowledged them.
+    check_after_handshake(&["c:PA 101/301+10", "c:R 111/0"], &["established", "closed"]);
+    check_after_handshake(&["c:PA 101/301+10", "c:R 101/0"], &["established", "closed"]);
+    check_after_handshake(&["c:PA 101/301+10", "s:A 301/111", "c:R 101/0"], &["established"; 3]);
+    // After a FIN.
+    check_after_handshake(&["c:FA 101/301", "c:RA 102/301"], &["close_wait", "closed"]);
+}
+
+#[test]
+fn a_reset_that_its_receiver_ignores_is_ignored() {
+    for reset in ["c:R 100/0", "c:R 102/0", "c:RA 5000/301", "s:R 300/0", "s:RA 302/101"] {
+        check_after_handshake(&[reset, "c:A 101/301"], &["established", "established"]);
+    }
+    check(&["c:S 100/0", "c:R 100/0", "c:R 5/0"], &["syn_sent"; 3]);
+    check(&["c:S 100/0", "s:SA 300/101", "s:R 300/0"], &["syn_sent", "syn_recv", "syn_recv"]);
+    assert!(!play(false, &["c:S 100/0", "c:R 5/0"]).0.is_replaced_by(&parse("c:S 200/0").1, false));
+}
+
+#[test]
+fn data_in_the_syn() {
+    check(&["c:S 100/0+20", "s:SA 300/121", "c:A 121/301"], &["syn_sent", "syn_recv", "established"]);
+    check(&["c:S 100/0+20", "s:SA 300/101", "c:A 101/301+20"], &["syn_sent", "syn_recv", "established"]);
+    check(&["c:S 100/0+20", "s:RA 0/121"], &["syn_sent", "closed"]);
+    check(&["c:S 100/0+20", "s:SA 300/122", "s:RA 0/122"], &["syn_sent"; 3]);
 }
 
 #[test]
@@ -128,6 +153,11 @@ fn midstream() {
         ["established", "fin_wait1", "fin_wait2",]
     );
     assert_eq!(play(true, &["s:SA 300/101", "c:A 101/301"]).1, ["syn_recv", "established"]);
+    assert_eq!(
+        play(true, &["c:A 50/60", "c:R 51/0", "s:R 60/0"]).1,
+        ["established", "established", "closed"]
+    );
+    assert_eq!(play(true, &["c:A 50/60", "c:R 50/0"]).1, ["established", "closed"]);
     assert_eq!(play(true, &["c:R 5/0", "c: 5/0"]).1, ["none", "none"]);
     let (_, syn_ack, _) = parse("s:SA 300/101");
     assert_eq!(Session::first_direction(&syn_ack, true), Direction::ToClient);
