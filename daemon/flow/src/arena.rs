@@ -11,6 +11,7 @@ use crate::tcp::Session;
 use portcullis_capture::PortId;
 use portcullis_wire::Timestamp;
 use portcullis_wire::decoded::VlanIds;
+use std::ops::Range;
 
 /// What every packet of a flow reads or writes: two cache lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +117,12 @@ impl Arena {
     /// When to look at the flow next, in whole seconds; [`NO_DEADLINE`] where there is none.
     pub(crate) fn deadlines(&self) -> &[u32] {
         self.deadline.as_slice()
+    }
+
+    /// The earliest of a run of deadlines.
+    pub(crate) fn earliest_deadline(&self, run: Range<u32>) -> u32 {
+        let run = &self.deadlines()[run.start as usize..run.end as usize];
+        run.iter().fold(NO_DEADLINE, |earliest, deadline| earliest.min(*deadline))
     }
 
     pub(crate) fn set_deadline(&mut self, slot: SlotIndex, secs: u32) {

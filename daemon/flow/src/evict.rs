@@ -6,6 +6,7 @@ use crate::flow::{Direction, EndReason, FlowState, SEEN};
 use crate::slot::SlotIndex;
 use crate::table::FlowTable;
 use portcullis_wire::Timestamp;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Most slots looked at for one newcomer.
@@ -18,9 +19,14 @@ pub(crate) struct Cursor(u32);
 impl Cursor {
     /// The slot at the cursor, among `len`, which is not 0; then moves on.
     pub(crate) fn advance(&mut self, len: u32) -> SlotIndex {
-        let at = if self.0 < len { self.0 } else { 0 };
-        self.0 = at + 1;
-        SlotIndex(at)
+        SlotIndex(self.advance_by(1, len).start)
+    }
+
+    /// Up to `most` slots from the cursor on, as far as the end of the arena; then moves on past them.
+    pub(crate) fn advance_by(&mut self, most: u32, len: u32) -> Range<u32> {
+        let start = if self.0 < len { self.0 } else { 0 };
+        self.0 = start + most.min(len - start);
+        start..self.0
     }
 }
 
@@ -74,4 +80,20 @@ fn rank(hot: &Hot, now: Timestamp) -> Option<u8> {
         FlowState::Established => return None,
     };
     (now.since(hot.last_seen) > Duration::from_secs(alive)).then_some(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_goes_round_and_leaves_nothing_out() {
+        let mut cursor = Cursor::default();
+        assert_eq!(cursor.advance_by(3, 5), 0..3);
+        assert_eq!(cursor.advance_by(3, 5), 3..5);
+        assert_eq!(cursor.advance(5), SlotIndex(0));
+        assert_eq!(cursor.advance_by(9, 5), 1..5);
+        assert_eq!(cursor.advance_by(9, 8), 5..8, "the arena has grown");
+        assert_eq!(cursor.advance_by(9, 8), 0..8);
+    }
 }

@@ -186,23 +186,33 @@ impl FlowTable {
     pub fn sweep(&mut self, now: Timestamp, slots: usize) {
         let seconds = u32::try_from(now.as_secs()).unwrap_or(NO_DEADLINE - 1).min(NO_DEADLINE - 1);
         let looked = u32::try_from(slots).unwrap_or(u32::MAX).min(self.arena.len());
-        for _ in 0..looked {
-            let slot = self.sweep.advance(self.arena.len());
-            let deadline = self.arena.deadlines()[slot.place()];
+        let mut left = looked;
+        while left > 0 {
+            let run = self.sweep.advance_by(left, self.arena.len());
+            left -= run.end - run.start;
             // Deadlines are those of the normal mode: in emergency each flow is looked at.
-            if deadline > seconds && (deadline == NO_DEADLINE || !self.emergency()) {
-                continue;
-            }
-            let hot = self.arena.hot(slot);
-            if self.expiry.is_over(hot, now) {
-                self.retire(slot, EndReason::Timeout);
-            } else {
-                let deadline = self.expiry.deadline(hot);
-                self.arena.set_deadline(slot, deadline);
+            if self.emergency() || self.arena.earliest_deadline(run.clone()) <= seconds {
+                for place in run {
+                    self.sweep_one(SlotIndex(place), seconds, now);
+                }
             }
         }
         self.stats.wrk.slots_swept += u64::from(looked);
         self.stats.wrk.slots_swept_max = self.stats.wrk.slots_swept_max.max(u64::from(looked));
+    }
+
+    fn sweep_one(&mut self, slot: SlotIndex, seconds: u32, now: Timestamp) {
+        let deadline = self.arena.deadlines()[slot.place()];
+        if deadline > seconds && (deadline == NO_DEADLINE || !self.emergency()) {
+            return;
+        }
+        let hot = self.arena.hot(slot);
+        if self.expiry.is_over(hot, now) {
+            self.retire(slot, EndReason::Timeout);
+        } else {
+            let deadline = self.expiry.deadline(hot);
+            self.arena.set_deadline(slot, deadline);
+        }
     }
 
     /// Ends up to `budget` flows for good, at shutdown: those over at `now` by timeout, the others
