@@ -27,6 +27,14 @@ pub struct Source<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub(crate) u32);
 
+impl RuleId {
+    /// The rule's place in [`RuleSet::signatures`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What rules are loaded with. [`Default`] has Suricata's defaults and no variables.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -129,7 +137,7 @@ impl RuleSet {
     /// The description of `rule`; `None` for an id of another rule set that is out of range here.
     #[must_use]
     pub fn signature(&self, rule: RuleId) -> Option<&Signature> {
-        self.signatures.get(rule.0 as usize)
+        self.signatures.get(rule.index())
     }
 
     /// All rules' descriptions, in the order rules are asked in.

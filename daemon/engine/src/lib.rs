@@ -1,1 +1,31 @@
+//! The flow worker: a burst in, verdicts out. Modelled on Suricata's FlowWorker, one a thread,
+//! with nothing shared between them.
+//!
+//! - [`worker`]: [`FlowWorker`], what happens to a burst and to the flows afterwards
+//! - [`rules`]: a rule set as the workers use it
+//! - [`owner`]: which worker owns a packet's flow
+//! - [`settings`]: what the engine is told at start
+//! - [`publish`]: counters to whoever reads them, a whole block at once
+//! - [`drive`](mod@drive): the loop of a worker thread
+//!
+//! Invariants: no I/O, no clock (time comes with the packets), no allocation on the packet path;
+//! the engine does not know which packet module it serves.
 #![forbid(unsafe_code)]
+
+pub mod drive;
+pub mod owner;
+pub mod publish;
+pub mod rules;
+pub mod settings;
+pub mod worker;
+
+mod judge;
+mod report;
+mod tally;
+
+pub use drive::{Command, drive};
+pub use owner::Owner;
+pub use publish::{Published, Publisher};
+pub use rules::Rules;
+pub use settings::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+pub use worker::{FlowWorker, WorkerParts};

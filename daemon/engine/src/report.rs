@@ -1,0 +1,144 @@
+//! Records about packets and flows, from what the engine knows of them.
+
+use crate::judge::Case;
+use crate::rules::Rules;
+use crate::settings::RecordSettings;
+use portcullis_capture::{DropReason, Packet, Verdict};
+use portcullis_detect as detect;
+use portcullis_event::{
+    AlertAction, AlertFlow, AlertRecord, Common, DropRecord, DroppedPacket, Ether, FlowRecord, Mac,
+    PacketVerdict, Record, Reporter, TtlRange, VerdictAction,
+};
+use portcullis_flow::{Direction, Flow};
+use portcullis_wire::decoded::Layer;
+use portcullis_wire::{LinkType, Timestamp};
+
+/// What the records about one packet have in common.
+pub(crate) struct PacketReport<'r> {
+    common: Common<'r>,
+    direction: Option<Direction>,
+    flow: Option<AlertFlow>,
+    packet: DroppedPacket,
+    frame: &'r [u8],
+    payload: &'r [u8],
+    link: LinkType,
+    settings: &'r RecordSettings,
+}
+
+impl<'r> PacketReport<'r> {
+    pub(crate) fn new(settings: &'r RecordSettings, case: &Case<'_, '_>, packet: &'r Packet<'_>) -> Self {
+        let decoded = case.decoded;
+        let frame = packet.bytes();
+        let (flow, direction) = match &case.flow {
+            Some((flow, direction)) => (Some(flow), Some(*direction)),
+            None => (None, None),
+        };
+        let mut common = Common::of_packet(decoded, &packet.meta);
+        common.flow_id = flow.map(|flow| flow.id());
+        common.parent_id = flow.map(|flow| flow.parent_id()).filter(|id| *id != 0);
+        common.in_iface = Some(packet.meta.ingress);
+        common.pcap_cnt = Some(packet.meta.id).filter(|id| settings.pcap_cnt && *id != 0);
+        if settings.ethernet && decoded.layers.contains(Layer::Ethernet) {
+            common.ether = ether(frame);
+        }
+        Self {
+            common,
+            direction,
+            flow: flow.map(|flow| AlertFlow::of(flow)),
+            packet: DroppedPacket::of(decoded),
+            frame,
+            payload: decoded.payload.of(frame),
+            link: decoded.link,
+            settings,
+        }
+    }
+
+    /// Reports one rule that matched.
+    pub(crate) fn alert(
+        &self,
+        reporter: &mut Reporter,
+        rules: &Rules,
+        alert: detect::Alert,
+        inline: bool,
+        verdict: Verdict,
+    ) {
+        let action = if alert.blocked && inline { AlertAction::Blocked } else { AlertAction::Allowed };
+        let Some(about) = rules.alert(alert.rule, action) else { return };
+        let settings = self.settings;
+        let record = AlertRecord {
+            common: self.common,
+            alert: about,
+            direction: self.direction,
+            flow: self.flow,
+            payload: settings.alert_payload.then_some(self.payload),
+            payload_length: u32::try_from(self.payload.len()).unwrap_or(u32::MAX),
+            stream: alert.stream,
+            packet: settings.alert_packet.then_some(self.frame),
+            linktype: self.link.number(),
+            verdict: Some(packet_verdict(verdict, VerdictAction::Alert)),
+            truncated: false,
+        };
+        // Refused records are counted by the ring.
+        let _ = reporter.push(&Record::Alert(record));
+    }
+
+    /// Reports that the packet was dropped.
+    pub(crate) fn dropped(
+        &self,
+        reporter: &mut Reporter,
+        rules: &Rules,
+        reason: DropReason,
+        rule: Option<detect::RuleId>,
+        repeated: bool,
+    ) {
+        let record = DropRecord {
+            common: self.common,
+            direction: self.direction,
+            packet: self.packet,
+            reason,
+            alert: rule.and_then(|rule| rules.alert(rule, AlertAction::Blocked)),
+            verdict: Some(packet_verdict(Verdict::Drop(reason), VerdictAction::Drop)),
+            repeated,
+            truncated: false,
+        };
+        // As above.
+        let _ = reporter.push(&Record::Drop(record));
+    }
+}
+
+/// Reports a flow that has ended.
+pub(crate) fn flow(reporter: &mut Reporter, settings: &RecordSettings, flow: &Flow<'_>, now: Timestamp) {
+    if !settings.flow && !settings.netflow {
+        return;
+    }
+    let record = FlowRecord::of(flow, now);
+    // Refused records are counted by the ring.
+    if settings.flow {
+        let _ = reporter.push(&Record::Flow(record));
+    }
+    if settings.netflow {
+        let range = |direction| TtlRange::of(flow, direction);
+        let (request, reply) = record.netflows(range(Direction::ToServer), range(Direction::ToClient));
+        let _ = reporter.push(&Record::Netflow(request));
+        if let Some(reply) = reply {
+            let _ = reporter.push(&Record::Netflow(reply));
+        }
+    }
+}
+
+/// The addresses of an Ethernet header: destination first (IEEE 802.3 §3.2).
+fn ether(frame: &[u8]) -> Ether<'_> {
+    let Some((macs, _)) = frame.split_first_chunk::<12>() else { return Ether::default() };
+    let (pairs, _): (&[Mac], _) = macs.as_chunks::<6>();
+    let (destination, source) = pairs.split_at(1);
+    Ether { source, destination }
+}
+
+/// EVE's verdict of a packet; `otherwise` is what an accepted one is called.
+const fn packet_verdict(verdict: Verdict, otherwise: VerdictAction) -> PacketVerdict {
+    let action = match verdict {
+        Verdict::Drop(_) => VerdictAction::Drop,
+        Verdict::Accept | Verdict::Steer(_) => otherwise,
+    };
+    PacketVerdict { action, reject: None }
+}

@@ -1,0 +1,70 @@
+//! A rule set as the workers use it: the compiled rules, and their texts packed once for records.
+
+use portcullis_detect::{RuleId, RuleSet, Signature};
+use portcullis_event::{Alert, AlertAction, TextListBuf};
+
+/// Compiled rules with what their alert records need, made off the packet path and shared by
+/// `Arc`.
+#[derive(Debug, Default)]
+pub struct Rules {
+    set: RuleSet,
+    texts: Vec<Texts>,
+}
+
+#[derive(Debug)]
+struct Texts {
+    references: TextListBuf,
+    metadata: TextListBuf,
+}
+
+impl Rules {
+    /// Prepares `set` for use.
+    #[must_use]
+    pub fn new(set: RuleSet) -> Self {
+        let texts = set.signatures().iter().map(Texts::of).collect();
+        Self { set, texts }
+    }
+
+    /// The compiled rules.
+    #[must_use]
+    pub const fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// The rule as an alert record shows it.
+    pub(crate) fn alert(&self, rule: RuleId, action: AlertAction) -> Option<Alert<'_>> {
+        let signature = self.set.signature(rule)?;
+        let texts = self.texts.get(rule.index())?;
+        Some(Alert {
+            action,
+            gid: signature.gid,
+            sid: signature.sid,
+            rev: signature.rev,
+            signature: signature.msg.as_bytes(),
+            category: signature.category.as_bytes(),
+            severity: signature.priority,
+            target: signature.target.map(target),
+            references: texts.references.as_list(),
+            metadata: texts.metadata.as_list(),
+            rule: b"",
+        })
+    }
+}
+
+const fn target(target: portcullis_detect::Target) -> portcullis_event::Target {
+    match target {
+        portcullis_detect::Target::Source => portcullis_event::Target::Source,
+        portcullis_detect::Target::Destination => portcullis_event::Target::Destination,
+    }
+}
+
+impl Texts {
+    fn of(signature: &Signature) -> Self {
+        let references = signature.references.iter().map(ToString::to_string).collect();
+        let pairs = signature
+            .metadata
+            .iter()
+            .flat_map(|entry| entry.values.iter().flat_map(|value| [entry.key.as_str(), value.as_str()]));
+        Self { references, metadata: pairs.collect() }
+    }
+}

@@ -1,0 +1,63 @@
+//! Counting what was decoded and what became of it.
+
+use portcullis_capture::Verdict;
+use portcullis_event::Counters;
+use portcullis_wire::Decoded;
+use portcullis_wire::decoded::{Layer, TcpFlags, Transport};
+
+/// Counts a packet that is about to be judged: `decoder.*` and the flags under `tcp.*`.
+pub(crate) fn packet(counters: &mut Counters, decoded: &Decoded, length: u64) {
+    counters.decoder_pkts += 1;
+    counters.decoder_bytes += length;
+    counters.decoder_max_pkt_size = counters.decoder_max_pkt_size.max(length);
+    counters.decoder_invalid += u64::from(decoded.invalid.is_some());
+    for layer in decoded.layers.iter() {
+        *layer_counter(counters, layer) += 1;
+    }
+    if let Transport::Tcp(tcp) = &decoded.transport {
+        let flags = tcp.flags;
+        let syn = flags.has(TcpFlags::SYN);
+        counters.tcp_syn += u64::from(syn && !flags.has(TcpFlags::ACK));
+        counters.tcp_synack += u64::from(syn && flags.has(TcpFlags::ACK));
+        counters.tcp_rst += u64::from(flags.has(TcpFlags::RST));
+        counters.tcp_urg += u64::from(flags.has(TcpFlags::URG));
+        counters.tcp_invalid_checksum += u64::from(decoded.bad_checksums.transport);
+    }
+}
+
+/// Counts what became of a packet: `ips.*`.
+pub(crate) fn verdict(counters: &mut Counters, verdict: Verdict) {
+    match verdict {
+        Verdict::Accept => counters.ips_accepted += 1,
+        Verdict::Drop(reason) => {
+            counters.ips_blocked += 1;
+            *counters.drop_reason_mut(reason) += 1;
+        }
+        Verdict::Steer(_) => {}
+    }
+}
+
+fn layer_counter(counters: &mut Counters, layer: Layer) -> &mut u64 {
+    match layer {
+        Layer::Ethernet => &mut counters.decoder_ethernet,
+        Layer::Null => &mut counters.decoder_null,
+        Layer::Ppp => &mut counters.decoder_ppp,
+        Layer::Raw => &mut counters.decoder_raw,
+        Layer::Sll => &mut counters.decoder_sll,
+        Layer::Sll2 => &mut counters.decoder_sll2,
+        Layer::Chdlc => &mut counters.decoder_chdlc,
+        Layer::Vlan => &mut counters.decoder_vlan,
+        Layer::VlanQinq => &mut counters.decoder_vlan_qinq,
+        Layer::VlanQinqinq => &mut counters.decoder_vlan_qinqinq,
+        Layer::Arp => &mut counters.decoder_arp,
+        Layer::UnknownEthertype => &mut counters.decoder_unknown_ethertype,
+        Layer::Ipv4 => &mut counters.decoder_ipv4,
+        Layer::Ipv6 => &mut counters.decoder_ipv6,
+        Layer::Tcp => &mut counters.decoder_tcp,
+        Layer::Udp => &mut counters.decoder_udp,
+        Layer::Sctp => &mut counters.decoder_sctp,
+        Layer::Esp => &mut counters.decoder_esp,
+        Layer::Icmpv4 => &mut counters.decoder_icmpv4,
+        Layer::Icmpv6 => &mut counters.decoder_icmpv6,
+    }
+}

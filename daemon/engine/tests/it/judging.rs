@@ -1,0 +1,182 @@
+//! What the engine does to packets: verdicts, records, counters.
+
+use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, tcp, udp};
+use portcullis_capture::{DropReason, Verdict};
+use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+use portcullis_event::{AlertAction, Record};
+use portcullis_wire::decoded::TcpFlags;
+
+const RULES: Verdict = Verdict::Drop(DropReason::Rules);
+const FLOW_DROP: Verdict = Verdict::Drop(DropReason::FlowDrop);
+
+fn alerts(rig: &mut Rig) -> Vec<(u32, AlertAction)> {
+    rig.records(|record| match record {
+        Record::Alert(alert) => Some((alert.alert.sid, alert.alert.action)),
+        _ => None,
+    })
+}
+
+fn drops(rig: &mut Rig) -> Vec<(DropReason, Option<u32>)> {
+    rig.records(|record| match record {
+        Record::Drop(dropped) => Some((dropped.reason, dropped.alert.map(|alert| alert.sid))),
+        _ => None,
+    })
+}
+
+#[test]
+fn without_rules_everything_is_accepted_and_every_flow_is_reported_once() {
+    let mut rig = Rig::new(&inline(), "");
+    let frames: Vec<_> = (0..200).map(|port| udp((CLIENT, 1000 + port), (SERVER, 53), b"x")).collect();
+    assert!(rig.send(&frames).iter().all(|verdict| *verdict == Verdict::Accept));
+    assert_eq!(rig.counters().flow_active, 200);
+    let counters = rig.finish();
+    assert_eq!((counters.flow_total, counters.flow_active), (200, 0));
+    assert_eq!(counters.flow_end_state_new, 200);
+    assert_eq!((counters.flow_callbacks_init, counters.flow_callbacks_finish), (200, 200));
+    assert_eq!((counters.log_flow_pushed, counters.log_flow_refused), (200, 0));
+    assert_eq!((counters.ips_accepted, counters.ips_blocked, counters.decoder_udp), (200, 0, 200));
+    let flows = rig.records(|record| matches!(record, Record::Flow(_)).then_some(()));
+    assert_eq!(flows.len(), 200);
+}
+
+#[test]
+fn a_packet_match_on_udp_drops_that_packet_only() {
+    let mut rig = Rig::new(&inline(), r#"drop udp any any -> any any (msg:"bad"; content:"bad"; sid:1;)"#);
+    let (one, other) = ((CLIENT, 1000), (SERVER, 53));
+    let verdicts = rig.send(&[udp(one, other, b"ok"), udp(one, other, b"a bad one"), udp(one, other, b"ok")]);
+    assert_eq!(verdicts, [Verdict::Accept, RULES, Verdict::Accept]);
+    assert_eq!(rig.counters().ips_drop_reason_rules, 1);
+    let evidence = rig.records(|record| match record {
+        Record::Alert(alert) => Some(format!("alert {} {}", alert.alert.sid, alert.alert.action.name())),
+        Record::Drop(dropped) => Some(format!("drop {}", dropped.reason.name())),
+        _ => None,
+    });
+    assert_eq!(evidence, ["alert 1 blocked", "drop rules"]);
+}
+
+#[test]
+fn an_ip_only_drop_condemns_the_flow_and_is_reported_once_a_direction() {
+    let mut rig = Rig::new(&inline(), r#"drop ip 10.0.0.1 any -> any any (msg:"host"; sid:2;)"#);
+    let (one, other) = ((CLIENT, 1000), (SERVER, 53));
+    let verdicts = rig.send(&[
+        udp(one, other, b"1"),
+        udp(one, other, b"2"),
+        udp(other, one, b"3"),
+        udp(other, one, b"4"),
+    ]);
+    assert_eq!(verdicts, [RULES, FLOW_DROP, FLOW_DROP, FLOW_DROP]);
+    assert_eq!(drops(&mut rig), [(DropReason::Rules, Some(2)), (DropReason::FlowDrop, None)]);
+}
+
+#[test]
+fn every_drop_is_reported_where_that_is_wanted() {
+    let records = RecordSettings { drop: DropRecords::All, ..RecordSettings::default() };
+    let mut rig = Rig::new(&EngineSettings { records, ..inline() }, "drop ip any any -> any any (sid:3;)");
+    let (one, other) = ((CLIENT, 1000), (SERVER, 53));
+    let _ = rig.send(&[udp(one, other, b"1"), udp(one, other, b"2"), udp(one, other, b"3")]);
+    assert_eq!(drops(&mut rig).len(), 3);
+}
+
+#[test]
+fn a_drop_on_tcp_data_condemns_the_flow() {
+    let rule = r#"drop tcp any any -> any 80 (msg:"forbidden"; flow:established,to_server; content:"GET /forbidden"; sid:4;)"#;
+    let mut rig = Rig::new(&inline(), rule);
+    let _ = rig.send(&handshake());
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let verdicts = rig.send(&[
+        tcp(true, data, 101, 501, b"GET /forbidden HTTP/1.1\r\n\r\n"),
+        tcp(true, data, 101, 501, b"GET /forbidden HTTP/1.1\r\n\r\n"),
+        tcp(false, TcpFlags::ACK, 501, 101, b""),
+    ]);
+    assert_eq!(verdicts, [RULES, FLOW_DROP, FLOW_DROP]);
+    let counters = rig.finish();
+    assert_eq!(counters.flow_end_state_established, 1);
+}
+
+#[test]
+fn without_the_power_to_drop_a_drop_rule_alerts() {
+    let mut rig = Rig::new(&EngineSettings::default(), "drop ip any any -> any any (sid:5;)");
+    let verdicts = rig.send(&[udp((CLIENT, 1), (SERVER, 2), b""), udp((CLIENT, 1), (SERVER, 2), b"")]);
+    assert_eq!(verdicts, [Verdict::Accept; 2]);
+    assert_eq!(alerts(&mut rig), [(5, AlertAction::Allowed)]);
+}
+
+#[test]
+fn a_pass_rule_exempts_the_flow_from_the_rules_below_it() {
+    let rules = r#"
+        pass ip 10.0.0.1 any -> any any (sid:6;)
+        drop udp any any -> any any (content:"bad"; sid:7;)
+    "#;
+    let mut rig = Rig::new(&inline(), rules);
+    let verdicts = rig.send(&[
+        udp((CLIENT, 1), (SERVER, 2), b"bad"),
+        udp((CLIENT, 1), (SERVER, 2), b"bad"),
+        udp((SERVER, 9), (CLIENT, 9), b"bad"),
+    ]);
+    assert_eq!(verdicts, [Verdict::Accept, Verdict::Accept, RULES]);
+}
+
+#[test]
+fn packets_with_wrong_checksums_are_not_inspected() {
+    let rule = r#"drop udp any any -> any any (content:"bad"; sid:8;)"#;
+    let mut frame = udp((CLIENT, 1), (SERVER, 2), b"bad");
+    frame[40] ^= 0xff;
+    let mut rig = Rig::new(&inline(), rule);
+    assert_eq!(rig.send(&[frame.clone()]), [Verdict::Accept]);
+    let mut rig = Rig::new(&EngineSettings { validate_checksums: false, ..inline() }, rule);
+    assert_eq!(rig.send(&[frame]), [RULES]);
+}
+
+#[test]
+fn runts_are_counted_and_treated_as_configured() {
+    for (policy, expected) in [
+        (PacketPolicy::Ignore, Verdict::Accept),
+        (PacketPolicy::DropPacket, Verdict::Drop(DropReason::DecodeError)),
+    ] {
+        let mut rig = Rig::new(&EngineSettings { invalid_policy: policy, ..inline() }, "");
+        let runts: Vec<Vec<u8>> = (0..14).map(|length| vec![0x45; length]).collect();
+        assert_eq!(rig.send(&runts), [expected; 14]);
+        assert_eq!(rig.counters().decoder_invalid, 14);
+    }
+}
+
+#[test]
+fn a_full_table_meets_the_memcap_policy() {
+    let flow = portcullis_flow::FlowSettings { memcap: 400_000, prealloc: 10, ..inline().flow };
+    for (policy, expected) in [
+        (PacketPolicy::DropPacket, Verdict::Drop(DropReason::FlowMemcap)),
+        (PacketPolicy::PassPacket, Verdict::Accept),
+        (PacketPolicy::Ignore, Verdict::Accept),
+    ] {
+        let settings = EngineSettings { flow, flow_memcap_policy: policy, ..inline() };
+        let mut rig = Rig::new(&settings, "");
+        // Established flows that were used a moment ago are not evicted for newcomers.
+        let established = (0..8000_u16).flat_map(|n| {
+            let (one, other) = ((CLIENT, n), (SERVER, 7));
+            [udp(one, other, b""), udp(other, one, b"")]
+        });
+        let frames: Vec<_> = established.collect();
+        let verdicts = rig.send(&frames);
+        let counters = rig.counters();
+        assert!(counters.flow_memcap > 0, "8000 flows do not fit into 400,000 bytes");
+        assert!(counters.flow_memuse <= 400_000, "{}", counters.flow_memuse);
+        let others = verdicts.iter().filter(|verdict| **verdict != Verdict::Accept);
+        assert!(others.clone().all(|verdict| *verdict == expected));
+        assert_eq!(others.count() > 0, expected != Verdict::Accept);
+        let end = rig.finish();
+        assert_eq!((end.flow_active, end.flow_callbacks_finish), (0, end.flow_total));
+        assert_eq!(end.log_flow_pushed + end.log_flow_refused, end.flow_total);
+    }
+}
+
+#[test]
+fn time_ends_flows_without_packets() {
+    let mut rig = Rig::new(&inline(), "");
+    let _ = rig.send(&[udp((CLIENT, 1), (SERVER, 2), b"")]);
+    rig.pass(31);
+    for _ in 0..200 {
+        rig.worker.idle(rig.now(), &portcullis_capture::CaptureStats::default());
+    }
+    let counters = rig.counters();
+    assert_eq!((counters.flow_active, counters.flow_end_state_new), (0, 1));
+}

@@ -1,0 +1,141 @@
+//! One worker without a module: bursts of built packets in, verdicts and records out.
+
+use portcullis_capture::{BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, Verdict, WorkerId};
+use portcullis_detect::{LoadOptions, RuleSet, Source};
+use portcullis_engine::{EngineSettings, FlowWorker, Published, Rules, WorkerParts, publish};
+use portcullis_event::{Counters, Record, RecordConsumer, RingMode, ring};
+use portcullis_flow::Registry;
+use portcullis_wire::Timestamp;
+use portcullis_wire::builder::PacketBuilder;
+use portcullis_wire::decoded::TcpFlags;
+use std::sync::Arc;
+
+pub const CLIENT: [u8; 4] = [10, 0, 0, 1];
+pub const SERVER: [u8; 4] = [10, 0, 0, 2];
+
+pub struct Rig {
+    pub worker: FlowWorker,
+    published: Published,
+    records: [RecordConsumer; 2],
+    now: Timestamp,
+    next_id: u64,
+}
+
+impl Rig {
+    pub fn new(settings: &EngineSettings, rules: &str) -> Self {
+        Self::with(settings, rules, &Registry::default(), WorkerId(0), 1)
+    }
+
+    pub fn with(
+        settings: &EngineSettings,
+        rules: &str,
+        registry: &Registry,
+        id: WorkerId,
+        workers: u8,
+    ) -> Self {
+        let source = Source { name: "test.rules", text: rules.as_bytes() };
+        let loaded = RuleSet::load(&[source], &LoadOptions::default());
+        assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+        let (reporter, records) = ring::rings(1 << 20, 1 << 20, RingMode::Live);
+        let (publisher, published) = publish::channel();
+        let now = Timestamp::from_secs(1_700_000_000);
+        let parts = WorkerParts {
+            id,
+            workers,
+            rules: Arc::new(Rules::new(loaded.rules)),
+            callbacks: registry.instantiate(id),
+            reporter,
+            publisher,
+            start: now,
+        };
+        let worker = FlowWorker::new(settings, parts).unwrap();
+        Self { worker, published, records, now, next_id: 1 }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, secs: u64) {
+        self.now = Timestamp::from_nanos(self.now.as_nanos() + secs * 1_000_000_000);
+    }
+
+    /// Judges frames in bursts.
+    pub fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for chunk in frames.chunks(BURST) {
+            let mut outbox = Outbox::default();
+            let mut bytes = chunk.to_vec();
+            let mut burst = Burst::new(&mut outbox);
+            for frame in &mut bytes {
+                let meta = PacketMeta {
+                    id: self.next_id,
+                    timestamp: self.now,
+                    clock: self.now,
+                    wire_length: u32::try_from(frame.len()).unwrap(),
+                    ..PacketMeta::default()
+                };
+                self.next_id += 1;
+                assert!(burst.push(Packet::new(frame, meta)));
+            }
+            self.worker.inspect(&mut burst);
+            verdicts.extend(burst.into_judgements().iter().map(|judgement| judgement.verdict));
+            self.worker.keep_house(self.now);
+        }
+        verdicts
+    }
+
+    pub fn counters(&mut self) -> Counters {
+        *self.published.latest()
+    }
+
+    /// Ends all flows.
+    pub fn finish(&mut self) -> Counters {
+        self.worker.finish(self.now, &CaptureStats::default());
+        self.counters()
+    }
+
+    /// Every record so far, alerts and drops first, shown by `show`.
+    pub fn records<T>(&mut self, mut show: impl FnMut(&Record<'_>) -> Option<T>) -> Vec<T> {
+        let mut shown = Vec::new();
+        let mut bytes = Vec::new();
+        for consumer in &mut self.records {
+            while consumer.pop(&mut bytes) {
+                shown.extend(show(&Record::decode(&bytes).unwrap()));
+            }
+        }
+        shown
+    }
+}
+
+pub fn inline() -> EngineSettings {
+    EngineSettings { inline: true, ..EngineSettings::default() }
+}
+
+fn ethernet() -> PacketBuilder<'static> {
+    PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+}
+
+pub fn udp(source: ([u8; 4], u16), destination: ([u8; 4], u16), payload: &[u8]) -> Vec<u8> {
+    ethernet().ipv4(source.0, destination.0).udp(source.1, destination.1).payload(payload).to_vec()
+}
+
+pub fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let builder = if to_server {
+        ethernet().ipv4(CLIENT, SERVER).tcp(40_000, 80)
+    } else {
+        ethernet().ipv4(SERVER, CLIENT).tcp(80, 40_000)
+    };
+    builder.flags(flags).seq(seq).ack(ack).payload(payload).to_vec()
+}
+
+/// The three packets of a handshake between 40,000 and 80.
+pub fn handshake() -> Vec<Vec<u8>> {
+    let ack = TcpFlags::ACK;
+    vec![
+        tcp(true, TcpFlags::SYN, 100, 0, b""),
+        tcp(false, TcpFlags::SYN | ack, 500, 101, b""),
+        tcp(true, ack, 101, 501, b""),
+    ]
+}
