@@ -1,0 +1,61 @@
+//! Nanoseconds a packet: the decoder, the module alone, the engine over few and many flows.
+//!
+//! `cargo bench -p portcullis-bench-micro`
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use portcullis_bench_micro::frames;
+use portcullis_bench_micro::rig::{Rig, accept_all, looped};
+use portcullis_wire::{Decoded, Decoder, DecoderConfig, LinkType};
+use std::hint::black_box;
+use std::time::Instant;
+
+fn decode(c: &mut Criterion) {
+    let frames = frames::udp(1000);
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1000));
+    for (name, validate_checksums) in [("plain", false), ("checksums", true)] {
+        let decoder = Decoder::new(DecoderConfig { validate_checksums });
+        let mut decoded = Decoded::default();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for (_, _, frame) in &frames {
+                    decoder.decode_into(LinkType::Ethernet, None, false, black_box(frame), &mut decoded);
+                    black_box(&decoded);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn engine(c: &mut Criterion) {
+    let mut group = c.benchmark_group("engine");
+    group.sample_size(10);
+    for (flows, rounds) in [(1_000_u32, 500), (1_000_000, 1)] {
+        let frames = frames::udp(flows);
+        group.throughput(Throughput::Elements(u64::from(flows) * rounds));
+        let mut rig = Rig::new("");
+        // All flows are there before the first measured packet.
+        rig.judge(&mut looped(&frames, 1));
+        group.bench_function(format!("module alone, {flows} flows"), |b| {
+            b.iter_custom(|iterations| {
+                let mut module = looped(&frames, rounds * iterations);
+                let start = Instant::now();
+                black_box(accept_all(&mut module));
+                start.elapsed()
+            });
+        });
+        group.bench_function(format!("flow tracking, {flows} flows"), |b| {
+            b.iter_custom(|iterations| {
+                let mut module = looped(&frames, rounds * iterations);
+                let start = Instant::now();
+                black_box(rig.judge(&mut module));
+                start.elapsed()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, engine);
+criterion_main!(benches);
