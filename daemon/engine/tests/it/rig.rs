@@ -10,11 +10,11 @@ use portcullis_wire::builder::PacketBuilder;
 use portcullis_wire::decoded::TcpFlags;
 use std::sync::Arc;
 
-pub const CLIENT: [u8; 4] = [10, 0, 0, 1];
-pub const SERVER: [u8; 4] = [10, 0, 0, 2];
+pub(crate) const CLIENT: [u8; 4] = [10, 0, 0, 1];
+pub(crate) const SERVER: [u8; 4] = [10, 0, 0, 2];
 
-pub struct Rig {
-    pub worker: FlowWorker,
+pub(crate) struct Rig {
+    pub(crate) worker: FlowWorker,
     published: Published,
     records: [RecordConsumer; 2],
     now: Timestamp,
@@ -22,11 +22,11 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn new(settings: &EngineSettings, rules: &str) -> Self {
+    pub(crate) fn new(settings: &EngineSettings, rules: &str) -> Self {
         Self::with(settings, rules, &Registry::default(), WorkerId(0), 1)
     }
 
-    pub fn with(
+    pub(crate) fn with(
         settings: &EngineSettings,
         rules: &str,
         registry: &Registry,
@@ -52,17 +52,17 @@ impl Rig {
         Self { worker, published, records, now, next_id: 1 }
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Lets time pass.
-    pub fn pass(&mut self, secs: u64) {
+    pub(crate) fn pass(&mut self, secs: u64) {
         self.now = Timestamp::from_nanos(self.now.as_nanos() + secs * 1_000_000_000);
     }
 
     /// Judges frames in bursts.
-    pub fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Verdict> {
+    pub(crate) fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for chunk in frames.chunks(BURST) {
             let mut outbox = Outbox::default();
@@ -86,18 +86,18 @@ impl Rig {
         verdicts
     }
 
-    pub fn counters(&mut self) -> Counters {
+    pub(crate) fn counters(&mut self) -> Counters {
         *self.published.latest()
     }
 
     /// Ends all flows.
-    pub fn finish(&mut self) -> Counters {
+    pub(crate) fn finish(&mut self) -> Counters {
         self.worker.finish(self.now, &CaptureStats::default());
         self.counters()
     }
 
     /// Every record so far, alerts and drops first, shown by `show`.
-    pub fn records<T>(&mut self, mut show: impl FnMut(&Record<'_>) -> Option<T>) -> Vec<T> {
+    pub(crate) fn records<T>(&mut self, mut show: impl FnMut(&Record<'_>) -> Option<T>) -> Vec<T> {
         let mut shown = Vec::new();
         let mut bytes = Vec::new();
         for consumer in &mut self.records {
@@ -109,7 +109,7 @@ impl Rig {
     }
 }
 
-pub fn inline() -> EngineSettings {
+pub(crate) fn inline() -> EngineSettings {
     EngineSettings { inline: true, ..EngineSettings::default() }
 }
 
@@ -117,11 +117,11 @@ fn ethernet() -> PacketBuilder<'static> {
     PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
 }
 
-pub fn udp(source: ([u8; 4], u16), destination: ([u8; 4], u16), payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp(source: ([u8; 4], u16), destination: ([u8; 4], u16), payload: &[u8]) -> Vec<u8> {
     ethernet().ipv4(source.0, destination.0).udp(source.1, destination.1).payload(payload).to_vec()
 }
 
-pub fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
     let builder = if to_server {
         ethernet().ipv4(CLIENT, SERVER).tcp(40_000, 80)
     } else {
@@ -131,7 +131,7 @@ pub fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Ve
 }
 
 /// The three packets of a handshake between 40,000 and 80.
-pub fn handshake() -> Vec<Vec<u8>> {
+pub(crate) fn handshake() -> Vec<Vec<u8>> {
     let ack = TcpFlags::ACK;
     vec![
         tcp(true, TcpFlags::SYN, 100, 0, b""),
