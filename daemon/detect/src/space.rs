@@ -42,6 +42,22 @@ pub(crate) fn parse<S: Space>(
     Ok(Named { set, negated: reader.negated })
 }
 
+/// The union of all, in pairs, so that long lists take no more than n log n.
+fn union_all<S: Space>(mut sets: Vec<S>) -> S {
+    while sets.len() > 1 {
+        let mut pairs = sets.into_iter();
+        let mut merged = Vec::new();
+        while let Some(set) = pairs.next() {
+            merged.push(match pairs.next() {
+                Some(other) => set.union(&other),
+                None => set,
+            });
+        }
+        sets = merged;
+    }
+    sets.pop().unwrap_or_else(S::none)
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -86,13 +102,13 @@ impl Reader<'_> {
         let start = self.at;
         self.enter(start)?;
         self.at += 1;
-        let (mut plain, mut without) = (None::<S>, S::none());
+        let (mut plain, mut without) = (Vec::new(), Vec::new());
         loop {
             let (negative, set) = self.item::<S>()?;
             if negative {
-                without = without.union(&set);
+                without.push(set)
             } else {
-                plain = Some(plain.map_or_else(|| set.clone(), |plain| plain.union(&set)));
+                plain.push(set)
             }
             self.skip_space();
             if self.take(b',') {
@@ -109,7 +125,8 @@ impl Reader<'_> {
             return Err(Fault::new(if self.at >= self.text.len() { start } else { self.at }, reason));
         }
         self.depth -= 1;
-        let set = plain.unwrap_or_else(S::all).minus(&without);
+        let plain = if plain.is_empty() { S::all() } else { union_all(plain) };
+        let set = plain.minus(&union_all(without));
         if set.is_none() {
             Err(Fault::new(start, format!("no {} is left in the group", S::KIND)))
         } else {
