@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::signature::Target;
 
@@ -190,4 +192,36 @@ fn a_sid_is_used_once_per_generator() {
     let errors: Vec<_> = loaded.errors.iter().map(ToString::to_string).collect();
     assert_eq!(errors, ["test.rules:3:37: sid 1 is already used at test.rules:1"]);
     assert_eq!(loaded.rules.len(), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #[test]
+    fn any_damage_is_reported_within_the_file(
+        at in any::<prop::sample::Index>(),
+        cut in 0_usize..4,
+        insert in prop::collection::vec(
+            prop_oneof![prop::sample::select(b"\\\"|;:!,[]()$<>- \n\xff0aA".to_vec()), any::<u8>()],
+            0..4,
+        ),
+    ) {
+        let mut text = b"drop tcp [10.0.0.0/8, !$HOME_NET] !$HTTP_PORTS <> any [1:5,\\\n 9:] (msg:\"a\\;b\"; flow:to_server; \
+            content:!\"|41 42|c\"; within:9; content:\"xy\"; fast_pattern:0,1; itype:1<>9; flags:+S,C; \
+            reference:url,x; metadata:a b, c d; classtype:misc-attack; sid:1; rev:2;)\n"
+            .to_vec();
+        let start = at.index(text.len());
+        let end = (start + cut).min(text.len());
+        text.splice(start..end, insert);
+        let options = LoadOptions {
+            address_groups: [("HOME_NET".to_owned(), "10.1.0.0/16".to_owned())].into(),
+            port_groups: [("HTTP_PORTS".to_owned(), "80".to_owned())].into(),
+            ..LoadOptions::default()
+        };
+        let loaded = RuleSet::load(&[Source { name: "x", text: &text }], &options);
+        let lines: Vec<_> = text.split(|&byte| byte == b'\n').collect();
+        for error in &loaded.errors {
+            let line = lines.get(error.line - 1).map(|line| line.len());
+            prop_assert!(line.is_some_and(|length| error.column <= length + 1), "{}", error);
+        }
+    }
 }
