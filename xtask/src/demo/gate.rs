@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -53,16 +53,16 @@ impl Gate {
             command.arg("--set").arg(format!("{key}={}", path.display()));
         }
         let mut running = Running::start_logged(&mut command, "portcullis", &logs.join("portcullis.log"))?;
-        let version = interrupt.wait_for("portcullis to answer", START_LIMIT, || {
-            if let Some(status) = running.ended()? {
-                bail!("portcullis ended at once ({status}): {}", running.text()?.trim());
+        let answer = interrupt.wait_for("portcullis to answer", START_LIMIT, || {
+            if running.ended()?.is_some() {
+                bail!("the gate does not stand");
             }
             Ok(ask(binary, &socket, "version", interrupt).ok())
         });
-        let said = running.text()?;
-        let version = version.with_context(|| format!("portcullis said: {}", said.trim()))?;
-        let version = version.trim().to_owned();
-        Ok(Self { running, binary: binary.to_owned(), socket, version, interrupt: interrupt.clone() })
+        let (binary, interrupt) = (binary.to_owned(), interrupt.clone());
+        let mut gate = Self { running, binary, socket, version: String::new(), interrupt };
+        gate.version = answer.map_err(|error| gate.explain(error))?.trim().to_owned();
+        Ok(gate)
     }
 
     /// What it calls itself.
@@ -79,6 +79,16 @@ impl Gate {
     pub(crate) fn counters(&self) -> Result<Counters> {
         let text = ask(&self.binary, &self.socket, "dump-counters", &self.interrupt)?;
         Counters::parse(&text)
+    }
+
+    /// Says with `error` what the daemon has to do with it: when it has ended.
+    pub(crate) fn explain(&mut self, error: Error) -> Error {
+        let said = self.running.text().unwrap_or_default();
+        let said = if said.trim().is_empty() { "nothing" } else { said.trim() };
+        match self.running.ended() {
+            Ok(Some(status)) => error.context(format!("portcullis has ended ({status}) and said: {said}")),
+            _ => error,
+        }
     }
 
     /// Tells it to end and waits until it has.

@@ -53,10 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     privilege::become_root(options.arguments())?;
     let interrupt = Interrupt::listen()?;
-    let table = demonstrate(options, &interrupt)?;
-    say::line("");
-    table.print();
-    table.check()?;
+    demonstrate(options, &interrupt)?.check()?;
     if options.keep {
         say::step("Everything is left up");
         lab::describe();
@@ -76,32 +73,13 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
     let config = workspace::root()?.join("configs/lab.toml");
     say::step(&format!("Starting the gate from {}", config.display()));
     let binary = workspace::binary_path("portcullis", options.release)?;
-    let gate = Gate::start(&binary, &config, &place, &logs, interrupt)?;
+    let mut gate = Gate::start(&binary, &config, &place, &logs, interrupt)?;
     say::detail(&format!("running: {}", gate.version()));
-
-    let hosts = Hosts::new(&place, interrupt)?;
-    let capture = hosts.capture()?;
-    say::step("Pinging through the gate");
-    say::detail(&hosts.ping()?);
-    say::step("Asking for a page that is permitted, and for one that a drop rule forbids");
-    say::detail(&hosts.permitted()?);
-    say::detail(&hosts.forbidden()?);
-    say::step("Downloading 20 MB with curl");
-    say::detail(&hosts.download()?);
-    let capture = capture.stop()?;
-
-    say::step("Turning the first packets of that traffic into load for trafgen");
-    let load = replay::convert(&capture, &place, interrupt)?;
-    say::detail(&format!("{} packets from the client, {} from the server", load.client, load.server));
-    hosts.fall_silent()?;
-    let (before, baseline) = (gate.counters()?, hosts.received()?);
-    say::step("Replaying it, each direction from its own side");
-    let sent = replay::run(&load, &place, interrupt)?;
-    let received = hosts.arrived(baseline, &gate, &before, sent)?;
-    let after = gate.counters()?;
+    let hosts = Hosts::new(&place, interrupt).map_err(|error| gate.explain(error))?;
+    let table = show(&gate, &hosts, &place, interrupt);
+    let mut table = table.map_err(|error| gate.explain(error))?;
 
     let records = logs.join("eve.json");
-    let mut table = Table::new(sent, received, (&before, &after), records.clone())?;
     if options.keep {
         hosts.speak_again()?;
         say::step(&format!("Leaving the gate running; its control socket is {}", gate.socket().display()));
@@ -118,5 +96,29 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
     }
     ensure!(records.exists(), "the gate wrote no EVE records to {}", records.display());
     privilege::give_back(&logs)?;
+    table.print(&records);
     Ok(table)
+}
+
+/// Sends real traffic through the gate, then the same as load, and takes the numbers down.
+fn show(gate: &Gate, hosts: &Hosts<'_>, place: &Place, interrupt: &Interrupt) -> Result<Table> {
+    let capture = hosts.capture()?;
+    say::step("Pinging through the gate");
+    say::detail(&hosts.ping()?);
+    say::step("Asking for a page that is permitted, and for one that a drop rule forbids");
+    say::detail(&hosts.permitted()?);
+    say::detail(&hosts.forbidden()?);
+    say::step("Downloading 20 MB with curl");
+    say::detail(&hosts.download()?);
+    let capture = capture.stop()?;
+
+    say::step("Turning the first packets of that traffic into load for trafgen");
+    let load = replay::convert(&capture, place, interrupt)?;
+    say::detail(&format!("{} packets from the client, {} from the server", load.client, load.server));
+    hosts.fall_silent()?;
+    let (before, baseline) = (gate.counters()?, hosts.received()?);
+    say::step("Replaying it, each direction from its own side");
+    let sent = replay::run(&load, place, interrupt)?;
+    let received = hosts.arrived(baseline, gate, &before, sent)?;
+    Table::new(sent, received, &before, &gate.counters()?)
 }

@@ -1,6 +1,6 @@
 //! The numbers of the demo, and what must be true of them.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 
@@ -17,19 +17,13 @@ pub(crate) struct Table {
     blocked: u64,
     flows: u64,
     alerts: u64,
-    records: PathBuf,
     faults: Vec<String>,
 }
 
 impl Table {
     /// Takes the numbers down: `offered` and `received` packets of the load, the gate's counters
-    /// before and after it, and where the records are.
-    pub(crate) fn new(
-        offered: u64,
-        received: u64,
-        (before, after): (&Counters, &Counters),
-        records: PathBuf,
-    ) -> Result<Self> {
+    /// before and after it.
+    pub(crate) fn new(offered: u64, received: u64, before: &Counters, after: &Counters) -> Result<Self> {
         Ok(Self {
             offered,
             received,
@@ -37,7 +31,6 @@ impl Table {
             blocked: after.since(before, "ips.blocked")?,
             flows: after.number("flow.total")?,
             alerts: after.number("detect.alert")?,
-            records,
             faults: Vec::new(),
         })
     }
@@ -57,8 +50,9 @@ impl Table {
         Ok(())
     }
 
-    /// Shows the table.
-    pub(crate) fn print(&self) {
+    /// Shows the table, with where the `records` are.
+    pub(crate) fn print(&self, records: &Path) {
+        say::line("");
         let lost = self.offered.saturating_sub(self.received + self.dropped);
         for (name, number) in [
             ("packets offered", self.offered),
@@ -70,7 +64,7 @@ impl Table {
         ] {
             say::line(&format!("    {name:<26}{number:>10}"));
         }
-        say::line(&format!("    {:<26}{}", "EVE records", self.records.display()));
+        say::line(&format!("    {:<26}{}", "EVE records", records.display()));
     }
 
     /// An error that names every number that is off.
@@ -108,7 +102,6 @@ mod tests {
         blocked: 10,
         flows: 3,
         alerts: 2,
-        records: PathBuf::new(),
         faults: Vec::new(),
     };
 
