@@ -92,7 +92,16 @@ impl<'a> Hosts<'a> {
     pub(crate) fn permitted(&self) -> Result<String> {
         let url = url("permitted");
         let mut command = self.client().command("curl");
-        command.args(["--silent", "--show-error", "--fail", "--max-time", "30", &url]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--connect-timeout",
+            "10",
+            "--max-time",
+            "30",
+            &url,
+        ]);
         let text = run_well(&mut command, "curl", LIMIT, self.interrupt)?;
         ensure!(text == "You may pass.\n", "{url} gave {text:?}");
         Ok(format!("{url} answers: {}", text.trim()))
@@ -117,7 +126,18 @@ impl<'a> Hosts<'a> {
     pub(crate) fn download(&self) -> Result<String> {
         let (url, file) = (url("download"), self.place.file("downloaded"));
         let mut command = self.client().command("curl");
-        command.args(["--silent", "--show-error", "--fail", "--max-time", "50", "--output"]).arg(&file);
+        command
+            .args([
+                "--silent",
+                "--show-error",
+                "--fail",
+                "--connect-timeout",
+                "10",
+                "--max-time",
+                "50",
+                "--output",
+            ])
+            .arg(&file);
         command.args(["--write-out", "%{size_download} bytes in %{time_total} s", &url]);
         let text = run_well(&mut command, "curl", LIMIT, self.interrupt)?;
         let (sent, received) = (fs::read(self.place.file("www/download"))?, fs::read(&file)?);
