@@ -1,0 +1,176 @@
+//! The command line. Defaults that depend on the configuration are stated in the help texts; what
+//! the options mean is decided where they are used.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+
+/// What `--help` says below the options.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  success
+  1  the configuration, the rules or the input is wrong
+  2  the command line is wrong
+  3  something failed while running (a device, a thread, an output)
+  4  no daemon answers on the control socket, or it refused the command";
+
+/// An inline intrusion prevention system: AF_XDP in, Suricata rules, EVE JSON out.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, after_help = EXIT_STATUS, subcommand_required = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge live traffic between the ports of the configuration file
+    Run(RunArgs),
+    /// Judge the packets of a capture file, with the very code that runs inline
+    Replay(ReplayArgs),
+    /// Load a configuration and its rules, report everything that is wrong, and change nothing
+    Check(CheckArgs),
+    /// Send a command to the running daemon and print its answer
+    Ctl(CtlArgs),
+}
+
+/// Settings from a file and from the command line.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML)
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Override one setting, e.g. --set flow.memcap=256mb; may be given several times
+    ///
+    /// KEY is the setting's dotted name in the configuration file. VALUE is read as TOML where it
+    /// is TOML (numbers, true, ["a", "b"]) and as a plain string otherwise.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Configuration file (TOML)
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// Override one setting, e.g. --set capture.workers=4; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// Capture file to read (pcap or pcapng)
+    #[arg(value_name = "PCAP")]
+    pub pcap: PathBuf,
+
+    /// File and overrides.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Load this rule file instead of the configured ones
+    #[arg(short = 'S', long = "rules", value_name = "RULES")]
+    pub rules: Option<PathBuf>,
+
+    /// Directory for the logs, made if missing [default: the configured one with -c, else the current directory]
+    #[arg(short = 'l', long = "log-dir", value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
+
+    /// Which checksums to verify [default: as stream.checksum-validation says, which is all]
+    #[arg(short = 'k', long = "checksums", value_name = "WHICH")]
+    pub checksums: Option<Checksums>,
+
+    /// Judge as if inline: drop rules drop, and policies are those of IPS mode
+    #[arg(long)]
+    pub simulate_ips: bool,
+
+    /// Worker threads, 1 to 255; any number gives the same records
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub workers: NonZeroU8,
+
+    /// Write the packets that were accepted to this capture file
+    #[arg(long, value_name = "OUT.pcap")]
+    pub write: Option<PathBuf>,
+}
+
+/// Values of `-k`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Checksums {
+    /// Verify none: captures taken on the sending host often carry unfinished ones
+    None,
+    /// Verify all
+    All,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["config", "rules"])))]
+pub struct CheckArgs {
+    /// File and overrides.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Check this rule file instead of the configured ones
+    #[arg(short = 'S', long = "rules", value_name = "RULES")]
+    pub rules: Option<PathBuf>,
+}
+
+/// Arguments of `ctl`.
+#[derive(Args, Clone, Debug)]
+pub struct CtlArgs {
+    /// Command to send; command-list shows what the daemon knows
+    #[arg(value_name = "COMMAND")]
+    pub command: String,
+
+    /// Socket of the daemon
+    #[arg(long, value_name = "SOCKET", default_value = crate::config::DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn check(line: &str, expected: Result<(), &str>) {
+        let got = Cli::try_parse_from(line.split_whitespace());
+        match (got, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(text)) => {
+                let message = error.to_string();
+                assert!(message.contains(text), "{line}: {message}");
+            }
+            (got, _) => panic!("{line}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn lines() {
+        check("portcullis run -c a.toml", Ok(()));
+        check("portcullis run", Err("--config <FILE>"));
+        check("portcullis replay a.pcap -l out -k none --simulate-ips --set a=b --set c=d -S r", Ok(()));
+        check("portcullis replay a.pcap -knone --workers 4 --write out.pcap", Ok(()));
+        check("portcullis replay a.pcap --workers 0", Err("--workers"));
+        check("portcullis replay a.pcap --workers 256", Err("--workers"));
+        check("portcullis replay a.pcap -k some", Err("possible values: none, all"));
+        check("portcullis replay", Err("<PCAP>"));
+        check("portcullis check", Err("required"));
+        check("portcullis check -S a.rules", Ok(()));
+        check("portcullis check -c a.toml -S a.rules", Ok(()));
+        check("portcullis ctl version", Ok(()));
+        check("portcullis ctl", Err("<COMMAND>"));
+        check("portcullis chek -c a", Err("check"));
+        check("portcullis", Err("Usage"));
+    }
+}

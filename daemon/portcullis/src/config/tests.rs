@@ -1,0 +1,3 @@
+//! The configuration as a whole: defaults, overrides, and every message in full.
+
+use super::*;

@@ -1,0 +1,39 @@
+//! The binary's own parts, as a library so that tests can reach them: command line, configuration,
+//! control socket, and the composition of the engine with a packet module and the outputs.
+//!
+//! - [`cli`]: the command line
+//! - [`config`]: the TOML file and `--set`, as typed settings
+//! - [`check`], [`replay`], [`ctl`]: one module a subcommand
+//! - [`control`]: the control socket, its protocol, server and client
+//! - [`output`]: the only module that prints
+//! - [`exit`]: which failure ends with which exit status
+//!
+//! Invariants: only this crate knows TOML; only [`output`] prints; JSON is spoken here on the
+//! control socket alone (records are the `eve` crate's).
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod output;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure);
+            failure.code()
+        }
+    }
+}
+fn run(arguments: &cli::Cli) -> Result<(), exit::Failure> {
+    match &arguments.command {
+        _ => Ok(()),
+    }
+}
