@@ -14,6 +14,8 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
+pub mod ctl;
 pub mod exit;
 pub mod output;
 

@@ -1,0 +1,35 @@
+//! The control socket: a unix socket that speaks Suricata's unix-command protocol, so that
+//! `suricatasc` and whatever else drives Suricata can drive the daemon.
+//!
+//! - [`protocol`]: messages, and finding them in a stream of bytes
+//! - [`server`]: the thread that answers, and the life of the socket file
+//! - [`client`]: one command, one answer
+//!
+//! Nothing here touches packets; what commands do is the [`Handler`]'s.
+
+pub mod client;
+pub mod protocol;
+pub mod server;
+
+pub use protocol::Reply;
+pub use server::{Server, ServerError};
+
+use std::collections::BTreeMap;
+
+/// What the commands do. `version`, `uptime` and `command-list` need none of it.
+pub trait Handler: Send + 'static {
+    /// `dump-counters`: every counter by its dotted name, as in EVE's stats records.
+    fn counters(&mut self) -> BTreeMap<String, u64>;
+
+    /// `shutdown`: begins to stop the daemon; does not wait for it.
+    fn shutdown(&mut self);
+
+    /// `reopen-log-files`: as SIGHUP does.
+    ///
+    /// # Errors
+    /// Why a log could not be reopened.
+    fn reopen_logs(&mut self) -> Result<(), String>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Client against server, over a socket in a temporary folder.
+
+use super::client::{Client, ClientError};
+use super::protocol::{MAX_REQUEST, Outcome, nested};
+use super::*;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+struct Recorder(Sender<&'static str>);
+
+impl Handler for Recorder {
+    fn counters(&mut self) -> BTreeMap<String, u64> {
+        [("decoder.pkts", 7), ("flow.end.state.new", 3), ("uptime", 1)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
+
+    fn shutdown(&mut self) {
+        self.0.send("shutdown").unwrap();
+    }
+
+    fn reopen_logs(&mut self) -> Result<(), String> {
+        self.0.send("reopen").unwrap();
+        Err("the disk is full".to_owned())
+    }
+}
+
+fn serve() -> (tempfile::TempDir, std::path::PathBuf, Server, Receiver<&'static str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    let (sender, receiver) = channel();
+    let server = Server::start(&path, Recorder(sender)).unwrap();
+    (folder, path, server, receiver)
+}
+
+#[test]
+fn commands_are_answered() {
+    let (_folder, path, server, calls) = serve();
+    let mut client = Client::connect(&path).unwrap();
+    let mut check = |command: &str, outcome: Outcome, message: Value| {
+        let reply = client.command(command).unwrap();
+        assert_eq!((reply.outcome, reply.message), (outcome, message), "{command}");
+    };
+    check("version", Outcome::Ok, json!(format!("Portcullis {}", env!("CARGO_PKG_VERSION"))));
+    check(
+        "dump-counters",
+        Outcome::Ok,
+        json!({"decoder": {"pkts": 7}, "flow": {"end": {"state": {"new": 3}}}, "uptime": 1}),
+    );
+    check("reopen-log-files", Outcome::Refused, json!("the disk is full"));
+    check("shutdown", Outcome::Ok, json!("shutting down"));
+    check("dance", Outcome::Refused, json!("unknown command \"dance\"; command-list shows all"));
+    let list = client.command("command-list").unwrap().message;
+    let commands: Vec<&str> = list["commands"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(commands.contains(&"dump-counters"));
+    assert_eq!(list["count"], commands.len());
+    for command in commands {
+        assert!(!client.command(command).unwrap().message.to_string().contains("unknown"), "{command}");
+    }
+    assert!(client.command("uptime").unwrap().message.is_u64());
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["reopen", "shutdown", "reopen", "shutdown"]);
+    drop(server);
+    assert!(!path.exists());
+}
+
+#[test]
+fn clients_are_served_beside_each_other() {
+    let (_folder, path, _server, _calls) = serve();
+    let mut silent = UnixStream::connect(&path).unwrap();
+    silent.write_all(b"{\"vers").unwrap();
+    let mut first = Client::connect(&path).unwrap();
+    let mut second = Client::connect(&path).unwrap();
+    assert_eq!(second.command("version").unwrap(), first.command("version").unwrap());
+    silent.write_all(b"ion\": \"0.2\"}").unwrap();
+    let mut line = String::new();
+    BufReader::new(silent).read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"return\":\"OK\"}\n");
+}
+
+/// Sends `bytes` and returns all that comes back until the server hangs up or half a line is asked.
+fn raw(path: &std::path::Path, bytes: &[u8], lines: usize) -> Vec<String> {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.write_all(bytes).unwrap();
+    BufReader::new(stream).lines().take(lines).map(Result::unwrap).collect()
+}
+
+#[test]
+fn bad_messages_are_refused_with_a_reason() {
+    let (_folder, path, _server, _calls) = serve();
+    let check = |bytes: &[u8], expected: &[&str]| {
+        let got = raw(&path, bytes, expected.len());
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(got.contains(expected), "{got} should contain {expected}");
+        }
+        assert_eq!(got.len(), expected.len());
+    };
+    check(b"{\"version\":\"9\"}", &["NOK"]);
+    check(b"hello\n", &["must be JSON"]);
+    check(b"{\"command\":\"version\"}", &["the first message must be a version"]);
+    check(b"{\"version\":\"0.1\"}{\"cmd\":1}", &["OK", "must hold a command"]);
+    check(b"{\"version\":\"0.2\"}{\"command\":\"uptime\",\"arguments\":3}", &["OK", "must be an object"]);
+    check(b"{\"version\":\"0.2\"}\n{\"command\":\"uptime\",\"arguments\":{}}\n", &["OK", "OK"]);
+    let long = [b"\"".as_slice(), &vec![b'a'; MAX_REQUEST + 1]].concat();
+    check(&long, &["at most"]);
+}
+
+#[test]
+fn only_a_dead_socket_is_replaced() {
+    let (folder, path, server, _calls) = serve();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let again = Server::start(&path, Recorder(channel().0));
+    assert!(matches!(again, Err(ServerError::InUse(_))));
+    drop(server);
+
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "a listener that is dropped leaves its file");
+    assert!(matches!(Client::connect(&path), Err(ClientError::Connect { .. })));
+    let server = Server::start(&path, Recorder(channel().0)).unwrap();
+    assert!(Client::connect(&path).is_ok());
+
+    // The file of somebody else who took the path is left alone.
+    std::fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    drop(server);
+    assert!(path.exists());
+    drop(other);
+
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "mine").unwrap();
+    assert!(matches!(Server::start(&file, Recorder(channel().0)), Err(ServerError::NotASocket(_))));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn a_client_beyond_the_bound_is_turned_away() {
+    let (_folder, path, _server, _calls) = serve();
+    let mut clients: Vec<Client> = (0..16).map(|_| Client::connect(&path).unwrap()).collect();
+    let mut text = String::new();
+    UnixStream::connect(&path).unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("too many clients"), "{text}");
+    assert!(clients.iter_mut().all(|client| client.command("version").is_ok()));
+}
+
+#[test]
+fn a_counter_that_is_also_a_group_does_not_panic() {
+    let counters = [("a".to_owned(), 1), ("a.b".to_owned(), 2)].into();
+    assert_eq!(nested(&counters), json!({"a": {"b": 2}}));
+}
