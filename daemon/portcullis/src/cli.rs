@@ -61,6 +61,10 @@ pub struct RunArgs {
     /// Override one setting, e.g. --set capture.workers=4; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+
+    /// Directory for the logs, made if missing [default: default-log-dir of the configuration]
+    #[arg(short = 'l', long = "log-dir", value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
 }
 
 /// Arguments of `replay`.

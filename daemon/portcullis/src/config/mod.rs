@@ -78,7 +78,7 @@ value::words! {
 }
 
 /// Every setting, with its default where nothing was set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `copy-mode`.
     pub copy_mode: CopyMode,

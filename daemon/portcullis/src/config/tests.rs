@@ -1,14 +1,293 @@
-//! The configuration as a whole: defaults, overrides, and every message in full.
+//! The configuration as a whole: defaults, overrides, policies, and messages in full.
 
 use super::*;
 
+mod messages;
+
+fn sources(text: &str, overrides: &[&str]) -> Sources {
+    Sources {
+        path: Some("gate/portcullis.toml".into()),
+        text: text.to_owned(),
+        overrides: overrides.iter().map(|text| (*text).to_owned()).collect(),
+    }
+}
+
+fn good(text: &str, overrides: &[&str], inline: Inline) -> Config {
+    match parse(sources(text, overrides), inline) {
+        Ok(loaded) => loaded.config,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The text that is shown for the diagnostics of a configuration, whether it can be used or not.
+fn shown(text: &str, overrides: &[&str]) -> String {
+    let sources = sources(text, overrides);
+    match parse(sources.clone(), Inline::ByCopyMode) {
+        Ok(loaded) if loaded.warnings.is_empty() => String::new(),
+        Ok(loaded) => sources.render(&loaded.warnings, false),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[test]
-fn show() {
-    let sources = Sources {
-        path: Some("/x/t.toml".into()),
-        text: std::fs::read_to_string("/tmp/t1.toml").unwrap(),
-        overrides: vec!["flow.memcap=1".into(), "a..b=2".into(), "x".into(), "stream.midstrem=yes".into()],
+fn defaults_are_those_of_the_shipped_suricata_yaml() {
+    let config = good("", &[], Inline::ByCopyMode);
+    let seconds = Duration::from_secs;
+    let states = |times: StateTimeouts| {
+        [times.new, times.established, times.closed, times.bypassed].map(|time| time.as_secs())
     };
-    let e = parse(sources, Inline::ByCopyMode).unwrap_err();
-    println!("{e}");
+    assert_eq!(config.flow.memcap, 128 << 20);
+    assert_eq!(config.flow.prealloc, 10_000);
+    assert_eq!(config.flow.emergency_recovery, 30);
+    let timeouts = &config.flow_timeouts;
+    assert_eq!(states(timeouts.default.normal), [30, 300, 0, 100]);
+    assert_eq!(states(timeouts.default.emergency), [10, 100, 0, 50]);
+    assert_eq!(states(timeouts.tcp.normal), [60, 600, 60, 100]);
+    assert_eq!(states(timeouts.tcp.emergency), [5, 100, 10, 50]);
+    assert_eq!(states(timeouts.udp.normal), [30, 300, 0, 100]);
+    assert_eq!(states(timeouts.udp.emergency), [10, 100, 0, 50]);
+    assert_eq!(timeouts.icmp, timeouts.udp);
+    assert_eq!(config.tracking, Tracking { vlan: true, livedev: true, recursion_level: true });
+    assert_eq!(config.packet_alert_max, 15);
+    assert_eq!(config.action_order.map(Action::word), ["pass", "drop", "reject", "alert"]);
+    assert!(!config.stream.midstream);
+    assert!(config.stream.checksum_validation);
+    assert_eq!(config.stats_interval, Some(seconds(8)));
+    assert_eq!(config.vars.address_groups["HOME_NET"], "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]");
+    assert_eq!(config.vars.address_groups["EXTERNAL_NET"], "!$HOME_NET");
+    assert_eq!(config.vars.port_groups["HTTP_PORTS"], "80");
+    assert_eq!(config.vars.port_groups["FILE_DATA_PORTS"], "[$HTTP_PORTS,110,143]");
+    assert_eq!(config.eve.filename, Path::new("eve.json"));
+    assert!(!config.eve.community_id && !config.eve.ethernet && !config.eve.alert.payload);
+    assert_eq!(config.eve.alert.payload_buffer_size, 4096);
+    assert_eq!(config.eve.drop, DropConfig { alerts: false, flows: DropFlows::Start, verdict: false });
+    // Ours.
+    assert_eq!(config.copy_mode, CopyMode::Ips);
+    assert_eq!(config.fail, FailPolicy::Open);
+    assert_eq!(config.overload, OverloadPolicy::Drop);
+    assert_eq!(config.capture.workers, Workers::Auto);
+    assert_eq!(config.capture.af_xdp.ring_size, 4096);
+    assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Accept);
+    assert_eq!(config.control_socket.as_deref(), Some(Path::new(DEFAULT_SOCKET)));
+}
+
+#[test]
+fn what_the_file_says_is_read() {
+    let config = good(
+        r#"
+        copy-mode = "ids"
+        fail = "link-down"
+        overload = "bypass"
+        packet-alert-max = "6"
+        action-order = ["drop", "pass", "reject", "alert"]
+        default-log-dir = "/var/log/gate"
+        [[inline-set]]
+        name = "dmz"
+        pairs = [["eth1", "eth2"], ["eth3", "eth4"]]
+        [capture]
+        workers = 2
+        cpus = [2, 3]
+        [capture.af-xdp]
+        xdp-mode = "native"
+        bind-mode = "copy"
+        require = "native"
+        ring-size = 1024
+        huge-pages = "no"
+        [flow]
+        memcap = "64 MiB"
+        prealloc = 5
+        [flow-timeouts.udp]
+        new = 7
+        emergency-new = 3
+        [stream]
+        midstream = "yes"
+        checksum-validation = "no"
+        [vlan]
+        use-for-tracking = false
+        [decoder]
+        invalid-policy = "drop"
+        recursion-level.use-for-tracking = false
+        [vars.address-groups]
+        HOME_NET = ["10.0.0.0/8", "!10.1.0.0/16"]
+        LAB = "192.0.2.0/24"
+        [vars.port-groups]
+        SSH_PORTS = 2222
+        WEB = [80, 8080]
+        [rules]
+        files = ["*.rules", "/etc/rules/x.rules"]
+        classification-file = "classes.config"
+        [outputs.eve-log]
+        filename = "/dev/null"
+        types = ["drop", "stats", "drop"]
+        community-id = true
+        [outputs.eve-log.drop]
+        flows = "all"
+        [stats]
+        enabled = false
+        [control]
+        enabled = "no"
+        [plugins]
+        files = []
+        "#,
+        &[],
+        Inline::ByCopyMode,
+    );
+    assert_eq!(config.copy_mode, CopyMode::Ids);
+    assert_eq!(config.fail, FailPolicy::LinkDown);
+    assert_eq!(config.packet_alert_max, 6);
+    assert_eq!(config.action_order[0], Action::Drop);
+    let pair = |one: &str, other: &str| [one.to_owned(), other.to_owned()];
+    let pairs = vec![pair("eth1", "eth2"), pair("eth3", "eth4")];
+    assert_eq!(config.inline_sets, [InlineSet { name: "dmz".to_owned(), pairs }]);
+    assert_eq!(config.capture.workers, Workers::Exactly(2.try_into().unwrap()));
+    assert_eq!(config.capture.cpus, [2, 3]);
+    assert_eq!(config.capture.af_xdp.xdp_mode, XdpMode::Native);
+    assert!(!config.capture.af_xdp.huge_pages);
+    assert_eq!(config.flow.memcap, 64 << 20);
+    assert_eq!(config.flow_timeouts.udp.normal.new, Duration::from_secs(7));
+    assert!(config.stream.midstream && !config.stream.checksum_validation);
+    assert_eq!(config.tracking, Tracking { vlan: false, livedev: true, recursion_level: false });
+    assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Drop);
+    assert_eq!(config.vars.address_groups["HOME_NET"], "[10.0.0.0/8,!10.1.0.0/16]");
+    assert_eq!(config.vars.address_groups["LAB"], "192.0.2.0/24");
+    assert_eq!(config.vars.address_groups["HTTP_SERVERS"], "$HOME_NET");
+    assert_eq!(config.vars.port_groups["SSH_PORTS"], "2222");
+    assert_eq!(config.vars.port_groups["WEB"], "[80,8080]");
+    assert_eq!(config.rules.files, [Path::new("gate/*.rules"), Path::new("/etc/rules/x.rules")]);
+    assert_eq!(config.rules.classification_file.as_deref(), Some(Path::new("gate/classes.config")));
+    assert_eq!(config.eve.types, [RecordType::Drop, RecordType::Stats]);
+    assert_eq!(config.eve.drop.flows, DropFlows::All);
+    assert_eq!((config.stats_interval, config.control_socket), (None, None));
+}
+
+/// One override and what it makes of the configuration, by a question.
+fn set(overrides: &[&str]) -> Config {
+    good("[flow]\nmemcap = \"1mb\"\nprealloc = 1\n", overrides, Inline::ByCopyMode)
+}
+
+#[test]
+fn overrides_replace_single_settings() {
+    let config = set(&["flow.memcap=2mb"]);
+    assert_eq!((config.flow.memcap, config.flow.prealloc), (2 << 20, 1));
+    assert_eq!(set(&["flow.memcap = 4 MiB"]).flow.memcap, 4 << 20);
+    assert_eq!(set(&["flow.memcap=131072"]).flow.memcap, 131_072);
+    assert_eq!(set(&["flow.memcap=2mb", "flow.memcap=3mb"]).flow.memcap, 3 << 20);
+    assert_eq!(set(&["packet-alert-max=6"]).packet_alert_max, 6);
+    assert!(set(&["stream.midstream=true"]).stream.midstream);
+    assert!(set(&["stream.midstream=yes"]).stream.midstream);
+    assert!(!set(&["decoder.recursion-level.use-for-tracking=false"]).tracking.recursion_level);
+    let order = set(&[r#"action-order=["alert", "pass", "drop", "reject"]"#]).action_order;
+    assert_eq!(order.map(Action::word), ["alert", "pass", "drop", "reject"]);
+    let home = |value: &str| set(&[&format!("vars.address-groups.HOME_NET={value}")]).vars.address_groups;
+    assert_eq!(home("any")["HOME_NET"], "any");
+    assert_eq!(home("[10.0.0.0/8,::1]")["HOME_NET"], "[10.0.0.0/8,::1]");
+    assert_eq!(home("1.2")["HOME_NET"], "1.2");
+    assert_eq!(set(&["vars.port-groups.WEB=[80,81]"]).vars.port_groups["WEB"], "[80,81]");
+    let drop = set(&["outputs.eve-log.drop.flows=all", "outputs.eve-log.drop.alerts=true"]).eve.drop;
+    assert_eq!(drop, DropConfig { alerts: true, flows: DropFlows::All, verdict: false });
+    // Paths given on the command line are taken from where the user is.
+    assert_eq!(set(&["rules.files=a.rules"]).rules.files, [Path::new("a.rules")]);
+}
+
+#[test]
+fn settings_without_meaning_are_accepted_with_one_warning_each() {
+    let check = |setting: &str, name: &str| {
+        let text = shown("", &[setting]);
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with(&format!("warning: `{name}` has no effect here: ")), "{setting}: {text}");
+        assert_eq!(text.matches("warning:").count(), 1, "{setting}");
+        parse(sources("", &[setting]), Inline::No).unwrap();
+    };
+    check("flow.hash-size=1", "flow.hash-size");
+    check("app-layer.protocols.tls.encryption-handling=full", "app-layer");
+    check("app-layer.error-policy=drop-packet", "app-layer");
+    check("host-os-policy.bsd=[]", "host-os-policy");
+    check("host-os-policy.windows=[\"0.0.0.0/0\"]", "host-os-policy");
+    check("ippair.hash-size=1", "ippair");
+    check("detect.prefilter.default=auto", "detect");
+    check("stream.inline=true", "stream.inline");
+    check("stream.reassembly.depth=1MB", "stream.reassembly");
+    check("decoder.erspan.typeI.enabled=true", "decoder.erspan");
+    check("stats.decoder-events=true", "stats.decoder-events");
+    check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
+    check("outputs.eve-log.netflow.x=1", "outputs.eve-log.netflow");
+}
+
+#[test]
+fn policies_are_resolved_as_suricata_does() {
+    use ExceptionPolicy::{DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject};
+    let check = |overrides: &[&str], inline: Inline, memcap: ExceptionPolicy, midstream: ExceptionPolicy| {
+        let config = good("", overrides, inline);
+        let got = (config.flow.memcap_policy, config.stream.midstream_policy);
+        assert_eq!(got, (memcap, midstream), "{overrides:?} {inline:?}");
+    };
+    check(&[], Inline::Yes, DropPacket, DropFlow);
+    check(&[], Inline::No, Ignore, Ignore);
+    check(&[], Inline::ByCopyMode, DropPacket, DropFlow);
+    check(&["copy-mode=tap"], Inline::ByCopyMode, DropPacket, DropFlow);
+    check(&["copy-mode=ids"], Inline::ByCopyMode, Ignore, Ignore);
+    check(&["stream.midstream=yes"], Inline::Yes, DropPacket, Ignore);
+    check(&["exception-policy=auto"], Inline::Yes, DropPacket, DropFlow);
+    check(&["exception-policy=ignore"], Inline::Yes, Ignore, Ignore);
+    check(&["exception-policy=pass-flow"], Inline::Yes, PassPacket, PassFlow);
+    check(&["exception-policy=pass-flow", "stream.midstream=yes"], Inline::Yes, PassPacket, PassFlow);
+    check(&["exception-policy=reject"], Inline::Yes, Reject, Reject);
+    check(&["exception-policy=drop-flow"], Inline::No, Ignore, Ignore);
+    check(&["exception-policy=bypass", "stream.midstream-policy=ignore"], Inline::Yes, Ignore, Ignore);
+    check(&["flow.memcap-policy=pass-packet"], Inline::Yes, PassPacket, DropFlow);
+    check(&["stream.midstream-policy=pass-flow"], Inline::No, Ignore, PassFlow);
+}
+
+#[test]
+fn policies_that_cannot_be_are_refused() {
+    let check = |overrides: &[&str], inline: Inline, expected: &str| {
+        let error = parse(sources("", overrides), inline).unwrap_err().to_string();
+        assert!(error.contains(expected), "{overrides:?}: {error}");
+    };
+    check(&["stream.midstream-policy=drop-packet"], Inline::Yes, "it acts on whole flows");
+    check(&["stream.midstream-policy=pass-packet"], Inline::Yes, "it acts on whole flows");
+    check(&["stream.midstream-policy=drop-flow"], Inline::No, "dropping needs inline mode");
+    check(
+        &["stream.midstream=1", "stream.midstream-policy=bypass"],
+        Inline::Yes,
+        "only ignore and pass-flow",
+    );
+    check(&["exception-policy=drop-packet"], Inline::Yes, "set `stream.midstream-policy` as well");
+    check(&["exception-policy=drop-flow", "stream.midstream=1"], Inline::Yes, "cannot inherit drop-flow");
+}
+
+#[test]
+fn policies_that_change_are_announced() {
+    let text = shown("[flow]\nmemcap-policy = \"drop-flow\"\n", &[]);
+    let expected = "\
+warning: `flow.memcap-policy` acts on packets: drop-flow becomes drop-packet
+ --> gate/portcullis.toml:2:17
+  |
+2 | memcap-policy = \"drop-flow\"
+  |                 ^^^^^^^^^^^
+";
+    assert_eq!(text, expected);
+    let text = shown("copy-mode = \"ids\"\nexception-policy = \"drop-flow\"\n", &[]);
+    assert!(
+        text.starts_with("warning: `exception-policy` is ignored: drop-flow needs inline mode\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn emergency_timeouts_are_never_longer() {
+    let text = "[flow-timeouts.tcp]\nnew = 60\nemergency-new = 70\n";
+    let expected = "\
+warning: `flow-timeouts.tcp.emergency-new` is longer than `flow-timeouts.tcp.new` and becomes a tenth of it, 6 s
+ --> gate/portcullis.toml:3:17
+  |
+3 | emergency-new = 70
+  |                 ^^
+";
+    assert_eq!(shown(text, &[]), expected);
+    let config = good(text, &["flow-timeouts.udp.new=5"], Inline::ByCopyMode);
+    assert_eq!(config.flow_timeouts.tcp.emergency.new, Duration::from_secs(6));
+    // The default of 10 s is longer than the 5 s that were set: no word about it.
+    assert_eq!(config.flow_timeouts.udp.emergency.new, Duration::ZERO);
+    assert_eq!(shown("", &["flow-timeouts.udp.new=5"]), "");
 }
