@@ -18,8 +18,10 @@ pub mod control;
 pub mod ctl;
 pub mod exit;
 pub mod output;
+pub mod progress;
 
 use clap::Parser as _;
+use cli::Command;
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process.
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
 }
 fn run(arguments: &cli::Cli) -> Result<(), exit::Failure> {
     match &arguments.command {
-        _ => Ok(()),
+        Command::Ctl(arguments) => ctl::run(arguments),
+        other => Err(exit::Failure::Runtime(format!("{other:?} cannot be carried out yet"))),
     }
 }

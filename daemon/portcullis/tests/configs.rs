@@ -1,5 +1,7 @@
 //! Every file in `configs/` can be used as it is, and the reference file tells the truth.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may fail the test")]
+
 use portcullis::config::{Inline, Sources, parse};
 use std::path::{Path, PathBuf};
 

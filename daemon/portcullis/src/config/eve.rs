@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::section::Section;
-use super::value::{Size, words};
+use super::value::words;
 use std::path::PathBuf;
 
 words! {
@@ -23,8 +23,9 @@ words! {
     }
 }
 
-/// The kinds that are written.
-const WRITTEN: [RecordType; 4] = [RecordType::Alert, RecordType::Drop, RecordType::Flow, RecordType::Stats];
+/// The kinds that are written unless others are asked for: those of the shipped suricata.yaml, and
+/// drops, for the gate is inline.
+const USUAL: [RecordType; 4] = [RecordType::Alert, RecordType::Drop, RecordType::Flow, RecordType::Stats];
 
 words! {
     /// `outputs.eve-log.drop.flows`: which drops are reported.
@@ -55,18 +56,18 @@ pub struct EveConfig {
     pub filename: PathBuf,
     /// The kinds that are written.
     pub types: Vec<RecordType>,
-    /// Flow hashes that other tools compute as well, in every record.
-    pub community_id: bool,
-    /// Seed of those hashes.
-    pub community_id_seed: u16,
     /// MAC addresses in every record.
     pub ethernet: bool,
-    /// `metadata` (flow variables) in every record.
+    /// `metadata` (flow bits) in every record.
     pub metadata: bool,
+    /// IPv6 addresses in their short form.
+    pub compress_ipv6: bool,
     /// `[outputs.eve-log.alert]`.
     pub alert: AlertConfig,
     /// `[outputs.eve-log.drop]`.
     pub drop: DropConfig,
+    /// `outputs.eve-log.flow.exception-policy`: which exception policies were applied to a flow.
+    pub flow_exception_policy: bool,
 }
 
 /// `[outputs.eve-log.alert]`.
@@ -78,14 +79,25 @@ pub struct AlertConfig {
     pub payload_printable: bool,
     /// The payload's length.
     pub payload_length: bool,
-    /// Most bytes of payload in a record.
-    pub payload_buffer_size: u64,
     /// The frame in Base64.
     pub packet: bool,
-    /// The rule's metadata.
-    pub metadata: bool,
+    /// What else is said about flow and rule.
+    pub metadata: AlertMetadata,
     /// The final verdict on the packet.
     pub verdict: bool,
+}
+
+/// `outputs.eve-log.alert.metadata`: yes, no, or a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertMetadata {
+    /// `flow`: the flow so far.
+    pub flow: bool,
+    /// `rule.metadata`: the rule's metadata.
+    pub rule_metadata: bool,
+    /// `rule.raw`: the rule as written.
+    pub rule_raw: bool,
+    /// `rule.reference`: the rule's references.
+    pub rule_reference: bool,
 }
 
 /// `[outputs.eve-log.drop]`.
@@ -106,22 +118,22 @@ impl EveConfig {
             filetype: section.or("filetype", FileType::Regular),
             filename: section.or("filename", PathBuf::from("eve.json")),
             types: types(section),
-            community_id: section.or("community-id", false),
-            community_id_seed: section.or("community-id-seed", 0),
             ethernet: section.or("ethernet", false),
             metadata: section.or("metadata", true),
+            compress_ipv6: section.or("compress-ipv6", false),
             alert: section.section("alert", AlertConfig::read),
             drop: section.section("drop", DropConfig::read),
+            flow_exception_policy: section.section("flow", |flow| flow.or("exception-policy", false)),
         }
     }
 }
 
 /// Reads `types`; a kind that is not written is taken out with a warning.
 fn types(section: &mut Section<'_>) -> Vec<RecordType> {
-    let Some(wanted) = section.optional::<Vec<RecordType>>("types") else { return WRITTEN.to_vec() };
+    let Some(wanted) = section.optional::<Vec<RecordType>>("types") else { return USUAL.to_vec() };
     let mut types = Vec::new();
     for kind in wanted {
-        if !WRITTEN.contains(&kind) {
+        if kind == RecordType::Anomaly {
             let message = format!("{} records are not written", kind.word());
             section.note(Diagnostic::warning(message, section.place("types")));
         } else if !types.contains(&kind) {
@@ -137,11 +149,28 @@ impl AlertConfig {
             payload: section.or("payload", false),
             payload_printable: section.or("payload-printable", false),
             payload_length: section.or("payload-length", false),
-            payload_buffer_size: section.or("payload-buffer-size", Size(4096)).0,
             packet: section.or("packet", false),
-            metadata: section.or("metadata", true),
+            metadata: AlertMetadata::read(section),
             verdict: section.or("verdict", false),
         }
+    }
+}
+
+impl AlertMetadata {
+    fn read(alert: &mut Section<'_>) -> Self {
+        if !alert.is_table("metadata") {
+            let wanted = alert.or("metadata", true);
+            return Self { flow: wanted, rule_metadata: wanted, rule_raw: false, rule_reference: false };
+        }
+        alert.section("metadata", |section| {
+            let flow = section.or("flow", true);
+            section.section("rule", |rule| Self {
+                flow,
+                rule_metadata: rule.or("metadata", true),
+                rule_raw: rule.or("raw", false),
+                rule_reference: rule.or("reference", false),
+            })
+        })
     }
 }
 

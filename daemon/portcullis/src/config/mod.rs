@@ -22,7 +22,7 @@ pub use capture::{
     AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
 };
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
-pub use eve::{AlertConfig, DropConfig, DropFlows, EveConfig, FileType, RecordType};
+pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};

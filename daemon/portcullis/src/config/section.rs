@@ -114,6 +114,12 @@ impl<'t> Section<'t> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Is `key` set to a table?
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        let entry = self.table.and_then(|table| table.get(key));
+        entry.is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
+    }
+
     /// The full name of `key`.
     pub(crate) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }

@@ -58,8 +58,8 @@ fn defaults_are_those_of_the_shipped_suricata_yaml() {
     assert_eq!(config.vars.port_groups["HTTP_PORTS"], "80");
     assert_eq!(config.vars.port_groups["FILE_DATA_PORTS"], "[$HTTP_PORTS,110,143]");
     assert_eq!(config.eve.filename, Path::new("eve.json"));
-    assert!(!config.eve.community_id && !config.eve.ethernet && !config.eve.alert.payload);
-    assert_eq!(config.eve.alert.payload_buffer_size, 4096);
+    assert!(!config.eve.ethernet && !config.eve.compress_ipv6 && !config.eve.alert.payload);
+    assert!(config.eve.metadata && config.eve.alert.metadata.flow && config.eve.alert.metadata.rule_metadata);
     assert_eq!(config.eve.drop, DropConfig { alerts: false, flows: DropFlows::Start, verdict: false });
     // Ours.
     assert_eq!(config.copy_mode, CopyMode::Ips);
@@ -119,7 +119,9 @@ fn what_the_file_says_is_read() {
         [outputs.eve-log]
         filename = "/dev/null"
         types = ["drop", "stats", "drop"]
-        community-id = true
+        compress-ipv6 = "on"
+        [outputs.eve-log.alert]
+        metadata = { flow = "no", rule = { raw = true } }
         [outputs.eve-log.drop]
         flows = "all"
         [stats]
@@ -156,6 +158,9 @@ fn what_the_file_says_is_read() {
     assert_eq!(config.rules.files, [Path::new("gate/*.rules"), Path::new("/etc/rules/x.rules")]);
     assert_eq!(config.rules.classification_file.as_deref(), Some(Path::new("gate/classes.config")));
     assert_eq!(config.eve.types, [RecordType::Drop, RecordType::Stats]);
+    assert!(config.eve.compress_ipv6);
+    let details = AlertMetadata { flow: false, rule_metadata: true, rule_raw: true, rule_reference: false };
+    assert_eq!(config.eve.alert.metadata, details);
     assert_eq!(config.eve.drop.flows, DropFlows::All);
     assert_eq!((config.stats_interval, config.control_socket), (None, None));
 }
@@ -185,6 +190,8 @@ fn overrides_replace_single_settings() {
     assert_eq!(set(&["vars.port-groups.WEB=[80,81]"]).vars.port_groups["WEB"], "[80,81]");
     let drop = set(&["outputs.eve-log.drop.flows=all", "outputs.eve-log.drop.alerts=true"]).eve.drop;
     assert_eq!(drop, DropConfig { alerts: true, flows: DropFlows::All, verdict: false });
+    let quiet = set(&["outputs.eve-log.alert.metadata=no"]).eve.alert.metadata;
+    assert!(!quiet.flow && !quiet.rule_metadata);
     // Paths given on the command line are taken from where the user is.
     assert_eq!(set(&["rules.files=a.rules"]).rules.files, [Path::new("a.rules")]);
 }
@@ -210,7 +217,8 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("decoder.erspan.typeI.enabled=true", "decoder.erspan");
     check("stats.decoder-events=true", "stats.decoder-events");
     check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
-    check("outputs.eve-log.netflow.x=1", "outputs.eve-log.netflow");
+    check("outputs.eve-log.community-id=true", "outputs.eve-log.community-id");
+    check("outputs.eve-log.alert.payload-buffer-size=4kb", "outputs.eve-log.alert.payload-buffer-size");
 }
 
 #[test]
