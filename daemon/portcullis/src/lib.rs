@@ -19,6 +19,8 @@ pub mod ctl;
 pub mod exit;
 pub mod output;
 pub mod progress;
+pub mod report;
+pub mod settings;
 
 use clap::Parser as _;
 use cli::Command;

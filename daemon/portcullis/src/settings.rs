@@ -1,0 +1,122 @@
+//! From the configuration to the settings of the crates below, none of which knows it.
+
+use crate::config::{Config, DropFlows, EveConfig, ExceptionPolicy, Timeouts};
+use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
+use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
+use std::time::Duration;
+
+/// The flow tables' settings.
+#[must_use]
+pub fn flow(config: &Config) -> FlowSettings {
+    let times = &config.flow_timeouts;
+    FlowSettings {
+        memcap: config.flow.memcap,
+        prealloc: config.flow.prealloc,
+        emergency_recovery: config.flow.emergency_recovery,
+        timeouts: FlowTimeouts {
+            default: timeouts(&times.default),
+            tcp: timeouts(&times.tcp),
+            udp: timeouts(&times.udp),
+            icmp: timeouts(&times.icmp),
+        },
+        key: KeyOptions {
+            vlan: config.tracking.vlan,
+            recursion_level: config.tracking.recursion_level,
+            inline_set: config.tracking.livedev,
+        },
+        midstream: config.stream.midstream,
+    }
+}
+
+fn timeouts(times: &Timeouts) -> portcullis_flow::Timeouts {
+    let (normal, emergency) = (times.normal, times.emergency);
+    portcullis_flow::Timeouts {
+        new: seconds(normal.new),
+        established: seconds(normal.established),
+        closed: seconds(normal.closed),
+        bypassed: seconds(normal.bypassed),
+        emergency_new: seconds(emergency.new),
+        emergency_established: seconds(emergency.established),
+        emergency_closed: seconds(emergency.closed),
+        emergency_bypassed: seconds(emergency.bypassed),
+    }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// What the EVE formatter writes; `interfaces` are the names of the ports, by number.
+#[must_use]
+pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
+    let mut types = EventTypes::NONE;
+    for kind in &config.types {
+        types.enable(kind.word());
+    }
+    let (alert, drop) = (&config.alert, &config.drop);
+    EveOptions {
+        types,
+        interfaces,
+        metadata: config.metadata,
+        ethernet: config.ethernet,
+        compress_ipv6: config.compress_ipv6,
+        alert: AlertOptions {
+            payload: alert.payload,
+            payload_printable: alert.payload_printable,
+            payload_length: alert.payload_length,
+            packet: alert.packet,
+            flow: alert.metadata.flow,
+            rule_metadata: alert.metadata.rule_metadata,
+            rule_raw: alert.metadata.rule_raw,
+            rule_reference: alert.metadata.rule_reference,
+            verdict: alert.verdict,
+        },
+        drop: DropOptions {
+            alerts: drop.alerts,
+            flows: match drop.flows {
+                DropFlows::Start => portcullis_eve::DropFlows::Start,
+                DropFlows::All => portcullis_eve::DropFlows::All,
+            },
+            verdict: drop.verdict,
+        },
+        flow_exception_policy: config.flow_exception_policy,
+    }
+}
+
+/// A policy as records name it and the engine applies it.
+#[must_use]
+pub const fn policy(policy: ExceptionPolicy) -> portcullis_event::ExceptionPolicy {
+    use portcullis_event::ExceptionPolicy as Policy;
+    match policy {
+        ExceptionPolicy::Ignore => Policy::Ignore,
+        ExceptionPolicy::DropFlow => Policy::DropFlow,
+        ExceptionPolicy::DropPacket => Policy::DropPacket,
+        ExceptionPolicy::Reject => Policy::Reject,
+        ExceptionPolicy::RejectBoth => Policy::RejectBoth,
+        ExceptionPolicy::Bypass => Policy::Bypass,
+        ExceptionPolicy::PassFlow => Policy::PassFlow,
+        ExceptionPolicy::PassPacket => Policy::PassPacket,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inline, Sources, parse};
+
+    #[test]
+    fn defaults_agree_with_those_of_the_crates_below() {
+        let config = parse(Sources::default(), Inline::No).unwrap().config;
+        assert_eq!(flow(&config), FlowSettings::default());
+        assert_eq!(eve(&config.eve, Vec::new()).types, EveOptions::default().types);
+        assert_eq!(eve(&config.eve, Vec::new()).alert, EveOptions::default().alert);
+    }
+
+    #[test]
+    fn every_kind_of_record_that_can_be_asked_for_is_turned_on() {
+        let kinds = r#"outputs.eve-log.types=["alert", "drop", "flow", "netflow", "stats"]"#;
+        let sources = Sources { overrides: vec![kinds.to_owned()], ..Sources::default() };
+        let types = eve(&parse(sources, Inline::No).unwrap().config.eve, Vec::new()).types;
+        assert_eq!(types, EventTypes { netflow: true, ..EventTypes::default() });
+    }
+}
