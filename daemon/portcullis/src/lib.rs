@@ -17,6 +17,7 @@ pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod exit;
+pub mod log;
 pub mod output;
 pub mod progress;
 pub mod report;
