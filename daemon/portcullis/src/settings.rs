@@ -5,9 +5,10 @@ use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
 use std::time::Duration;
 
-/// The flow tables' settings.
+/// The flow tables' settings. A `live` gate has all memory at start, for the first touch of a page
+/// takes long enough to lose packets; a replay takes it as it goes.
 #[must_use]
-pub fn flow(config: &Config) -> FlowSettings {
+pub fn flow(config: &Config, live: bool) -> FlowSettings {
     let times = &config.flow_timeouts;
     FlowSettings {
         memcap: config.flow.memcap,
@@ -24,6 +25,7 @@ pub fn flow(config: &Config) -> FlowSettings {
             recursion_level: config.tracking.recursion_level,
             inline_set: config.tracking.livedev,
         },
+        populate: live,
         midstream: config.stream.midstream,
     }
 }
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn defaults_agree_with_those_of_the_crates_below() {
         let config = parse(Sources::default(), Inline::No).unwrap().config;
-        assert_eq!(flow(&config), FlowSettings::default());
+        assert_eq!(flow(&config, false), FlowSettings::default());
         assert_eq!(eve(&config.eve, Vec::new()).types, EveOptions::default().types);
         assert_eq!(eve(&config.eve, Vec::new()).alert, EveOptions::default().alert);
     }
