@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod anything;
 mod messages;
 
 fn sources(text: &str, overrides: &[&str]) -> Sources {
