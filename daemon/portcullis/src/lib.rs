@@ -12,6 +12,7 @@
 //! control socket alone (records are the `eve` crate's).
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod rules;
 pub mod settings;
 
 use clap::Parser as _;
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
 }
 fn run(arguments: &cli::Cli) -> Result<(), exit::Failure> {
     match &arguments.command {
+        Command::Check(arguments) => check::run(arguments),
         Command::Ctl(arguments) => ctl::run(arguments),
         other => Err(exit::Failure::Runtime(format!("{other:?} cannot be carried out yet"))),
     }

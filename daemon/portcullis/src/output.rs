@@ -3,6 +3,7 @@
 
 use crate::config::Loaded;
 use crate::exit::Failure;
+use crate::rules::LoadedRules;
 use std::io::{IsTerminal as _, Write as _};
 
 /// Writes to standard error. What cannot be written there has nowhere else to go.
@@ -31,6 +32,18 @@ pub fn warnings(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         complain(&loaded.sources.render(&loaded.warnings, std::io::stderr().is_terminal()));
     }
+}
+
+/// Shows which rules could not be loaded, and which patterns no file matches.
+pub fn rule_remarks(rules: &LoadedRules) {
+    let mut text = String::new();
+    for pattern in &rules.unmatched {
+        text.push_str(&format!("warning: no rule file matches {}\n", pattern.display()));
+    }
+    for error in &rules.errors {
+        text.push_str(&format!("error: {error}\n"));
+    }
+    complain(&text);
 }
 
 /// Shows a line of result.
