@@ -24,6 +24,7 @@ pub mod progress;
 pub mod report;
 pub mod rules;
 pub mod settings;
+pub mod workers;
 
 use clap::Parser as _;
 use cli::Command;
