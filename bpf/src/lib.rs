@@ -1,1 +1,29 @@
+//! The XDP program, its maps and its loader: the part of the gate that lives in the kernel.
+//!
+//! - [`config`]: what to attach where, and what happens without a worker
+//! - [`gate`]: [`Gate`], loads, attaches, pins, adopts and removes the program
+//! - [`counters`]: frames by outcome, as the program counted them
+//! - [`device`]: facts and switches of a network interface, by ioctl
+//! - [`error`]: every way in which loading can fail, with what to do about it
+//!
+//! Invariants: a program that is not ours is never replaced or removed; what is attached and pinned survives a
+//! crash, so that the fail policy acts, and is gone after a clean end; libbpf never prints, its messages are
+//! part of the error.
 #![deny(unsafe_code)]
+
+pub mod config;
+pub mod counters;
+pub mod device;
+pub mod error;
+pub mod gate;
+mod layout;
+mod messages;
+mod pins;
+mod program;
+mod skeleton;
+mod sys;
+
+pub use config::{Fail, GateConfig, GatePort, XdpMode};
+pub use counters::GateCounters;
+pub use error::GateError;
+pub use gate::{AttachedMode, Gate};

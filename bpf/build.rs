@@ -1,0 +1,37 @@
+//! Compiles the XDP program and generates its skeleton.
+
+use libbpf_cargo::SkeletonBuilder;
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, exit};
+
+const SOURCE: &str = "src/portcullis.bpf.c";
+
+fn main() {
+    for file in [SOURCE, "src/portcullis.h"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    println!("cargo::rerun-if-env-changed=CLANG");
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    if Command::new(&clang).arg("--version").output().is_err() {
+        fail(&format!("{clang} is not installed, and it compiles the XDP program: apt-get install clang"));
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("portcullis.skel.rs");
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    // The kernel's own headers sit below the multiarch directory on Debian; elsewhere it is not there, which
+    // clang does not mind.
+    let headers = format!("-I/usr/include/{arch}-linux-gnu");
+    let built = SkeletonBuilder::new()
+        .source(SOURCE)
+        .clang(clang)
+        .clang_args([headers.as_str(), "-Isrc", "-Wall", "-Werror"])
+        .build_and_generate(&out);
+    if let Err(error) = built {
+        fail(&format!("the XDP program does not compile ({SOURCE}): {error:#}"));
+    }
+}
+
+fn fail(reason: &str) -> ! {
+    println!("cargo::error={reason}");
+    exit(1)
+}

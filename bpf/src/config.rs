@@ -1,0 +1,61 @@
+//! What to attach where, and what happens to frames without a worker.
+
+use std::path::PathBuf;
+
+/// What happens to a frame that no worker's socket can take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fail {
+    /// It goes to the peer port in the kernel, uninspected and counted.
+    #[default]
+    Open,
+    /// It is dropped and counted.
+    Closed,
+}
+
+/// How the program is to be attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XdpMode {
+    /// The kernel's choice: in the driver where it can, else generic.
+    #[default]
+    Auto,
+    /// In the driver; an error where it cannot.
+    Native,
+    /// In the stack, for any interface. Slow.
+    Generic,
+}
+
+/// One port of the set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatePort {
+    /// The interface's name, in the network namespace of the calling thread.
+    pub name: String,
+    /// How many receive queues it must have. Exactly: frames of a queue too many would pass uninspected.
+    pub queues: u32,
+}
+
+/// What [`Gate::load`](crate::Gate::load) is asked for.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// Names the pins and the lock file: letters, digits, `-` and `_` only (a bpffs takes no dots).
+    pub name: String,
+    /// The ports; pair *n* is ports 2*n* and 2*n*+1. An even number of them, 2 to 256.
+    pub ports: Vec<GatePort>,
+    /// What happens without a worker.
+    pub fail: Fail,
+    /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
+    pub forward: bool,
+    /// How to attach.
+    pub mode: XdpMode,
+    /// A directory in a bpffs under which links and maps are pinned, so that they outlive a crash. `None`: they
+    /// die with the process.
+    pub pin_dir: Option<PathBuf>,
+    /// Where the lock file lies, which keeps a second instance away (a bpffs holds no locks).
+    pub lock_dir: PathBuf,
+}
+
+impl GateConfig {
+    /// Where Portcullis pins.
+    pub const PIN_DIR: &str = "/sys/fs/bpf/portcullis";
+    /// Where Portcullis locks.
+    pub const LOCK_DIR: &str = "/run/portcullis";
+}

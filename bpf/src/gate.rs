@@ -1,0 +1,438 @@
+//! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
+
+use crate::config::{Fail, GateConfig, GatePort, XdpMode};
+use crate::counters::GateCounters;
+use crate::device;
+use crate::error::GateError;
+use crate::layout;
+use crate::pins::{Lock, Pins};
+use crate::program::{self, Loaded, Maps};
+use crate::sys;
+use libbpf_rs::{MapCore, MapFlags};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// How the program is really attached to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachedMode {
+    /// In the driver.
+    Native,
+    /// In the stack.
+    Generic,
+    /// In the device.
+    Offloaded,
+}
+
+/// The XDP program on all ports of a set.
+///
+/// Dropping it is a clean end: the program is taken off its ports and the pins are removed. Only when the process
+/// dies without that do pins stay, so that the fail policy acts until a successor adopts them.
+#[derive(Debug)]
+pub struct Gate {
+    ports: Vec<PortLink>,
+    maps: Maps,
+    /// Socket slots a port.
+    queues: u32,
+    adopted: bool,
+    forward: bool,
+    pins: Option<Pins>,
+    // Last, so that the lock is given back when everything else is gone.
+    _lock: Lock,
+}
+
+/// One port and what holds the program there.
+#[derive(Debug)]
+struct PortLink {
+    name: String,
+    ifindex: u32,
+    queues: u32,
+    /// Closing it detaches, unless a pin holds the link too.
+    _link: OwnedFd,
+    mode: AttachedMode,
+}
+
+impl Gate {
+    /// Loads the program and attaches it to every port, or adopts what a dead predecessor of the same name left
+    /// pinned: its links then get the new program without a gap. Until sockets are set, the fail policy acts on
+    /// all traffic.
+    ///
+    /// # Errors
+    /// Each way in which this can fail is a [`GateError`] of its own; nothing new is then left attached.
+    pub fn load(config: &GateConfig) -> Result<Self, GateError> {
+        validate(config)?;
+        require_capabilities()?;
+        let known: Vec<(&GatePort, u32)> = config.ports.iter().map(inspect).collect::<Result<_, _>>()?;
+        let lock = Lock::take(&config.lock_dir, &config.name)?;
+        let pins = config.pin_dir.as_ref().map(|root| Pins::open(root, &config.name)).transpose()?;
+
+        let queues = config.ports.iter().map(|port| port.queues).max().unwrap_or(1);
+        let slots = u32::try_from(config.ports.len()).unwrap_or(u32::MAX).saturating_mul(queues);
+        let (predecessor, links) = match &pins {
+            Some(pins) => adoptable(pins, &known, slots, config.mode)?,
+            None => (None, Vec::new()),
+        };
+        let adopted = predecessor.is_some();
+        let Loaded { program, mut maps } = program::load(slots, predecessor)?;
+        fill(&maps, &known, config, queues)?;
+        let ports = if adopted {
+            take_over(&known, links, program.as_fd())?
+        } else {
+            if let Some(pins) = &pins {
+                maps.pin(pins)?;
+            }
+            attach_all(&known, config.mode, program.as_fd(), pins.as_ref())?
+        };
+        Ok(Self { ports, maps, queues, adopted, forward: config.forward, pins, _lock: lock })
+    }
+
+    /// Puts a socket into the slot of a port's queue: from now on it gets that queue's frames. The socket's fill
+    /// ring must not be empty.
+    ///
+    /// # Errors
+    /// [`GateError::NoSuchSlot`], or the kernel refuses the socket.
+    pub fn set_socket(&mut self, port: u8, queue: u32, socket: BorrowedFd<'_>) -> Result<(), GateError> {
+        let slot = self.slot(port, queue)?;
+        let value = socket.as_raw_fd().to_ne_bytes();
+        map("set a socket", self.maps.sockets.update(&slot, &value, MapFlags::ANY))
+    }
+
+    /// Takes the socket out of a slot: from now on the fail policy acts on that queue. No error where there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`GateError::NoSuchSlot`], or the kernel's.
+    pub fn clear_socket(&mut self, port: u8, queue: u32) -> Result<(), GateError> {
+        let slot = self.slot(port, queue)?;
+        match self.maps.sockets.delete(&slot) {
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+            other => map("clear a socket", other),
+        }
+    }
+
+    /// Changes the fail policy while traffic passes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_fail(&mut self, fail: Fail) -> Result<(), GateError> {
+        let value = layout::settings(fail, self.queues);
+        map("change the fail policy", self.maps.settings.update(&[0; 4], &value, MapFlags::ANY))
+    }
+
+    /// Frames by outcome over all ports and CPUs. Where a predecessor was adopted, its counts are in it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn counters(&self) -> Result<GateCounters, GateError> {
+        let mut total = GateCounters::default();
+        for port in 0..self.ports.len() {
+            total += self.port_counters(u8::try_from(port).unwrap_or(u8::MAX))?;
+        }
+        Ok(total)
+    }
+
+    /// The same for one port.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn port_counters(&self, port: u8) -> Result<GateCounters, GateError> {
+        let action = "read the counters";
+        let values = self.maps.counters.lookup_percpu(&u32::from(port).to_ne_bytes(), MapFlags::ANY);
+        let values = values.map_err(|error| GateError::Map { action, reason: format!("{error:#}") })?;
+        let mut total = GateCounters::default();
+        for value in values.unwrap_or_default() {
+            let value = value.get(..GateCounters::SIZE).and_then(GateCounters::from_bytes);
+            let wrong = || GateError::Map { action, reason: "the map has another layout".to_owned() };
+            total += value.ok_or_else(wrong)?;
+        }
+        Ok(total)
+    }
+
+    /// How the program is really attached to each port.
+    pub fn modes(&self) -> impl Iterator<Item = (&str, AttachedMode)> {
+        self.ports.iter().map(|port| (port.name.as_str(), port.mode))
+    }
+
+    /// The interfaces by port, with the queues of each.
+    pub fn ports(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.ports.iter().map(|port| (port.name.as_str(), port.queues))
+    }
+
+    /// Were links and maps of a dead predecessor adopted?
+    #[must_use]
+    pub const fn adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Does the kernel side send to peers at all?
+    #[must_use]
+    pub const fn forwards(&self) -> bool {
+        self.forward
+    }
+
+    /// Takes the program off every port and removes the pins; what dropping does, with the error.
+    ///
+    /// # Errors
+    /// A pin could not be removed.
+    pub fn detach(mut self) -> Result<(), GateError> {
+        self.take_down()
+    }
+
+    /// Ends without taking the program off: what is pinned stays and the fail policy acts until a successor
+    /// adopts it. Without a pin directory this is [`detach`](Self::detach).
+    pub fn leave_pinned(mut self) {
+        // Without its pins the value's end closes descriptors only, and the pins hold the links.
+        self.pins = None;
+    }
+
+    fn take_down(&mut self) -> Result<(), GateError> {
+        // Pins first: the kernel then detaches while the last descriptor is closed, not some time later.
+        let removed = self.pins.take().map_or(Ok(()), |pins| pins.remove());
+        self.ports.clear();
+        removed
+    }
+
+    fn slot(&self, port: u8, queue: u32) -> Result<[u8; 4], GateError> {
+        if usize::from(port) >= self.ports.len() || queue >= self.queues {
+            return Err(GateError::NoSuchSlot { port, queue });
+        }
+        Ok((u32::from(port) * self.queues + queue).to_ne_bytes())
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // Nobody is left to tell; `detach` is for those who want to know.
+        let _ = self.take_down();
+    }
+}
+
+fn validate(config: &GateConfig) -> Result<(), GateError> {
+    let invalid = |reason: String| Err(GateError::Invalid(reason));
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if config.name.is_empty() || !config.name.chars().all(plain) {
+        return invalid(format!("name {:?}: letters, digits, - and _ only", config.name));
+    }
+    let count = config.ports.len();
+    if count == 0 || count % 2 != 0 || count > layout::MAX_PORTS {
+        return invalid(format!("{count} ports: an even number from 2 to {} is needed", layout::MAX_PORTS));
+    }
+    for (index, port) in config.ports.iter().enumerate() {
+        if config.ports.iter().skip(index + 1).any(|other| other.name == port.name) {
+            return invalid(format!("interface {} is in it twice", port.name));
+        }
+        if port.queues == 0 {
+            return invalid(format!("interface {} with no queue", port.name));
+        }
+    }
+    Ok(())
+}
+
+/// Names what is missing before the kernel says a bare EPERM.
+fn require_capabilities() -> Result<(), GateError> {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let Ok(sets) = capabilities(None) else { return Ok(()) };
+    let has = |capability| sets.effective.contains(capability);
+    let mut missing = Vec::new();
+    if !has(CapabilitySet::NET_ADMIN) {
+        missing.push("CAP_NET_ADMIN");
+    }
+    // CAP_SYS_ADMIN stands for both, as it did before Linux 5.8.
+    if !has(CapabilitySet::SYS_ADMIN) {
+        if !has(CapabilitySet::BPF) {
+            missing.push("CAP_BPF");
+        }
+        if !has(CapabilitySet::PERFMON) {
+            missing.push("CAP_PERFMON");
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(GateError::NoCapability { missing: missing.join(", ") }) }
+}
+
+/// Looks at one port before anything is changed: its index.
+fn inspect(port: &GatePort) -> Result<(&GatePort, u32), GateError> {
+    let ifindex = device::ifindex(&port.name)?;
+    let mtu = device::mtu(&port.name)?;
+    if mtu > device::MAX_MTU {
+        return Err(GateError::MtuTooLarge { name: port.name.clone(), mtu, max: device::MAX_MTU });
+    }
+    let (have, need) = (device::queues(&port.name)?, port.queues);
+    if have < need {
+        return Err(GateError::FewerQueues { name: port.name.clone(), have, need });
+    }
+    if have > need {
+        return Err(GateError::MoreQueues { name: port.name.clone(), have, need });
+    }
+    Ok((port, ifindex))
+}
+
+type Adoptable = (Option<Maps>, Vec<(u32, OwnedFd)>);
+
+/// A predecessor's maps and links if they fit what is wanted; else they are removed.
+fn adoptable(
+    pins: &Pins,
+    ports: &[(&GatePort, u32)],
+    slots: u32,
+    mode: XdpMode,
+) -> Result<Adoptable, GateError> {
+    let mut wanted: Vec<u32> = ports.iter().map(|(_, ifindex)| *ifindex).collect();
+    wanted.sort_unstable();
+    let open = |(ifindex, path): (u32, std::path::PathBuf)| {
+        let link = sys::pinned(&path).ok()?;
+        let there = sys::link_ifindex(link.as_fd()).ok()? == ifindex;
+        (there && fits(ifindex, mode)).then_some((ifindex, link))
+    };
+    let links: Option<Vec<_>> = pins.links()?.into_iter().map(open).collect();
+    let maps = Maps::pinned(pins, slots);
+    if let (Some(links), Some(maps)) = (links, maps)
+        && links.iter().map(|(ifindex, _)| *ifindex).eq(wanted)
+    {
+        return Ok((Some(maps), links));
+    }
+    pins.clear()?;
+    Ok((None, Vec::new()))
+}
+
+/// Is what is attached to the interface of the wanted kind?
+fn fits(ifindex: u32, mode: XdpMode) -> bool {
+    match mode {
+        XdpMode::Auto => true,
+        XdpMode::Native => attached_mode(ifindex) == AttachedMode::Native,
+        XdpMode::Generic => attached_mode(ifindex) == AttachedMode::Generic,
+    }
+}
+
+/// Writes settings, ports and peers.
+fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {
+    let put = |result| map("fill the maps", result);
+    put(maps.settings.update(&[0; 4], &layout::settings(config.fail, queues), MapFlags::ANY))?;
+    for (port, (_, ifindex)) in (0_u32..).zip(ports) {
+        let key = port.to_ne_bytes();
+        let peer = ports.get((port ^ 1) as usize).map_or(0, |(_, ifindex)| *ifindex);
+        if config.forward {
+            put(maps.peers.update(&key, &peer.to_ne_bytes(), MapFlags::ANY))?;
+        } else if let Err(error) = maps.peers.delete(&key)
+            && error.kind() != libbpf_rs::ErrorKind::NotFound
+        {
+            put(Err(error))?;
+        }
+        put(maps.port_of.update(&ifindex.to_ne_bytes(), &key, MapFlags::ANY))?;
+    }
+    Ok(())
+}
+
+/// Puts the new program behind a predecessor's links.
+fn take_over(
+    ports: &[(&GatePort, u32)],
+    mut links: Vec<(u32, OwnedFd)>,
+    program: BorrowedFd<'_>,
+) -> Result<Vec<PortLink>, GateError> {
+    let mut taken = Vec::with_capacity(ports.len());
+    for (port, ifindex) in ports {
+        let failed = |source| GateError::Attach { name: port.name.clone(), source };
+        let place = links.iter().position(|(other, _)| other == ifindex);
+        let (_, link) = links.swap_remove(place.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?);
+        sys::link_update(link.as_fd(), program).map_err(failed)?;
+        taken.push(PortLink {
+            name: port.name.clone(),
+            ifindex: *ifindex,
+            queues: port.queues,
+            _link: link,
+            mode: attached_mode(*ifindex),
+        });
+    }
+    Ok(taken)
+}
+
+/// Attaches to every port, or to none.
+fn attach_all(
+    ports: &[(&GatePort, u32)],
+    mode: XdpMode,
+    program: BorrowedFd<'_>,
+    pins: Option<&Pins>,
+) -> Result<Vec<PortLink>, GateError> {
+    let mut attached = Vec::with_capacity(ports.len());
+    for (port, ifindex) in ports {
+        match attach(port, *ifindex, mode, program, pins) {
+            Ok(link) => attached.push(link),
+            Err(error) => {
+                for link in &attached {
+                    let PortLink { ifindex, .. } = link;
+                    if let Some(pins) = pins {
+                        // The error that brought us here matters more than one while cleaning up.
+                        let _ = fs::remove_file(pins.link(*ifindex));
+                    }
+                }
+                if let Some(pins) = pins {
+                    let _ = pins.remove();
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(attached)
+}
+
+fn attach(
+    port: &GatePort,
+    ifindex: u32,
+    mode: XdpMode,
+    program: BorrowedFd<'_>,
+    pins: Option<&Pins>,
+) -> Result<PortLink, GateError> {
+    let flags = match mode {
+        XdpMode::Auto => 0,
+        XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
+        XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
+    };
+    let link = sys::link_create(program, ifindex, flags);
+    let link = link.map_err(|error| attach_error(&port.name, ifindex, mode, error))?;
+    if let Some(pins) = pins {
+        let path = pins.link(ifindex);
+        sys::pin(link.as_fd(), &path).map_err(|source| GateError::Pin { path, source })?;
+    }
+    let mode = attached_mode(ifindex);
+    Ok(PortLink { name: port.name.clone(), ifindex, queues: port.queues, _link: link, mode })
+}
+
+/// What the kernel's bare number means for an XDP attachment.
+fn attach_error(name: &str, ifindex: u32, mode: XdpMode, source: io::Error) -> GateError {
+    let name = name.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EBUSY | libc::EEXIST) => {
+            GateError::AlreadyAttached { name, program: attached_name(ifindex) }
+        }
+        Some(libc::ERANGE) => {
+            let mtu = device::mtu(&name).unwrap_or(0);
+            GateError::MtuTooLarge { name, mtu, max: device::MAX_MTU }
+        }
+        Some(libc::ENOSPC) => GateError::QueuesForXdp { name },
+        Some(libc::EOPNOTSUPP) if mode == XdpMode::Native => GateError::NoNativeXdp { name },
+        Some(libc::EPERM) => GateError::NoCapability { missing: "CAP_NET_ADMIN".to_owned() },
+        Some(libc::ENODEV) => GateError::InterfaceMissing { name },
+        _ => GateError::Attach { name, source },
+    }
+}
+
+fn attached_name(ifindex: u32) -> String {
+    match sys::attached(ifindex) {
+        Ok((id, _)) if id != 0 => {
+            let name = sys::program_name(id).unwrap_or_else(|_| "unnamed".to_owned());
+            format!("{name}, id {id}")
+        }
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn attached_mode(ifindex: u32) -> AttachedMode {
+    // linux/if_link.h: XDP_ATTACHED_DRV, _SKB, _HW, _MULTI.
+    match sys::attached(ifindex) {
+        Ok((_, 2)) => AttachedMode::Generic,
+        Ok((_, 3)) => AttachedMode::Offloaded,
+        _ => AttachedMode::Native,
+    }
+}
+
+fn map(action: &'static str, result: libbpf_rs::Result<()>) -> Result<(), GateError> {
+    result.map_err(|error| GateError::Map { action, reason: format!("{error:#}") })
+}

@@ -1,0 +1,120 @@
+//! Loads the program and its maps into the kernel, with maps of a predecessor where there are any.
+
+use crate::error::GateError;
+use crate::messages;
+use crate::pins::Pins;
+use crate::skeleton::{OpenPortcullisSkel, PortcullisSkelBuilder};
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{MapCore, MapHandle, MapType, ProgramType};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The maps of a loaded program.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    pub(crate) port_of: MapHandle,
+    pub(crate) sockets: MapHandle,
+    pub(crate) peers: MapHandle,
+    pub(crate) settings: MapHandle,
+    pub(crate) counters: MapHandle,
+}
+
+impl Maps {
+    /// The maps by the names they are pinned under.
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 5] {
+        let Self { port_of, sockets, peers, settings, counters } = self;
+        [
+            ("port_of", port_of),
+            ("sockets", sockets),
+            ("peers", peers),
+            ("settings", settings),
+            ("counters", counters),
+        ]
+    }
+
+    /// Opens a predecessor's maps; `None` unless all are there and `sockets` has `slots` entries.
+    pub(crate) fn pinned(pins: &Pins, slots: u32) -> Option<Self> {
+        let open = |name: &str| MapHandle::from_pinned_path(pins.path(name)).ok();
+        let maps = Self {
+            port_of: open("port_of")?,
+            sockets: open("sockets")?,
+            peers: open("peers")?,
+            settings: open("settings")?,
+            counters: open("counters")?,
+        };
+        (maps.sockets.max_entries() == slots).then_some(maps)
+    }
+
+    /// Pins all of them.
+    pub(crate) fn pin(&mut self, pins: &Pins) -> Result<(), GateError> {
+        for (name, map) in self.named() {
+            let path = pins.path(name);
+            let failed = |error| GateError::Pin { path: path.clone(), source: std::io::Error::other(error) };
+            map.pin(&path).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The program in the kernel, attached to nothing yet.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) program: OwnedFd,
+    pub(crate) maps: Maps,
+}
+
+/// Loads the program with room for `slots` sockets, over a predecessor's maps where given.
+pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, GateError> {
+    messages::capture();
+    let mut storage = MaybeUninit::uninit();
+    let mut open = PortcullisSkelBuilder::default().open(&mut storage).map_err(|error| refused(&error))?;
+    // A DEVMAP cannot serve an `xdp` and an `xdp.frags` program: the kernel answers EINVAL.
+    open.progs.gate_frags.set_autoload(false);
+    match &predecessor {
+        Some(maps) => reuse(&mut open, maps).map_err(|error| refused(&error))?,
+        None => open.maps.sockets.set_max_entries(slots).map_err(|error| refused(&error))?,
+    }
+    let skeleton = open.load().map_err(|error| refused(&error))?;
+    let handle = |map| MapHandle::try_from(map).map_err(|error| refused(&error));
+    let maps = match predecessor {
+        Some(maps) => maps,
+        None => Maps {
+            port_of: handle(&skeleton.maps.port_of)?,
+            sockets: handle(&skeleton.maps.sockets)?,
+            peers: handle(&skeleton.maps.peers)?,
+            settings: handle(&skeleton.maps.settings)?,
+            counters: handle(&skeleton.maps.counters)?,
+        },
+    };
+    let program = skeleton.progs.gate.as_fd().try_clone_to_owned();
+    let program = program.map_err(|error| refused(&libbpf_rs::Error::from(error)))?;
+    Ok(Loaded { program, maps })
+}
+
+fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()> {
+    open.maps.port_of.reuse_fd(maps.port_of.as_fd())?;
+    open.maps.sockets.reuse_fd(maps.sockets.as_fd())?;
+    open.maps.peers.reuse_fd(maps.peers.as_fd())?;
+    open.maps.settings.reuse_fd(maps.settings.as_fd())?;
+    open.maps.counters.reuse_fd(maps.counters.as_fd())
+}
+
+/// Finds out why the kernel refused: what it does not know is asked for one by one.
+fn refused(error: &libbpf_rs::Error) -> GateError {
+    let messages = messages::taken();
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let needed = [
+        ("XDP programs", ProgramType::Xdp.is_supported()),
+        ("AF_XDP sockets (CONFIG_XDP_SOCKETS)", MapType::Xskmap.is_supported()),
+        ("XDP redirection to devices (DEVMAP)", MapType::Devmap.is_supported()),
+    ];
+    for (feature, supported) in needed {
+        if matches!(supported, Ok(false)) {
+            return GateError::KernelTooOld { feature, release };
+        }
+    }
+    if messages.iter().any(|line| line.contains("ulimit -l") || line.contains("RLIMIT_MEMLOCK")) {
+        return GateError::NoMemory;
+    }
+    GateError::Refused { reason: format!("{error:#}"), messages }
+}

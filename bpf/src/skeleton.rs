@@ -1,0 +1,15 @@
+//! What libbpf-cargo generated for `portcullis.bpf.c`.
+#![expect(
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "generated"
+)]
+
+include!(concat!(env!("OUT_DIR"), "/portcullis.skel.rs"));
