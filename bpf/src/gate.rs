@@ -214,7 +214,7 @@ fn validate(config: &GateConfig) -> Result<(), GateError> {
         return invalid(format!("name {:?}: letters, digits, - and _ only", config.name));
     }
     let count = config.ports.len();
-    if count == 0 || count % 2 != 0 || count > layout::MAX_PORTS {
+    if count == 0 || !count.is_multiple_of(2) || count > layout::MAX_PORTS {
         return invalid(format!("{count} ports: an even number from 2 to {} is needed", layout::MAX_PORTS));
     }
     for (index, port) in config.ports.iter().enumerate() {

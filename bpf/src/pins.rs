@@ -56,7 +56,7 @@ impl Pins {
     /// The place for the gate called `name` under `root`, made if it is not there; what another version left is
     /// removed. Call it under the lock only.
     pub(crate) fn open(root: &Path, name: &str) -> Result<Self, GateError> {
-        let existing = root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        let existing = root.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new("/"));
         let magic = statfs(existing).map(|stat| u64::try_from(stat.f_type).unwrap_or(0));
         if magic != Ok(BPF_FS_MAGIC) {
             return Err(GateError::NoBpffs { path: root.to_owned() });

@@ -1,1 +1,40 @@
+//! AF_XDP queue pairs as a packet module: the gate between two interfaces.
+//!
+//! - [`config`]: what to open
+//! - [`set`]: [`InlineSet`], opens the queues of all pairs for all workers, and ends them gracefully
+//! - [`module`]: [`XdpModule`], one worker's queues as a `PacketModule`
+//! - [`ports`]: makes interfaces fit for inspection, and restores them
+//! - [`error`]: every way in which opening can fail, with what to do about it
+//!
+//! A worker owns the same receive queues of both ports of every pair. All of them share one UMEM, so that an
+//! accepted frame leaves through the peer port without having been copied in user space. A frame is at any time in
+//! exactly one of a worker's pool, a fill ring, a worker's hands, a transmit or completion ring, or a ring between
+//! two workers; the frame types cannot be copied, and debug builds check every move.
+//!
+//! Invariants: a live module never waits for room, what does not fit is dropped and counted; only `port` knows
+//! xsk-rs, and there is no system call a packet, only a few a burst.
+//!
+//! A limit of xsk-rs: it binds a socket before its fill ring can be filled. The driver igb then receives nothing
+//! in zero-copy mode until its link has been down and up once; other drivers do not mind.
 #![deny(unsafe_code)]
+
+mod addresses;
+pub mod config;
+mod doorbell;
+mod drain;
+pub mod error;
+mod frames;
+mod kernel_stats;
+mod links;
+pub mod module;
+mod port;
+pub mod ports;
+pub mod set;
+mod sleep;
+
+pub use config::{BindMode, CopyMode, XdpConfig};
+pub use error::{PortError, XdpError};
+pub use frames::FrameAccount;
+pub use module::XdpModule;
+pub use ports::{PortRestore, PortSetup};
+pub use set::{Bound, InlineSet};

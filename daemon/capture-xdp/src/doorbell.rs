@@ -1,0 +1,89 @@
+//! Sleeping and waking: an eventfd that is written only when somebody sleeps.
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::{read, write};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::task;
+
+const AWAKE: u8 = 0;
+/// Asleep; a packet to judge wakes.
+const ASLEEP: u8 = 1;
+/// Asleep with too few frames on its fill rings; a frame coming home wakes, too.
+const HUNGRY: u8 = 2;
+
+/// One worker's bell.
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    fd: OwnedFd,
+    state: AtomicU8,
+    woken: AtomicBool,
+}
+
+impl Doorbell {
+    pub(crate) fn new() -> io::Result<Self> {
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { fd, state: AtomicU8::new(AWAKE), woken: AtomicBool::new(false) })
+    }
+
+    /// There is a packet to judge on a ring to the sleeper.
+    pub(crate) fn ring(&self) {
+        self.ring_if(ASLEEP);
+    }
+
+    /// There is a frame on a ring home to the sleeper.
+    pub(crate) fn ring_home(&self) {
+        self.ring_if(HUNGRY);
+    }
+
+    fn ring_if(&self, least: u8) {
+        // Pairs with the fence in `lie_down`: either the sleeper sees what was pushed, or we see that it sleeps.
+        fence(Ordering::SeqCst);
+        if self.state.load(Ordering::Relaxed) >= least && self.state.swap(AWAKE, Ordering::AcqRel) != AWAKE {
+            self.write();
+        }
+    }
+
+    /// Says that sleep is near; look at every ring after this and before sleeping.
+    pub(crate) fn lie_down(&self, is_hungry: bool) {
+        self.state.store(if is_hungry { HUNGRY } else { ASLEEP }, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Awake again.
+    pub(crate) fn get_up(&self) {
+        self.state.store(AWAKE, Ordering::Relaxed);
+    }
+
+    /// Empties the eventfd.
+    pub(crate) fn silence(&self) {
+        let mut count = [0_u8; 8];
+        // Nothing in it is no error: another ring may have been emptied together with this one.
+        let _ = read(&self.fd, &mut count);
+    }
+
+    /// Was the waker used since the last time this was asked?
+    pub(crate) fn take_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::AcqRel)
+    }
+
+    fn write(&self) {
+        // It fails only when the counter is full, and then it is readable anyway.
+        let _ = write(&self.fd, &1_u64.to_ne_bytes());
+    }
+}
+
+impl AsFd for Doorbell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl task::Wake for Doorbell {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.write();
+    }
+}

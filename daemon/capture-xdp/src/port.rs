@@ -1,0 +1,367 @@
+//! The one seam to xsk-rs: the UMEM and the sockets over it, with frames that cannot be copied instead of
+//! descriptors that can.
+#![expect(unsafe_code, reason = "xsk-rs leaves the ownership of frames to its caller")]
+
+use crate::config::BindMode;
+use crate::error::XdpError;
+use crate::frames::{Filled, Frame, Ledger, Place};
+use crate::kernel_stats::KernelStats;
+use arrayvec::ArrayVec;
+use portcullis_capture::BURST;
+use std::io;
+use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use xsk_rs::config::{BindFlags, FrameSize, LibxdpFlags, QueueSize, SocketConfig, UmemConfig};
+use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem};
+
+/// Frames that are moved to a fill ring or from a completion ring at a time.
+const BATCH: usize = 64;
+
+/// Frames that one `sendto` sends in copy mode (`TX_BATCH_SIZE` in net/xdp/xsk.c).
+const KICK: u32 = 32;
+
+/// A closed socket lets go of its queue a little later; so long is that waited for.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The shared frame memory, and what an empty frame's descriptor is.
+#[derive(Clone, Debug)]
+pub(crate) struct Arena {
+    umem: Umem,
+    blanks: Arc<[FrameDesc]>,
+    frame_size: u32,
+    capacity: usize,
+    pub(crate) ledger: Ledger,
+}
+
+impl Arena {
+    /// Maps and registers memory for `frames` frames; every one of them is handed out once.
+    pub(crate) fn new(
+        frames: NonZeroU32,
+        frame_size: u32,
+        ring_size: u32,
+        huge_pages: bool,
+    ) -> Result<(Self, Vec<Frame>), XdpError> {
+        let invalid = |error: &dyn std::fmt::Display| XdpError::Invalid(error.to_string());
+        let ring = QueueSize::new(ring_size).map_err(|error| invalid(&error))?;
+        let config = UmemConfig::builder()
+            .frame_size(FrameSize::new(frame_size).map_err(|error| invalid(&error))?)
+            .fill_queue_size(ring)
+            .comp_queue_size(ring)
+            .build()
+            .map_err(|error| invalid(&error))?;
+        let bytes = u64::from(frames.get()) * u64::from(frame_size);
+        let created = Umem::new(config, frames, huge_pages);
+        let (umem, blanks) = created.map_err(|error| umem_error(&error, bytes))?;
+        let arena = Self {
+            umem,
+            blanks: blanks.into(),
+            frame_size,
+            capacity: config.mtu() as usize,
+            ledger: Ledger::new(frames.get()),
+        };
+        Ok((arena, (0..frames.get()).map(Frame::new).collect()))
+    }
+
+    /// Most bytes of a packet in a frame.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The packet in a frame.
+    pub(crate) fn bytes<'a>(&'a self, frame: &'a mut Filled) -> &'a mut [u8] {
+        // SAFETY: the descriptor was checked to lie within one frame of this UMEM when `frame` was made; `frame`
+        // is the only value for it, and while it exists the frame is on none of the kernel's rings.
+        let mut data = unsafe { self.umem.data_mut(&mut frame.desc) };
+        let bytes = data.contents_mut();
+        let (start, length) = (bytes.as_mut_ptr(), bytes.len());
+        // SAFETY: the same bytes for as long as both the arena and the frame are borrowed, which `data` as a local
+        // cannot say; `data` itself is not used any more.
+        unsafe { std::slice::from_raw_parts_mut(start, length) }
+    }
+
+    /// Puts a packet of our own into an empty frame; the frame comes back where it is too long.
+    pub(crate) fn write(&self, frame: Frame, packet: &[u8]) -> Result<Filled, Frame> {
+        let Some(blank) = self.blanks.get(frame.number() as usize) else { return Err(frame) };
+        let mut filled = Filled::new(frame.number(), *blank);
+        if packet.len() > self.capacity {
+            return Err(filled.empty());
+        }
+        // SAFETY: a blank descriptor lies within its frame, which is ours alone as `frame` was.
+        let mut data = unsafe { self.umem.data_mut(&mut filled.desc) };
+        let mut cursor = data.cursor();
+        cursor.set_pos(packet.len());
+        data.contents_mut().copy_from_slice(packet);
+        self.ledger.moved(filled.number(), Place::Pool, Place::Held);
+        Ok(filled)
+    }
+
+    /// The number of the frame that a descriptor of the kernel's points into; `None` where it does not lie within
+    /// one frame.
+    fn number(&self, desc: &FrameDesc) -> Option<u32> {
+        let size = self.frame_size as usize;
+        let number = desc.addr() / size;
+        let fits = desc.addr() % size + desc.lengths().data() <= size && number < self.blanks.len();
+        fits.then(|| u32::try_from(number).ok()).flatten()
+    }
+}
+
+/// A socket on one queue of one port, with its four rings.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    name: String,
+    queue: u32,
+    rx: RxQueue,
+    tx: TxQueue,
+    fill: FillQueue,
+    completion: CompQueue,
+    ring_size: u32,
+    /// Frames that the kernel has of us: to receive into, and to send.
+    in_fill: u32,
+    in_transmit: u32,
+    /// Descriptors from the kernel that made no sense.
+    invalid: u64,
+}
+
+impl Lane {
+    /// Opens and binds a socket. A queue that was closed just now may be busy for a while: waits for that.
+    pub(crate) fn open(
+        arena: &Arena,
+        name: &str,
+        queue: u32,
+        mode: BindMode,
+        ring_size: u32,
+    ) -> Result<Self, XdpError> {
+        let started = Instant::now();
+        loop {
+            match Self::bind(arena, name, queue, mode, ring_size) {
+                Err(XdpError::QueueBusy { .. }) if started.elapsed() < LINGER => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn bind(arena: &Arena, name: &str, queue: u32, mode: BindMode, ring_size: u32) -> Result<Self, XdpError> {
+        let invalid = |error: &dyn std::fmt::Display| XdpError::Invalid(error.to_string());
+        let ring = QueueSize::new(ring_size).map_err(|error| invalid(&error))?;
+        let flags = match mode {
+            BindMode::Auto => BindFlags::empty(),
+            BindMode::Copy => BindFlags::XDP_COPY,
+            BindMode::ZeroCopy => BindFlags::XDP_ZEROCOPY,
+        };
+        let config = SocketConfig::builder()
+            .rx_queue_size(ring)
+            .tx_queue_size(ring)
+            .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
+            .bind_flags(flags | BindFlags::XDP_USE_NEED_WAKEUP)
+            .build();
+        let interface = name.parse().map_err(|error| invalid(&error))?;
+        // SAFETY: no program is loaded by libxdp, and no (interface, queue) is bound twice over one UMEM.
+        let opened = unsafe { Socket::new(config, &arena.umem, &interface, queue) };
+        let (tx, rx, rings) = opened.map_err(|error| socket_error(&error, name, queue, mode))?;
+        let missing = || XdpError::Invalid(format!("queue {queue} of {name} is bound twice"));
+        let (fill, completion) = rings.ok_or_else(missing)?;
+        let name = name.to_owned();
+        Ok(Self { name, queue, rx, tx, fill, completion, ring_size, in_fill: 0, in_transmit: 0, invalid: 0 })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) const fn queue(&self) -> u32 {
+        self.queue
+    }
+
+    /// Frames that the kernel has to receive into.
+    pub(crate) const fn in_fill(&self) -> u32 {
+        self.in_fill
+    }
+
+    /// Frames that the kernel has to send, or has sent and not been asked for.
+    pub(crate) const fn in_transmit(&self) -> u32 {
+        self.in_transmit
+    }
+
+    /// Descriptors from the kernel that made no sense.
+    pub(crate) const fn invalid(&self) -> u64 {
+        self.invalid
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the socket is closed when its last queue is dropped, and `self` owns four of them.
+        unsafe { BorrowedFd::borrow_raw(self.rx.fd().as_raw_fd()) }
+    }
+
+    /// Is a packet waiting?
+    pub(crate) fn has_received(&mut self) -> bool {
+        self.rx.nb_avail(1) > 0
+    }
+
+    /// Takes at most `limit` received packets.
+    pub(crate) fn receive(&mut self, arena: &Arena, limit: usize, mut each: impl FnMut(Filled)) {
+        let mut descs = [FrameDesc::default(); BURST];
+        let Some(room) = descs.get_mut(..limit.min(BURST)) else { return };
+        // SAFETY: the descriptors become `Filled` values here and nowhere else; what was in them before is a
+        // default.
+        let count = unsafe { self.rx.consume(room) };
+        self.in_fill -= u32::try_from(count).unwrap_or(0).min(self.in_fill);
+        for desc in room.iter().take(count) {
+            match arena.number(desc) {
+                Some(number) => {
+                    arena.ledger.moved(number, Place::Fill, Place::Held);
+                    each(Filled::new(number, *desc));
+                }
+                None => self.invalid += 1,
+            }
+        }
+    }
+
+    /// Puts frames of the pool on the fill ring until it has `target`, but leaves `keep` in the pool.
+    pub(crate) fn refill(
+        &mut self,
+        arena: &Arena,
+        pool: &mut Vec<Frame>,
+        target: u32,
+        keep: usize,
+    ) -> io::Result<()> {
+        loop {
+            let wanted = target.min(self.ring_size).saturating_sub(self.in_fill) as usize;
+            let count = wanted.min(pool.len().saturating_sub(keep)).min(BATCH);
+            if count == 0 {
+                break;
+            }
+            let first = pool.len() - count;
+            let blank = |frame: &Frame| arena.blanks.get(frame.number() as usize).copied();
+            let batch: ArrayVec<FrameDesc, BATCH> = pool.iter().skip(first).filter_map(blank).collect();
+            // SAFETY: these frames are of this UMEM and in the pool, thus nowhere else; those that the ring took
+            // leave the pool below.
+            let taken = unsafe { self.fill.produce(&batch) };
+            if taken == 0 {
+                break;
+            }
+            for frame in pool.drain(first..) {
+                arena.ledger.moved(frame.number(), Place::Pool, Place::Fill);
+            }
+            self.in_fill += u32::try_from(taken).unwrap_or(0);
+        }
+        if self.fill.needs_wakeup() {
+            // Only a driver in zero-copy mode asks for it.
+            self.fill.wakeup(self.rx.fd_mut(), 0)?;
+        }
+        Ok(())
+    }
+
+    /// Queues packets to be sent, as many as there is room for; the rest stays in `packets`, at its front.
+    pub(crate) fn send<const N: usize>(&mut self, arena: &Arena, packets: &mut ArrayVec<Filled, N>) {
+        // A completion ring has as many entries as a transmit ring: never more under way than it can tell of.
+        let room = self.ring_size.saturating_sub(self.in_transmit);
+        let wanted = u32::try_from(packets.len()).unwrap_or(u32::MAX).min(room);
+        let count = wanted.min(self.tx.nb_free(wanted)) as usize;
+        let descs: ArrayVec<FrameDesc, N> = packets.iter().take(count).map(|packet| packet.desc).collect();
+        // SAFETY: these frames are of this UMEM and in our hands, thus nowhere else; all of them leave `packets`
+        // below, or none does.
+        let sent = unsafe { self.tx.produce(&descs) };
+        for packet in packets.drain(..sent) {
+            arena.ledger.moved(packet.number(), Place::Held, Place::Transmit);
+        }
+        self.in_transmit += u32::try_from(sent).unwrap_or(0);
+    }
+
+    /// Makes the kernel send what is queued, if it has to be told.
+    pub(crate) fn kick(&mut self) -> io::Result<()> {
+        // Copy mode sends a bounded number a call, and what it leaves is not sent by itself.
+        let mut calls = self.queued().div_ceil(KICK);
+        while calls > 0 && self.tx.needs_wakeup() {
+            self.tx.wakeup()?;
+            calls = (calls - 1).min(self.queued().div_ceil(KICK));
+        }
+        Ok(())
+    }
+
+    /// Packets queued that the kernel has not taken yet.
+    pub(crate) fn queued(&mut self) -> u32 {
+        if self.in_transmit == 0 { 0 } else { self.ring_size - self.tx.nb_free_exact().min(self.ring_size) }
+    }
+
+    /// Takes back frames whose packets have been sent.
+    pub(crate) fn reclaim(&mut self, arena: &Arena, mut each: impl FnMut(Frame)) {
+        let mut descs = [FrameDesc::default(); BATCH];
+        while self.in_transmit > 0 {
+            // SAFETY: the descriptors become `Frame` values here and nowhere else.
+            let count = unsafe { self.completion.consume(&mut descs) };
+            for desc in descs.iter().take(count) {
+                match arena.number(desc) {
+                    Some(number) => {
+                        arena.ledger.moved(number, Place::Transmit, Place::Held);
+                        each(Frame::new(number));
+                    }
+                    None => self.invalid += 1,
+                }
+            }
+            self.in_transmit -= u32::try_from(count).unwrap_or(0).min(self.in_transmit);
+            if count < BATCH {
+                break;
+            }
+        }
+    }
+
+    /// What the kernel counted for this socket.
+    pub(crate) fn statistics(&self) -> io::Result<KernelStats> {
+        let stats = self.rx.fd().xdp_statistics()?;
+        Ok(KernelStats {
+            dropped: stats.rx_dropped(),
+            ring_full: stats.rx_ring_full(),
+            fill_empty: stats.rx_fill_ring_empty_descs(),
+            invalid: stats.rx_invalid_descs() + stats.tx_invalid_descs(),
+        })
+    }
+
+    /// Was zero-copy really bound?
+    pub(crate) fn is_zero_copy(&self) -> io::Result<bool> {
+        let mut options = libc::xdp_options { flags: 0 };
+        let mut size = libc::socklen_t::try_from(size_of_val(&options)).map_err(io::Error::other)?;
+        let value = std::ptr::from_mut(&mut options).cast();
+        let fd = self.rx.fd().as_raw_fd();
+        // SAFETY: the kernel writes at most `size` bytes into `options`, which lives over the call.
+        let answer = unsafe { libc::getsockopt(fd, libc::SOL_XDP, libc::XDP_OPTIONS, value, &raw mut size) };
+        if answer != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
+    }
+}
+
+fn umem_error(error: &xsk_rs::umem::UmemCreateError, bytes: u64) -> XdpError {
+    match errno(error) {
+        Some(libc::EPERM) => XdpError::NoCapability,
+        Some(libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN) => XdpError::NoMemory { bytes },
+        code => XdpError::System { action: "register frame memory", source: io_error(code, error) },
+    }
+}
+
+fn socket_error(
+    error: &xsk_rs::socket::SocketCreateError,
+    name: &str,
+    queue: u32,
+    mode: BindMode,
+) -> XdpError {
+    let name = name.to_owned();
+    match errno(error) {
+        Some(libc::EBUSY) => XdpError::QueueBusy { name, queue },
+        Some(libc::EPERM) => XdpError::NoCapability,
+        Some(libc::EOPNOTSUPP | libc::EINVAL) if mode == BindMode::ZeroCopy => XdpError::NoZeroCopy { name },
+        code => XdpError::Socket { name, queue, source: io_error(code, error) },
+    }
+}
+
+fn errno(error: &dyn std::error::Error) -> Option<i32> {
+    error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
+}
+
+fn io_error(code: Option<i32>, error: &dyn std::error::Error) -> io::Error {
+    code.map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
+}
