@@ -20,6 +20,8 @@ mod layout;
 mod messages;
 mod pins;
 mod program;
+#[cfg(test)]
+mod program_tests;
 mod skeleton;
 mod sys;
 

@@ -2,14 +2,11 @@
 #![expect(
     unsafe_code,
     unreachable_pub,
-    clippy::all,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::undocumented_unsafe_blocks,
     clippy::unwrap_used,
     clippy::multiple_unsafe_ops_per_block,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "generated"
 )]
 

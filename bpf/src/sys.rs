@@ -164,3 +164,23 @@ fn check(result: libc::c_int) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Runs a loaded program on one frame, as if received on a queue of an interface; the program's action.
+#[cfg(test)]
+pub(crate) fn test_run(program: BorrowedFd<'_>, frame: &[u8], ifindex: u32, queue: u32) -> io::Result<u32> {
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
+    let context = [0, length, 0, ifindex, queue, 0];
+    let mut options = raw::bpf_test_run_opts {
+        sz: size_of::<raw::bpf_test_run_opts>() as raw::size_t,
+        data_in: frame.as_ptr().cast(),
+        data_size_in: length,
+        ctx_in: context.as_ptr().cast(),
+        ctx_size_in: u32::try_from(size_of_val(&context)).map_err(io::Error::other)?,
+        repeat: 1,
+        ..Default::default()
+    };
+    // SAFETY: `options` is a valid struct of the size it states, and what it points to lives over the call.
+    check(unsafe { raw::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) })?;
+    Ok(options.retval)
+}

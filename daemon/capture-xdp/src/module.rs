@@ -25,6 +25,9 @@ use std::time::Duration;
 /// Frames under way on a lane from which on they are asked for; before, looking costs more than it brings.
 const RECLAIM: u32 = 64;
 
+/// Frames that a fill ring lacks from which on it is filled up: one that lacks a few is not worth the touch.
+const REFILL: u32 = 32;
+
 /// How often the kernel is asked what it lost.
 const KERNEL_STATS: Duration = Duration::from_millis(100);
 
@@ -195,6 +198,7 @@ impl XdpModule {
         while batch.len() < BURST
             && let Some(parcel) = reentries.pop_front()
         {
+            stats.reentered += 1;
             let lane = lane_of(parcel.meta.ingress);
             batch.push(Held { parcel, lane });
         }
@@ -388,8 +392,7 @@ impl XdpModule {
     pub(crate) fn refill(&mut self) -> Result<(), XdpError> {
         let Self { lanes, arena, pool, fill_target, .. } = self;
         for lane in lanes {
-            // In batches: a ring that lacks a few is not worth the touch.
-            if *fill_target - lane.in_fill().min(*fill_target) >= BURST as u32 {
+            if *fill_target - lane.in_fill().min(*fill_target) >= REFILL {
                 let filled = lane.refill(arena, pool, *fill_target, RESERVE);
                 filled.map_err(|source| XdpError::PortLost { name: lane.name().to_owned(), source })?;
             }
@@ -468,7 +471,7 @@ impl PacketModule for XdpModule {
 
     /// `kernel_drops` is what XDP_STATISTICS tells, at most 100 ms old.
     fn stats(&self) -> CaptureStats {
-        self.stats
+        CaptureStats { forged_refused: self.stats.forged_refused + self.outbox.refused(), ..self.stats }
     }
 }
 

@@ -61,6 +61,7 @@ impl InlineSet {
         }
         let workers = workers(config, &ports)?;
         let plan = Plan::new(config, &ports, workers)?;
+        let workers = workers as usize;
         let (arena, frames, huge_pages) = plan.memory(config)?;
         let mut lanes = plan.lanes(config, &ports, &arena)?;
         let bound = bound(&lanes)?;
@@ -141,20 +142,20 @@ impl InlineSet {
 }
 
 /// Every worker needs a queue of every port, or it could not send what it judged.
-fn workers(config: &XdpConfig, ports: &[GatePort]) -> Result<usize, XdpError> {
+fn workers(config: &XdpConfig, ports: &[GatePort]) -> Result<u32, XdpError> {
     let least = ports.iter().min_by_key(|port| port.queues);
     let least = least.ok_or_else(|| XdpError::Invalid("no ports".to_owned()))?;
     let workers = config.workers.map_or_else(|| least.queues.min(64), u32::from);
     if workers > least.queues {
         return Err(XdpError::FewerQueues { name: least.name.clone(), queues: least.queues, workers });
     }
-    Ok(workers as usize)
+    Ok(workers)
 }
 
 /// Who gets which queues, and how much memory.
 #[derive(Debug)]
 struct Plan {
-    workers: usize,
+    workers: u32,
     frame_size: u32,
     frames_per_worker: u32,
     fill_target: u32,
@@ -163,7 +164,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(config: &XdpConfig, ports: &[GatePort], workers: usize) -> Result<Self, XdpError> {
+    fn new(config: &XdpConfig, ports: &[GatePort], workers: u32) -> Result<Self, XdpError> {
         let mut frame_size = 0;
         let mut mtu = Vec::with_capacity(ports.len());
         for port in ports {
@@ -172,13 +173,13 @@ impl Plan {
             mtu.push(of_port + ETHERNET);
         }
         // The worker with the most queues; the others get as many frames.
-        let own = |port: &GatePort| (port.queues as usize).div_ceil(workers);
+        let own = |port: &GatePort| port.queues.div_ceil(workers) as usize;
         let lanes: usize = ports.iter().map(own).sum();
         let wanted = config.frames_for(lanes)?;
-        let total = wanted.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
-        let total = total.checked_next_multiple_of(FRAMES_A_HUGE_PAGE.saturating_mul(workers as u32));
+        let total = wanted.saturating_mul(workers);
+        let total = total.checked_next_multiple_of(FRAMES_A_HUGE_PAGE.saturating_mul(workers));
         let total = total.ok_or_else(|| XdpError::Invalid("too many frames".to_owned()))?;
-        let frames_per_worker = total / workers as u32;
+        let frames_per_worker = total / workers;
         // The other half is for what is being judged and sent.
         let share = frames_per_worker / u32::try_from(lanes * 2).unwrap_or(u32::MAX).max(1);
         let fill_target = share.min(config.ring_size);
@@ -187,7 +188,7 @@ impl Plan {
 
     /// The memory, in huge pages if asked for and there.
     fn memory(&self, config: &XdpConfig) -> Result<(Arena, Vec<Frame>, bool), XdpError> {
-        let total = self.frames_per_worker.saturating_mul(self.workers as u32);
+        let total = self.frames_per_worker.saturating_mul(self.workers);
         let total = NonZeroU32::new(total).ok_or_else(|| XdpError::Invalid("no frames".to_owned()))?;
         if config.huge_pages
             && let Ok((arena, frames)) = Arena::new(total, self.frame_size, config.ring_size, true)
@@ -210,7 +211,7 @@ impl Plan {
             let port = u8::try_from(pair * 2).map(PortId).unwrap_or_default();
             let queues = ports.get(pair * 2).map_or(0, |port| port.queues);
             for queue in 0..queues {
-                let Some(own) = lanes.get_mut(queue as usize % self.workers) else { continue };
+                let Some(own) = lanes.get_mut((queue % self.workers) as usize) else { continue };
                 for (port, name) in [(port, first), (port.peer(), second)] {
                     let lane = Lane::open(arena, name, queue, config.bind_mode, config.ring_size)?;
                     own.push((port, lane));

@@ -1,0 +1,204 @@
+//! What the program does with a frame, case by case: each is run in the kernel by BPF_PROG_TEST_RUN.
+
+use crate::config::Fail;
+use crate::counters::GateCounters;
+use crate::device;
+use crate::layout;
+use crate::program::{Loaded, load};
+use crate::sys;
+use libbpf_rs::{MapCore, MapFlags};
+use portcullis_testkit::{NetNs, VethPair, require_root};
+use rustix::net::{AddressFamily, SocketType, socket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+const ABORTED: u32 = 0;
+const DROP: u32 = 1;
+const PASS: u32 = 2;
+const REDIRECT: u32 = 4;
+
+const QUEUES: u32 = 2;
+
+/// The program in the kernel over ports 0 and 1; a socket on queue 0 of port 0 alone.
+struct Bench {
+    namespace: NetNs,
+    loaded: Loaded,
+    indices: Vec<u32>,
+    _socket: OwnedFd,
+}
+
+impl Bench {
+    fn new(fail: Fail, forward: bool) -> Self {
+        require_root();
+        let namespace = NetNs::new("program").unwrap();
+        VethPair::between(&namespace, "port0", &namespace, "port1", QUEUES, 1500).unwrap();
+        VethPair::between(&namespace, "other0", &namespace, "other1", QUEUES, 1500).unwrap();
+        let indices: Vec<u32> = namespace
+            .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
+            .to_vec();
+        let loaded = load(2 * QUEUES, None).unwrap();
+        let maps = &loaded.maps;
+        maps.settings.update(&[0; 4], &layout::settings(fail, QUEUES), MapFlags::ANY).unwrap();
+        for port in 0..2_u32 {
+            let ifindex = indices[port as usize].to_ne_bytes();
+            maps.port_of.update(&ifindex, &port.to_ne_bytes(), MapFlags::ANY).unwrap();
+            if forward {
+                let peer = indices[1 - port as usize].to_ne_bytes();
+                let put = || maps.peers.update(&port.to_ne_bytes(), &peer, MapFlags::ANY);
+                namespace.run(put).unwrap();
+            }
+        }
+        let socket = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
+        let value = socket.as_raw_fd().to_ne_bytes();
+        maps.sockets.update(&0_u32.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
+        Self { namespace, loaded, indices, _socket: socket }
+    }
+
+    /// Runs one frame; the action, and what was counted for `port`.
+    fn run(&self, frame: &[u8], interface: usize, queue: u32, port: u32) -> (u32, GateCounters) {
+        let before = self.counted(port);
+        let run = || sys::test_run(self.loaded.program.as_fd(), frame, self.indices[interface], queue);
+        let action = self.namespace.run(run).unwrap();
+        let after = self.counted(port);
+        let counted = GateCounters {
+            socket: after.socket - before.socket,
+            control: after.control - before.control,
+            uninspected: after.uninspected - before.uninspected,
+            closed: after.closed - before.closed,
+            no_peer: after.no_peer - before.no_peer,
+            foreign: after.foreign - before.foreign,
+        };
+        (action, counted)
+    }
+
+    fn counted(&self, port: u32) -> GateCounters {
+        let values = self.loaded.maps.counters.lookup_percpu(&port.to_ne_bytes(), MapFlags::ANY);
+        let mut total = GateCounters::default();
+        for value in values.unwrap().unwrap() {
+            total += GateCounters::from_bytes(&value).unwrap();
+        }
+        total
+    }
+}
+
+fn to(mac: [u8; 6]) -> Vec<u8> {
+    let mut frame = mac.to_vec();
+    frame.extend([2, 0, 0, 0, 0, 1, 0x08, 0x00]);
+    frame.resize(60, 0x5a);
+    frame
+}
+
+const UNICAST: [u8; 6] = [2, 0, 0, 0, 0, 2];
+const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// Destinations of frames about the link itself.
+const CONTROL: [(&str, [u8; 6]); 7] = [
+    ("STP", [0x01, 0x80, 0xc2, 0, 0, 0x00]),
+    ("pause, as its first reserved neighbour", [0x01, 0x80, 0xc2, 0, 0, 0x01]),
+    ("LACP", [0x01, 0x80, 0xc2, 0, 0, 0x02]),
+    ("EAPOL", [0x01, 0x80, 0xc2, 0, 0, 0x03]),
+    ("LLDP and PTP peer delay", [0x01, 0x80, 0xc2, 0, 0, 0x0e]),
+    ("the last of the block", [0x01, 0x80, 0xc2, 0, 0, 0x0f]),
+    ("PTP", [0x01, 0x1b, 0x19, 0, 0, 0]),
+];
+
+/// Destinations that differ from those by one bit or byte.
+const ORDINARY: [(&str, [u8; 6]); 8] = [
+    ("unicast", UNICAST),
+    ("broadcast", BROADCAST),
+    ("GARP, past the block", [0x01, 0x80, 0xc2, 0, 0, 0x10]),
+    ("GVRP", [0x01, 0x80, 0xc2, 0, 0, 0x21]),
+    ("another group's OUI", [0x01, 0x80, 0xc3, 0, 0, 0x00]),
+    ("a byte before the last", [0x01, 0x80, 0xc2, 0, 1, 0x00]),
+    ("past PTP", [0x01, 0x1b, 0x19, 0, 0, 1]),
+    ("IPv4 multicast", [0x01, 0x00, 0x5e, 0, 0, 1]),
+];
+
+/// Runs every frame of a table and compares the action and the one counter that moved.
+fn check(bench: &Bench, table: &[(&str, [u8; 6])], queue: u32, action: u32, counted: GateCounters) {
+    for (name, mac) in table {
+        assert_eq!(bench.run(&to(*mac), 0, queue, 0), (action, counted), "{name}");
+    }
+}
+
+const SOCKET: GateCounters = one(1, 0, 0, 0, 0, 0);
+const TO_PEER: GateCounters = one(0, 1, 0, 0, 0, 0);
+const UNINSPECTED: GateCounters = one(0, 0, 1, 0, 0, 0);
+const CLOSED: GateCounters = one(0, 0, 0, 1, 0, 0);
+const NO_PEER: GateCounters = one(0, 0, 0, 0, 1, 0);
+const FOREIGN: GateCounters = one(0, 0, 0, 0, 0, 1);
+
+const fn one(socket: u64, control: u64, uninspected: u64, closed: u64, no_peer: u64, foreign: u64) -> GateCounters {
+    GateCounters { socket, control, uninspected, closed, no_peer, foreign }
+}
+
+#[test]
+fn frames_go_to_the_socket_of_their_queue() {
+    for fail in [Fail::Open, Fail::Closed] {
+        check(&Bench::new(fail, true), &ORDINARY, 0, REDIRECT, SOCKET);
+    }
+}
+
+#[test]
+fn control_frames_go_to_the_peer_while_a_worker_lives() {
+    for fail in [Fail::Open, Fail::Closed] {
+        check(&Bench::new(fail, true), &CONTROL, 0, REDIRECT, TO_PEER);
+    }
+}
+
+#[test]
+fn without_a_socket_an_open_gate_passes_everything_on() {
+    let bench = Bench::new(Fail::Open, true);
+    check(&bench, &ORDINARY, 1, REDIRECT, UNINSPECTED);
+    check(&bench, &CONTROL, 1, REDIRECT, TO_PEER);
+}
+
+#[test]
+fn without_a_socket_a_closed_gate_drops_everything() {
+    let bench = Bench::new(Fail::Closed, true);
+    check(&bench, &ORDINARY, 1, DROP, CLOSED);
+    check(&bench, &CONTROL, 1, DROP, CLOSED);
+}
+
+#[test]
+fn a_queue_beyond_the_slots_is_one_without_a_socket() {
+    // One slot a port: queue 1 of port 0 must not reach the socket slot of port 1.
+    let bench = Bench::new(Fail::Closed, true);
+    let settings = layout::settings(Fail::Closed, 1);
+    bench.loaded.maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
+    let other = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
+    let value = other.as_raw_fd().to_ne_bytes();
+    bench.loaded.maps.sockets.update(&1_u32.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
+    check(&bench, &ORDINARY, 1, DROP, CLOSED);
+    check(&bench, &CONTROL, 1, DROP, CLOSED);
+}
+
+#[test]
+fn a_set_that_only_listens_sends_nothing() {
+    let bench = Bench::new(Fail::Open, false);
+    check(&bench, &ORDINARY, 0, REDIRECT, SOCKET);
+    check(&bench, &ORDINARY, 1, DROP, NO_PEER);
+    check(&bench, &CONTROL, 0, DROP, NO_PEER);
+}
+
+#[test]
+fn frames_of_other_interfaces_are_left_to_the_stack() {
+    let bench = Bench::new(Fail::Closed, true);
+    assert_eq!(bench.run(&to(UNICAST), 2, 0, 0), (PASS, FOREIGN));
+}
+
+#[test]
+fn each_port_counts_its_own() {
+    let bench = Bench::new(Fail::Open, true);
+    assert_eq!(bench.run(&to(UNICAST), 1, 0, 1), (REDIRECT, UNINSPECTED));
+    assert_eq!(bench.run(&to(UNICAST), 1, 0, 0), (REDIRECT, GateCounters::default()));
+}
+
+#[test]
+fn every_length_that_the_kernel_takes_has_an_action() {
+    let bench = Bench::new(Fail::Open, true);
+    for length in 14..=100 {
+        let (action, counted) = bench.run(&vec![0x11; length], 0, 0, 0);
+        assert_eq!((action, counted), (REDIRECT, SOCKET), "{length} bytes");
+        assert_ne!(action, ABORTED);
+    }
+}
