@@ -1,6 +1,7 @@
 //! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
 
-use crate::config::{Fail, GateConfig, GatePort, XdpMode};
+use crate::attach::{AttachedMode, PortLink, adoptable, attach_all, take_over};
+use crate::config::{Fail, GateConfig, GatePort};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
@@ -9,20 +10,7 @@ use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps};
 use crate::sys;
 use libbpf_rs::{MapCore, MapFlags};
-use std::fs;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-
-/// How the program is really attached to a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachedMode {
-    /// In the driver.
-    Native,
-    /// In the stack.
-    Generic,
-    /// In the device.
-    Offloaded,
-}
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// The XDP program on all ports of a set.
 ///
@@ -39,17 +27,6 @@ pub struct Gate {
     pins: Option<Pins>,
     // Last, so that the lock is given back when everything else is gone.
     _lock: Lock,
-}
-
-/// One port and what holds the program there.
-#[derive(Debug)]
-struct PortLink {
-    name: String,
-    ifindex: u32,
-    queues: u32,
-    /// Closing it detaches, unless a pin holds the link too.
-    _link: OwnedFd,
-    mode: AttachedMode,
 }
 
 impl Gate {
@@ -181,15 +158,19 @@ impl Gate {
     /// Ends without taking the program off: what is pinned stays and the fail policy acts until a successor
     /// adopts it. Without a pin directory this is [`detach`](Self::detach).
     pub fn leave_pinned(mut self) {
-        // Without its pins the value's end closes descriptors only, and the pins hold the links.
-        self.pins = None;
+        if self.pins.take().is_some() {
+            // Closes the descriptors; the pins hold the links.
+            self.ports.clear();
+        }
     }
 
     fn take_down(&mut self) -> Result<(), GateError> {
-        // Pins first: the kernel then detaches while the last descriptor is closed, not some time later.
-        let removed = self.pins.take().map_or(Ok(()), |pins| pins.remove());
-        self.ports.clear();
-        removed
+        for PortLink { link, .. } in self.ports.drain(..) {
+            // Explicitly: a pin, or a child between fork and exec, may hold the link longer than this descriptor.
+            // An interface that is gone has nothing to take off.
+            let _ = sys::link_detach(link.as_fd());
+        }
+        self.pins.take().map_or(Ok(()), |pins| pins.remove())
     }
 
     fn slot(&self, port: u8, queue: u32) -> Result<[u8; 4], GateError> {
@@ -266,42 +247,6 @@ fn inspect(port: &GatePort) -> Result<(&GatePort, u32), GateError> {
     Ok((port, ifindex))
 }
 
-type Adoptable = (Option<Maps>, Vec<(u32, OwnedFd)>);
-
-/// A predecessor's maps and links if they fit what is wanted; else they are removed.
-fn adoptable(
-    pins: &Pins,
-    ports: &[(&GatePort, u32)],
-    slots: u32,
-    mode: XdpMode,
-) -> Result<Adoptable, GateError> {
-    let mut wanted: Vec<u32> = ports.iter().map(|(_, ifindex)| *ifindex).collect();
-    wanted.sort_unstable();
-    let open = |(ifindex, path): (u32, std::path::PathBuf)| {
-        let link = sys::pinned(&path).ok()?;
-        let there = sys::link_ifindex(link.as_fd()).ok()? == ifindex;
-        (there && fits(ifindex, mode)).then_some((ifindex, link))
-    };
-    let links: Option<Vec<_>> = pins.links()?.into_iter().map(open).collect();
-    let maps = Maps::pinned(pins, slots);
-    if let (Some(links), Some(maps)) = (links, maps)
-        && links.iter().map(|(ifindex, _)| *ifindex).eq(wanted)
-    {
-        return Ok((Some(maps), links));
-    }
-    pins.clear()?;
-    Ok((None, Vec::new()))
-}
-
-/// Is what is attached to the interface of the wanted kind?
-fn fits(ifindex: u32, mode: XdpMode) -> bool {
-    match mode {
-        XdpMode::Auto => true,
-        XdpMode::Native => attached_mode(ifindex) == AttachedMode::Native,
-        XdpMode::Generic => attached_mode(ifindex) == AttachedMode::Generic,
-    }
-}
-
 /// Writes settings, ports and peers.
 fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {
     let put = |result| map("fill the maps", result);
@@ -319,118 +264,6 @@ fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u3
         put(maps.port_of.update(&ifindex.to_ne_bytes(), &key, MapFlags::ANY))?;
     }
     Ok(())
-}
-
-/// Puts the new program behind a predecessor's links.
-fn take_over(
-    ports: &[(&GatePort, u32)],
-    mut links: Vec<(u32, OwnedFd)>,
-    program: BorrowedFd<'_>,
-) -> Result<Vec<PortLink>, GateError> {
-    let mut taken = Vec::with_capacity(ports.len());
-    for (port, ifindex) in ports {
-        let failed = |source| GateError::Attach { name: port.name.clone(), source };
-        let place = links.iter().position(|(other, _)| other == ifindex);
-        let (_, link) = links.swap_remove(place.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?);
-        sys::link_update(link.as_fd(), program).map_err(failed)?;
-        taken.push(PortLink {
-            name: port.name.clone(),
-            ifindex: *ifindex,
-            queues: port.queues,
-            _link: link,
-            mode: attached_mode(*ifindex),
-        });
-    }
-    Ok(taken)
-}
-
-/// Attaches to every port, or to none.
-fn attach_all(
-    ports: &[(&GatePort, u32)],
-    mode: XdpMode,
-    program: BorrowedFd<'_>,
-    pins: Option<&Pins>,
-) -> Result<Vec<PortLink>, GateError> {
-    let mut attached = Vec::with_capacity(ports.len());
-    for (port, ifindex) in ports {
-        match attach(port, *ifindex, mode, program, pins) {
-            Ok(link) => attached.push(link),
-            Err(error) => {
-                for link in &attached {
-                    let PortLink { ifindex, .. } = link;
-                    if let Some(pins) = pins {
-                        // The error that brought us here matters more than one while cleaning up.
-                        let _ = fs::remove_file(pins.link(*ifindex));
-                    }
-                }
-                if let Some(pins) = pins {
-                    let _ = pins.remove();
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(attached)
-}
-
-fn attach(
-    port: &GatePort,
-    ifindex: u32,
-    mode: XdpMode,
-    program: BorrowedFd<'_>,
-    pins: Option<&Pins>,
-) -> Result<PortLink, GateError> {
-    let flags = match mode {
-        XdpMode::Auto => 0,
-        XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
-        XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
-    };
-    let link = sys::link_create(program, ifindex, flags);
-    let link = link.map_err(|error| attach_error(&port.name, ifindex, mode, error))?;
-    if let Some(pins) = pins {
-        let path = pins.link(ifindex);
-        sys::pin(link.as_fd(), &path).map_err(|source| GateError::Pin { path, source })?;
-    }
-    let mode = attached_mode(ifindex);
-    Ok(PortLink { name: port.name.clone(), ifindex, queues: port.queues, _link: link, mode })
-}
-
-/// What the kernel's bare number means for an XDP attachment.
-fn attach_error(name: &str, ifindex: u32, mode: XdpMode, source: io::Error) -> GateError {
-    let name = name.to_owned();
-    match source.raw_os_error() {
-        Some(libc::EBUSY | libc::EEXIST) => {
-            GateError::AlreadyAttached { name, program: attached_name(ifindex) }
-        }
-        Some(libc::ERANGE) => {
-            let mtu = device::mtu(&name).unwrap_or(0);
-            GateError::MtuTooLarge { name, mtu, max: device::MAX_MTU }
-        }
-        Some(libc::ENOSPC) => GateError::QueuesForXdp { name },
-        Some(libc::EOPNOTSUPP) if mode == XdpMode::Native => GateError::NoNativeXdp { name },
-        Some(libc::EPERM) => GateError::NoCapability { missing: "CAP_NET_ADMIN".to_owned() },
-        Some(libc::ENODEV) => GateError::InterfaceMissing { name },
-        _ => GateError::Attach { name, source },
-    }
-}
-
-fn attached_name(ifindex: u32) -> String {
-    match sys::attached(ifindex) {
-        Ok((id, _)) if id != 0 => {
-            let name = sys::program_name(id).unwrap_or_else(|_| "unnamed".to_owned());
-            format!("{name}, id {id}")
-        }
-        _ => "unknown".to_owned(),
-    }
-}
-
-fn attached_mode(ifindex: u32) -> AttachedMode {
-    // linux/if_link.h: XDP_ATTACHED_DRV, _SKB, _HW, _MULTI.
-    match sys::attached(ifindex) {
-        Ok((_, 2)) => AttachedMode::Generic,
-        Ok((_, 3)) => AttachedMode::Offloaded,
-        _ => AttachedMode::Native,
-    }
 }
 
 fn map(action: &'static str, result: libbpf_rs::Result<()>) -> Result<(), GateError> {

@@ -11,6 +11,7 @@
 //! part of the error.
 #![deny(unsafe_code)]
 
+mod attach;
 pub mod config;
 pub mod counters;
 pub mod device;
@@ -25,7 +26,8 @@ mod program_tests;
 mod skeleton;
 mod sys;
 
+pub use attach::AttachedMode;
 pub use config::{Fail, GateConfig, GatePort, XdpMode};
 pub use counters::GateCounters;
 pub use error::GateError;
-pub use gate::{AttachedMode, Gate};
+pub use gate::Gate;

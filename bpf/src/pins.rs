@@ -3,9 +3,11 @@
 
 use crate::error::GateError;
 use crate::layout::VERSION;
+use crate::sys;
 use rustix::fs::{FlockOperation, flock, statfs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// `BPF_FS_MAGIC` (linux/magic.h).
@@ -14,7 +16,15 @@ const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 /// The lock: held while it lives, and by nobody once the process is gone.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child between fork and exec has a copy of the descriptor. There is nobody
+        // to tell of an error, and the end of the process unlocks anyway.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -42,7 +52,7 @@ impl Lock {
             writeln!(file, "process {}", std::process::id())
         };
         write(&mut file).map_err(broken)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -99,7 +109,7 @@ impl Pins {
         self.path(&format!("{LINK_PREFIX}{ifindex}"))
     }
 
-    /// Removes every pin, which detaches what only a pin kept; the directory stays.
+    /// Removes every pin and takes the links off; the directory stays.
     pub(crate) fn clear(&self) -> Result<(), GateError> {
         let failed = |source| GateError::Pin { path: self.dir.clone(), source };
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
@@ -113,25 +123,28 @@ impl Pins {
         self.clear()?;
         let failed = |source| GateError::Pin { path: self.dir.clone(), source };
         fs::remove_dir(&self.dir).map_err(failed)?;
-        // The gate's home and the root go when they are empty; others may live there.
-        for parent in self.dir.ancestors().skip(1).take(1) {
-            if fs::remove_dir(parent).is_err() {
-                break;
-            }
-        }
-        Ok(())
+        // The gate's home goes, too; the root stays, others may be about to use it.
+        self.dir.parent().map_or(Ok(()), fs::remove_dir).map_err(failed)
     }
 }
 
 const LINK_PREFIX: &str = "link-";
 
-/// Removes a pin or a directory of pins.
+/// Removes a pin or a directory of pins. A link is taken off its interface first: the kernel would do that some time
+/// after its last pin is gone, and until then nothing else could be attached there.
 fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             remove(&entry?.path())?;
         }
         return fs::remove_dir(path);
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.starts_with(LINK_PREFIX)
+        && let Ok(link) = sys::pinned(path)
+    {
+        // What cannot be taken off (its interface is gone) is off.
+        let _ = sys::link_detach(link.as_fd());
     }
     fs::remove_file(path)
 }

@@ -127,7 +127,14 @@ const CLOSED: GateCounters = one(0, 0, 0, 1, 0, 0);
 const NO_PEER: GateCounters = one(0, 0, 0, 0, 1, 0);
 const FOREIGN: GateCounters = one(0, 0, 0, 0, 0, 1);
 
-const fn one(socket: u64, control: u64, uninspected: u64, closed: u64, no_peer: u64, foreign: u64) -> GateCounters {
+const fn one(
+    socket: u64,
+    control: u64,
+    uninspected: u64,
+    closed: u64,
+    no_peer: u64,
+    foreign: u64,
+) -> GateCounters {
     GateCounters { socket, control, uninspected, closed, no_peer, foreign }
 }
 

@@ -27,6 +27,12 @@ pub(crate) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     check(unsafe { raw::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) })
 }
 
+/// Takes a link's program off its interface at once, whoever else still holds the link.
+pub(crate) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes nothing but a descriptor, which is open by its type.
+    check(unsafe { raw::bpf_link_detach(link.as_raw_fd()) })
+}
+
 /// The interface that an XDP link is attached to; 0 when that interface is gone.
 pub(crate) fn link_ifindex(link: BorrowedFd<'_>) -> io::Result<u32> {
     let mut info = raw::bpf_link_info::default();

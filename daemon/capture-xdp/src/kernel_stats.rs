@@ -1,4 +1,8 @@
 //! What the kernel counts for a socket (`XDP_STATISTICS`).
+//!
+//! `rx_fill_ring_empty_descs` is not among it: in copy mode each packet it counts is in `rx_dropped` as well (a test
+//! shows it), and in zero-copy mode it counts a driver's attempts, not packets; what is lost for want of frames then
+//! stands in the interface's own counters.
 
 use std::ops::AddAssign;
 
@@ -9,8 +13,6 @@ pub(crate) struct KernelStats {
     pub(crate) dropped: u64,
     /// The receive ring was full.
     pub(crate) ring_full: u64,
-    /// The fill ring was empty.
-    pub(crate) fill_empty: u64,
     /// Descriptors of ours that the kernel refused: none, unless we err.
     pub(crate) invalid: u64,
 }
@@ -18,16 +20,15 @@ pub(crate) struct KernelStats {
 impl KernelStats {
     /// Packets lost.
     pub(crate) const fn lost(&self) -> u64 {
-        self.dropped + self.ring_full + self.fill_empty
+        self.dropped + self.ring_full
     }
 }
 
 impl AddAssign for KernelStats {
     fn add_assign(&mut self, other: Self) {
-        let Self { dropped, ring_full, fill_empty, invalid } = other;
+        let Self { dropped, ring_full, invalid } = other;
         self.dropped += dropped;
         self.ring_full += ring_full;
-        self.fill_empty += fill_empty;
         self.invalid += invalid;
     }
 }

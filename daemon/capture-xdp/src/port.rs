@@ -309,13 +309,14 @@ impl Lane {
         }
     }
 
-    /// What the kernel counted for this socket.
+    /// What the kernel counted for this socket; the socket's error where its interface has gone, of which neither
+    /// polling nor the statistics themselves tell.
     pub(crate) fn statistics(&self) -> io::Result<KernelStats> {
+        rustix::net::sockopt::socket_error(self.fd())??;
         let stats = self.rx.fd().xdp_statistics()?;
         Ok(KernelStats {
             dropped: stats.rx_dropped(),
             ring_full: stats.rx_ring_full(),
-            fill_empty: stats.rx_fill_ring_empty_descs(),
             invalid: stats.rx_invalid_descs() + stats.tx_invalid_descs(),
         })
     }

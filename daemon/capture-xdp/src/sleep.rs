@@ -6,7 +6,6 @@ use portcullis_capture::Wake;
 use portcullis_wire::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -102,15 +101,8 @@ impl XdpModule {
             Err(Errno::INTR) => return Ok(true),
             Err(error) => return Err(XdpError::System { action: "wait for packets", source: error.into() }),
         }
-        let mut results = fds.iter().map(PollFd::revents);
-        if results.next().is_some_and(|bell| bell.contains(PollFlags::IN)) {
+        if fds.first().is_some_and(|bell| bell.revents().contains(PollFlags::IN)) {
             self.bell.silence();
-        }
-        for (lane, result) in self.lanes.iter().zip(results) {
-            if result.intersects(PollFlags::ERR | PollFlags::NVAL) {
-                let source = io::Error::from(Errno::NETDOWN);
-                return Err(XdpError::PortLost { name: lane.name().to_owned(), source });
-            }
         }
         Ok(true)
     }

@@ -1,0 +1,10 @@
+//! The module on real interfaces: veth pairs between namespaces, with frames sent and heard by packet sockets. Needs
+//! root; nothing it makes outlives it.
+#![expect(unsafe_code, reason = "another process's socket, played by xsk-rs itself")]
+#![expect(clippy::unwrap_used, reason = "what fails here is the test")]
+
+mod common;
+mod forwarding;
+mod refusals;
+mod steering;
+mod suite;
