@@ -67,6 +67,8 @@ pub enum DropReason {
     TunnelPacketDrop,
     /// `callback`: a lifecycle callback asked for it.
     Callback,
+    /// `detect limit`: the work limit left drop rules unasked.
+    DetectLimit,
     /// `steering overflow`: the ring to the owning worker was full.
     SteeringOverflow,
     /// `no verdict`: the packet was released unjudged.
@@ -75,7 +77,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::DecodeError,
         Self::DefragError,
         Self::DefragMemcap,
@@ -93,6 +95,7 @@ impl DropReason {
         Self::ThresholdDetectionFilter,
         Self::TunnelPacketDrop,
         Self::Callback,
+        Self::DetectLimit,
         Self::SteeringOverflow,
         Self::NoVerdict,
     ];
@@ -118,6 +121,7 @@ impl DropReason {
             Self::ThresholdDetectionFilter => "threshold detection_filter",
             Self::TunnelPacketDrop => "tunnel packet drop",
             Self::Callback => "callback",
+            Self::DetectLimit => "detect limit",
             Self::SteeringOverflow => "steering overflow",
             Self::NoVerdict => "no verdict",
         }

@@ -200,7 +200,12 @@ impl Judge {
         counters.detect_alert += outcome.alerts.len() as u64;
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
-        let (verdict, dropped_by) = decide(&mut case, outcome.verdict, settings.inline);
+        counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
+        let (mut verdict, dropped_by) = decide(&mut case, outcome.verdict, settings.inline);
+        // A limit must not lose a drop: what could not be ruled out is dropped.
+        if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
+            verdict = Verdict::Drop(DropReason::DetectLimit);
+        }
         if let Some((flow, _)) = case.flow.as_mut()
             && !outcome.alerts.is_empty()
         {

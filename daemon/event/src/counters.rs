@@ -209,6 +209,8 @@ counters! {
     ips_drop_reason_tunnel_packet_drop: sum "ips.drop_reason.tunnel_packet_drop",
     #[doc = "A lifecycle callback asked for it (ours)."]
     ips_drop_reason_callback: sum "ips.drop_reason.callback",
+    #[doc = "The work limit left drop rules unasked (ours)."]
+    ips_drop_reason_detect_limit: sum "ips.drop_reason.detect_limit",
     #[doc = "The ring to the packet's owner was full (ours)."]
     ips_drop_reason_steering_overflow: sum "ips.drop_reason.steering_overflow",
     #[doc = "Nobody judged the packet (ours)."]
@@ -219,6 +221,8 @@ counters! {
     exception_policy_flow_memcap_reject: sum "exception_policy.flow.memcap.reject",
     exception_policy_flow_memcap_reject_both: sum "exception_policy.flow.memcap.reject_both",
 
+    #[doc = "Packets for which the work limit left rules unasked (ours)."]
+    detect_limit_reached: sum "detect.limit_reached",
     #[doc = "Packets that another worker passed on to this one (ours)."]
     worker_steered_in: sum "worker.steered_in",
     #[doc = "Packets passed on to the worker that owns their flow (ours)."]

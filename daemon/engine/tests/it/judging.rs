@@ -1,7 +1,8 @@
 //! What the engine does to packets: verdicts, records, counters.
 
-use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, tcp, udp};
+use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, load, tcp, udp};
 use portcullis_capture::{DropReason, Verdict};
+use portcullis_detect::LoadOptions;
 use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
 use portcullis_event::{AlertAction, Record};
 use portcullis_wire::decoded::TcpFlags;
@@ -179,4 +180,19 @@ fn time_ends_flows_without_packets() {
     }
     let counters = rig.counters();
     assert_eq!((counters.flow_active, counters.flow_end_state_new), (0, 1));
+}
+
+#[test]
+fn a_drop_rule_that_the_work_limit_left_unasked_drops_inline() {
+    let rule = r#"drop udp any any -> any any (content:"aaa"; content:"b"; distance:5; within:1; sid:9;)"#;
+    let options = LoadOptions { packet_work_max: 2, ..LoadOptions::default() };
+    let frame = udp((CLIENT, 1), (SERVER, 2), &[b'a'; 500]);
+    for (settings, expected) in
+        [(inline(), Verdict::Drop(DropReason::DetectLimit)), (EngineSettings::default(), Verdict::Accept)]
+    {
+        let mut rig = Rig::new(&settings, "");
+        rig.worker.swap_rules(load(rule, &options));
+        assert_eq!(rig.send(std::slice::from_ref(&frame)), [expected]);
+        assert_eq!(rig.counters().detect_limit_reached, 1);
+    }
 }

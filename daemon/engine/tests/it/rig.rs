@@ -33,16 +33,14 @@ impl Rig {
         id: WorkerId,
         workers: u8,
     ) -> Self {
-        let source = Source { name: "test.rules", text: rules.as_bytes() };
-        let loaded = RuleSet::load(&[source], &LoadOptions::default());
-        assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+        let rules = load(rules, &LoadOptions::default());
         let (reporter, records) = ring::rings(1 << 20, 1 << 20, RingMode::Live);
         let (publisher, published) = publish::channel();
         let now = Timestamp::from_secs(1_700_000_000);
         let parts = WorkerParts {
             id,
             workers,
-            rules: Arc::new(Rules::new(loaded.rules)),
+            rules,
             callbacks: registry.instantiate(id),
             reporter,
             publisher,
@@ -107,6 +105,13 @@ impl Rig {
         }
         shown
     }
+}
+
+pub(crate) fn load(rules: &str, options: &LoadOptions) -> Arc<Rules> {
+    let source = Source { name: "test.rules", text: rules.as_bytes() };
+    let loaded = RuleSet::load(&[source], options);
+    assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+    Arc::new(Rules::new(loaded.rules))
 }
 
 pub(crate) fn inline() -> EngineSettings {
