@@ -6,6 +6,7 @@
 //! memory grows with the number of rules and not with how their ports overlap; a packet is searched at
 //! most twice.
 
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -157,7 +158,7 @@ impl PortGroups {
             }
         }
         // Intervals with the same rules share one group.
-        let mut known: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
+        let mut known: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut narrow = Vec::new();
         let mut intervals = Vec::with_capacity(starts.len());
         for (first, ids) in starts.into_iter().zip(by_interval) {

@@ -1,6 +1,6 @@
 //! A rule's header: who talks to whom over what.
 
-use std::collections::BTreeMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 use portcullis_wire::Decoded;
@@ -188,7 +188,7 @@ pub(crate) fn ports(packet: &Decoded) -> Option<(u16, u16)> {
 
 /// Address groups are few and large: rules that name the same share one.
 #[derive(Debug, Default)]
-pub(crate) struct AddressPool(BTreeMap<String, (Option<Arc<AddressSet>>, bool)>);
+pub(crate) struct AddressPool(HashMap<String, (Option<Arc<AddressSet>>, bool)>);
 
 /// Reads the seven words of a header.
 pub(crate) fn parse(

@@ -1,7 +1,7 @@
 //! A compiled rule set: what is loaded, and its entry points.
 
+use hashbrown::hash_map::{Entry, HashMap};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use crate::classification::Classifications;
 use crate::draft::Draft;
@@ -92,7 +92,7 @@ impl RuleSet {
     #[must_use]
     pub fn load(sources: &[Source<'_>], options: &LoadOptions) -> Loaded {
         let mut loader =
-            Loader { options, pool: AddressPool::default(), seen: BTreeMap::new(), found: Vec::new() };
+            Loader { options, pool: AddressPool::default(), seen: HashMap::new(), found: Vec::new() };
         let mut errors = Vec::new();
         for source in sources {
             for line in logical_lines(source.text) {
@@ -155,7 +155,7 @@ struct Loader<'a> {
     options: &'a LoadOptions,
     pool: AddressPool,
     /// Where each `gid` and `sid` was first used.
-    seen: BTreeMap<(u32, u32), (String, usize)>,
+    seen: HashMap<(u32, u32), (String, usize)>,
     found: Vec<(Signature, Rule)>,
 }
 
