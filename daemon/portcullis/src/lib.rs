@@ -21,6 +21,7 @@ pub mod exit;
 pub mod log;
 pub mod output;
 pub mod progress;
+pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod settings;

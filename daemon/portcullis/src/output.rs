@@ -3,6 +3,7 @@
 
 use crate::config::Loaded;
 use crate::exit::Failure;
+use crate::report::Summary;
 use crate::rules::LoadedRules;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -44,6 +45,11 @@ pub fn rule_remarks(rules: &LoadedRules) {
         text.push_str(&format!("error: {error}\n"));
     }
     complain(&text);
+}
+
+/// Shows what a replay came to.
+pub fn summary(summary: &Summary) {
+    say(&summary.table());
 }
 
 /// Shows a line of result.

@@ -14,9 +14,9 @@ pub struct Summary {
     /// Packets that each worker judged.
     pub packets_by_worker: Vec<u64>,
     /// Rules in use.
-    pub rules: usize,
+    pub rules: u64,
     /// Rules that could not be loaded.
-    pub rules_refused: usize,
+    pub rules_refused: u64,
     /// Records written, and where; `None` where EVE is off.
     pub records: Option<(u64, PathBuf)>,
     /// From the first packet to the last record.
@@ -52,7 +52,7 @@ impl Summary {
             ("dropped", grouped(counters.ips_blocked), none()),
             ("flows", grouped(counters.flow_total), none()),
             ("alerts", grouped(counters.detect_alert), none()),
-            ("rules", grouped(self.rules as u64), self.refused()),
+            ("rules", grouped(self.rules), self.refused()),
         ];
         if let Some((count, path)) = &self.records {
             rows.push(("records", grouped(*count), format!("in {}", path.display())));
@@ -80,7 +80,7 @@ impl Summary {
         if self.rules_refused == 0 {
             return String::new();
         }
-        format!("{} could not be loaded", grouped(self.rules_refused as u64))
+        format!("{} could not be loaded", grouped(self.rules_refused))
     }
 }
 
