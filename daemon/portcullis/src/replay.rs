@@ -5,15 +5,16 @@ use crate::cli::{Checksums, ConfigArgs, ReplayArgs};
 use crate::config::{self, Config, Inline, Loaded};
 use crate::exit::Failure;
 use crate::log::Log;
-use crate::output;
 use crate::progress::Progress;
 use crate::report::{Summary, peak_memory};
 use crate::rules::{self, LoadedRules};
-use crate::workers::{Judged, Worker, judge};
-use portcullis_capture::OfflineOptions;
+use crate::workers::{Judged, judge};
+use crate::{output, settings};
+use portcullis_capture::WorkerId;
 use portcullis_capture_pcap::{PcapError, PcapModule, PcapOptions};
-use portcullis_detect::RuleSet;
-use portcullis_event::{Reporter, RingMode, RuleCounts, StatsRecord};
+use portcullis_engine::{EngineSettings, FlowWorker, Rules, WorkerParts, drive, publish};
+use portcullis_event::{Counters, Reporter, RingMode, RuleCounts, StatsRecord};
+use portcullis_flow::Callbacks;
 use portcullis_wire::Timestamp;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -23,21 +24,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Without a configuration file every kind of record is written.
 const ALL_RECORDS: &str = r#"outputs.eve-log.types=["alert", "drop", "flow", "netflow", "stats"]"#;
 
-/// What one worker is made from.
-#[derive(Debug)]
-pub struct Seat<'a> {
-    /// Its number, from 0.
-    pub index: u8,
-    /// How many there are.
-    pub workers: NonZeroU8,
-    /// The settings.
-    pub config: &'a Config,
-    /// The rules, the same for all.
-    pub rules: Arc<RuleSet>,
-    /// Can packets be dropped?
-    pub inline: bool,
-    /// What it reports through.
-    pub reporter: Reporter,
+/// Seed and start of a replay: always the same, so that the same capture gives the same records,
+/// flow ids included.
+const SEED: u64 = 0x706f_7274_6375_6c6c;
+
+/// Runs the replay and prints what it came to.
+///
+/// # Errors
+/// As for [`replay`]; also where the capture is damaged, after what is before the damage.
+pub fn run(arguments: &ReplayArgs) -> Result<(), Failure> {
+    let replayed = replay(arguments)?;
+    output::summary(&replayed.summary);
+    replayed.damage.map_or(Ok(()), Err)
 }
 
 /// What a replay came to.
@@ -49,16 +47,13 @@ pub struct Replayed {
     pub damage: Option<Failure>,
 }
 
-/// Replays with workers that `start` makes.
+/// Replays.
 ///
 /// # Errors
 /// Where settings, rule files or the capture cannot be used, or the records not be written. A
-/// capture that is damaged is judged up to the damage first.
-pub fn replay_with<W: Worker>(
-    arguments: &ReplayArgs,
-    start: impl Fn(Seat<'_>) -> Result<W, Failure>,
-) -> Result<Replayed, Failure> {
-    let loaded = settings(arguments)?;
+/// capture that is damaged is judged up to the damage, and that is no failure here.
+fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
+    let loaded = load(arguments)?;
     output::warnings(&loaded);
     let config = loaded.config;
     let rules = rules::load(&config, arguments.rules.as_deref())?;
@@ -66,20 +61,19 @@ pub fn replay_with<W: Worker>(
     let counts = rule_counts(&rules);
 
     let started = Instant::now();
-    let workers = arguments.workers;
     let modules = PcapModule::open(&arguments.pcap, module_options(arguments)).map_err(failure)?;
     let read = modules.first().map(PcapModule::progress);
     let folder = log_folder(arguments, &config);
-    let (mut log, reporters) =
-        Log::start(&config, &folder, Vec::new(), usize::from(workers.get()), RingMode::Lossless)?;
-    let rules = Arc::new(rules.rules);
-    let seat = |(index, reporter)| {
-        let rules = Arc::clone(&rules);
-        start(Seat { index, workers, config: &config, rules, inline: arguments.simulate_ips, reporter })
-    };
-    let made: Vec<W> = (0..=u8::MAX).zip(reporters).map(seat).collect::<Result<_, _>>()?;
+    let workers = usize::from(arguments.workers.get());
+    let (mut log, reporters) = Log::start(&config, &folder, Vec::new(), workers, RingMode::Lossless)?;
+    let engine = settings::engine(&config, arguments.simulate_ips, false, SEED);
+    let rules = Arc::new(Rules::new(rules.rules));
+    let mut works = Vec::with_capacity(workers);
+    for (index, reporter) in (0..=u8::MAX).map(WorkerId).zip(reporters) {
+        works.push(work(&engine, &rules, index, arguments.workers, reporter)?);
+    }
     let mut progress = Progress::new(read.as_ref().map_or(0, |read| read.total()));
-    let pairs = modules.into_iter().zip(made).collect();
+    let pairs = modules.into_iter().zip(works).collect();
     let judged = judge(pairs, || progress.set(read.as_ref().map_or(0, |read| read.read())));
     progress.finish();
     let judged = judged?;
@@ -104,8 +98,35 @@ pub fn replay_with<W: Worker>(
     Ok(Replayed { summary, damage: error.map(failure) })
 }
 
+/// One worker, ready to judge what a state of the module lends it.
+fn work(
+    engine: &EngineSettings,
+    rules: &Arc<Rules>,
+    id: WorkerId,
+    workers: NonZeroU8,
+    reporter: Reporter,
+) -> Result<impl FnOnce(&mut PcapModule) -> (Counters, Result<(), PcapError>) + use<>, Failure> {
+    let (publisher, mut published) = publish::channel();
+    let parts = WorkerParts {
+        id,
+        workers: workers.get(),
+        rules: Arc::clone(rules),
+        callbacks: Callbacks::default(),
+        reporter,
+        publisher,
+        start: Timestamp::ZERO,
+    };
+    let mut worker = FlowWorker::new(engine, parts).map_err(|error| Failure::Runtime(error.to_string()))?;
+    Ok(move |module: &mut PcapModule| {
+        // Kept to the end: without it the worker would think that it is to stop.
+        let (_commander, commands) = crossbeam::channel::bounded(0);
+        let outcome = drive(module, &mut worker, &commands);
+        (*published.latest(), outcome)
+    })
+}
+
 /// The settings, with what the command line says about them.
-fn settings(arguments: &ReplayArgs) -> Result<Loaded, Failure> {
+fn load(arguments: &ReplayArgs) -> Result<Loaded, Failure> {
     let mut source: ConfigArgs = arguments.config.clone();
     if source.config.is_none() {
         source.set.insert(0, ALL_RECORDS.to_owned());
@@ -122,7 +143,7 @@ fn module_options(arguments: &ReplayArgs) -> PcapOptions {
     PcapOptions {
         write: arguments.write.clone(),
         simulate_ips: arguments.simulate_ips,
-        offline: OfflineOptions::for_workers(usize::from(arguments.workers.get())),
+        ..PcapOptions::for_workers(usize::from(arguments.workers.get()))
     }
 }
 

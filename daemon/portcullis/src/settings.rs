@@ -1,6 +1,7 @@
 //! From the configuration to the settings of the crates below, none of which knows it.
 
-use crate::config::{Config, DropFlows, EveConfig, ExceptionPolicy, Timeouts};
+use crate::config::{Config, DropFlows, EveConfig, ExceptionPolicy, InvalidPolicy, RecordType, Timeouts};
+use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
 use std::time::Duration;
@@ -85,19 +86,51 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
     }
 }
 
-/// A policy as records name it and the engine applies it.
+/// What the engine is told. `inline`: packets may be dropped; `live`: packets come from a device.
 #[must_use]
-pub const fn policy(policy: ExceptionPolicy) -> portcullis_event::ExceptionPolicy {
-    use portcullis_event::ExceptionPolicy as Policy;
+pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSettings {
+    EngineSettings {
+        inline,
+        flow: flow(config, live),
+        flow_memcap_policy: packet_policy(config.flow.memcap_policy),
+        invalid_policy: match config.decoder.invalid_policy {
+            InvalidPolicy::Accept => PacketPolicy::Ignore,
+            InvalidPolicy::Drop => PacketPolicy::DropPacket,
+        },
+        validate_checksums: config.stream.checksum_validation,
+        records: records(&config.eve, live),
+        seed,
+    }
+}
+
+/// Which records workers make: what is not written need not be made.
+fn records(eve: &EveConfig, live: bool) -> RecordSettings {
+    let wanted = |kind: RecordType| eve.enabled && eve.types.contains(&kind);
+    RecordSettings {
+        alert: wanted(RecordType::Alert),
+        alert_payload: eve.alert.payload || eve.alert.payload_printable,
+        alert_packet: eve.alert.packet,
+        drop: match eve.drop.flows {
+            _ if !wanted(RecordType::Drop) => DropRecords::Off,
+            DropFlows::Start => DropRecords::Start,
+            DropFlows::All => DropRecords::All,
+        },
+        flow: wanted(RecordType::Flow),
+        netflow: wanted(RecordType::Netflow),
+        ethernet: eve.ethernet,
+        pcap_cnt: !live,
+    }
+}
+
+/// A policy where only the packet at hand can be acted on. Nobody is told of a rejected packet.
+const fn packet_policy(policy: ExceptionPolicy) -> PacketPolicy {
     match policy {
-        ExceptionPolicy::Ignore => Policy::Ignore,
-        ExceptionPolicy::DropFlow => Policy::DropFlow,
-        ExceptionPolicy::DropPacket => Policy::DropPacket,
-        ExceptionPolicy::Reject => Policy::Reject,
-        ExceptionPolicy::RejectBoth => Policy::RejectBoth,
-        ExceptionPolicy::Bypass => Policy::Bypass,
-        ExceptionPolicy::PassFlow => Policy::PassFlow,
-        ExceptionPolicy::PassPacket => Policy::PassPacket,
+        ExceptionPolicy::Ignore | ExceptionPolicy::Bypass => PacketPolicy::Ignore,
+        ExceptionPolicy::PassFlow | ExceptionPolicy::PassPacket => PacketPolicy::PassPacket,
+        ExceptionPolicy::DropFlow
+        | ExceptionPolicy::DropPacket
+        | ExceptionPolicy::Reject
+        | ExceptionPolicy::RejectBoth => PacketPolicy::DropPacket,
     }
 }
 
@@ -112,6 +145,21 @@ mod tests {
         assert_eq!(flow(&config, false), FlowSettings::default());
         assert_eq!(eve(&config.eve, Vec::new()).types, EveOptions::default().types);
         assert_eq!(eve(&config.eve, Vec::new()).alert, EveOptions::default().alert);
+    }
+
+    #[test]
+    fn records_that_are_not_written_are_not_made() {
+        let made = |overrides: &[&str]| {
+            let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+            let config = parse(Sources { overrides, ..Sources::default() }, Inline::No).unwrap().config;
+            engine(&config, true, false, 1).records
+        };
+        assert_eq!(made(&[]), RecordSettings::default());
+        let none = made(&["outputs.eve-log.enabled=no"]);
+        assert!(!none.alert && !none.flow && none.drop == DropRecords::Off);
+        let some = made(&["outputs.eve-log.types=netflow", "outputs.eve-log.alert.payload-printable=yes"]);
+        assert!(some.netflow && !some.flow && some.alert_payload && !some.alert_packet);
+        assert_eq!(made(&["outputs.eve-log.drop.flows=all"]).drop, DropRecords::All);
     }
 
     #[test]

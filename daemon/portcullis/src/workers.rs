@@ -2,26 +2,16 @@
 //! what it lends, until the capture ends or cannot be read further.
 
 use crate::exit::Failure;
-use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll};
+use portcullis_capture::PacketModule;
 use portcullis_event::Counters;
 use portcullis_wire::Timestamp;
 use std::convert::Infallible;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, ScopedJoinHandle, scope};
 use std::time::Duration;
 
 /// How often the waiting thread looks after the progress.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What judges packets: one a thread.
-pub trait Worker: Send {
-    /// Judges a burst: a verdict into every slot.
-    fn inspect(&mut self, burst: &mut Burst<'_>);
-
-    /// Ends every flow at `now`, reports them, and gives the counters, those of the module's state
-    /// included.
-    fn finish(self, now: Timestamp, capture: &CaptureStats) -> Counters;
-}
 
 /// What the workers came to.
 #[derive(Debug)]
@@ -43,8 +33,9 @@ struct Ended<E> {
     error: Option<E>,
 }
 
-/// Lets every worker judge what its state of the module lends, each in a thread of its own, and
-/// calls `look` every now and then while they do.
+/// Runs each work on its state of the module, in a thread of its own, and calls `look` every now
+/// and then meanwhile. A work judges until the module ends or breaks, ends all flows, and gives its
+/// counters.
 ///
 /// # Errors
 /// A thread could not be started, or panicked. That a module broke is no failure here: what was
@@ -52,16 +43,16 @@ struct Ended<E> {
 pub fn judge<M, W>(pairs: Vec<(M, W)>, look: impl FnMut()) -> Result<Judged<M::Error>, Failure>
 where
     M: PacketModule,
-    W: Worker,
+    W: FnOnce(&mut M) -> (Counters, Result<(), M::Error>) + Send,
 {
     let ended = scope(|scope| {
         let (alive, gone) = channel::<Infallible>();
         let mut threads = Vec::with_capacity(pairs.len());
-        for (index, (module, worker)) in pairs.into_iter().enumerate() {
+        for (index, (module, work)) in pairs.into_iter().enumerate() {
             let alive = alive.clone();
             let thread = Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn_scoped(scope, move || work(module, worker, alive))
+                .spawn_scoped(scope, move || run(module, work, alive))
                 .map_err(|error| Failure::Runtime(format!("cannot start worker {index}: {error}")))?;
             threads.push(thread);
         }
@@ -85,32 +76,18 @@ where
 }
 
 /// One thread's work. `alive` goes with the thread, however it ends.
-fn work<M: PacketModule, W: Worker>(
-    mut module: M,
-    mut worker: W,
-    alive: Sender<Infallible>,
-) -> Ended<M::Error> {
-    let error = drive(&mut module, &mut worker).err();
-    let now = module.now();
-    let counters = worker.finish(now, &module.stats());
+fn run<M, W>(mut module: M, work: W, alive: Sender<Infallible>) -> Ended<M::Error>
+where
+    M: PacketModule,
+    W: FnOnce(&mut M) -> (Counters, Result<(), M::Error>),
+{
+    let (counters, outcome) = work(&mut module);
     drop(alive);
-    Ended { counters, now, error }
-}
-
-fn drive<M: PacketModule>(module: &mut M, worker: &mut impl Worker) -> Result<(), M::Error> {
-    loop {
-        match module.poll(&mut |burst| worker.inspect(burst))? {
-            Poll::Received(_) => {}
-            Poll::Empty => {
-                module.wait(Timestamp::NEVER)?;
-            }
-            Poll::End => return Ok(()),
-        }
-    }
+    Ended { counters, now: module.now(), error: outcome.err() }
 }
 
 /// Calls `look` until no thread is alive.
-fn wait(gone: &std::sync::mpsc::Receiver<Infallible>, mut look: impl FnMut()) {
+fn wait(gone: &Receiver<Infallible>, mut look: impl FnMut()) {
     loop {
         match gone.recv_timeout(LOOK_EVERY) {
             Err(RecvTimeoutError::Timeout) => look(),
@@ -128,41 +105,46 @@ fn join<E>((index, thread): (usize, ScopedJoinHandle<'_, Ended<E>>)) -> Result<E
 mod tests {
     use super::*;
     use portcullis_capture::memory::MemoryModule;
-    use portcullis_capture::{Poll, PortId, Properties, Verdict, Wake, WorkerId};
+    use portcullis_capture::{Burst, CaptureStats, Poll, PortId, Properties, Verdict, Wake, WorkerId};
     use std::task::Waker;
 
-    /// Steers every second packet to worker 1 and accepts what it is left with.
-    struct Sharer {
-        index: u8,
-        panics: bool,
-        counters: Counters,
-    }
+    type Work = Box<dyn FnOnce(&mut MemoryModule) -> (Counters, Result<(), Infallible>) + Send>;
 
-    impl Worker for Sharer {
-        fn inspect(&mut self, burst: &mut Burst<'_>) {
-            assert!(!self.panics, "as the test wants");
+    /// Steers every second packet to worker 1 and accepts what it is left with.
+    fn share(index: u8, module: &mut MemoryModule) -> Counters {
+        let mut counters = Counters::default();
+        let mut inspect = |burst: &mut Burst<'_>| {
             for slot in 0..burst.len() {
                 let id = burst.packets()[slot].meta.id;
-                if self.index == 0 && id.is_multiple_of(2) {
+                if index == 0 && id.is_multiple_of(2) {
                     burst.judge(slot, Verdict::Steer(WorkerId(1)));
                 } else {
-                    self.counters.decoder_pkts += 1;
+                    counters.decoder_pkts += 1;
                     burst.judge(slot, Verdict::Accept);
                 }
             }
+        };
+        loop {
+            match module.poll(&mut inspect).unwrap() {
+                Poll::Received(_) => {}
+                Poll::Empty => drop(module.wait(Timestamp::NEVER).unwrap()),
+                Poll::End => break,
+            }
         }
-
-        fn finish(mut self, _now: Timestamp, capture: &CaptureStats) -> Counters {
-            self.counters.set_capture(capture);
-            self.counters
-        }
+        counters.set_capture(&module.stats());
+        counters
     }
 
-    fn pairs(frames: u64, panics: bool) -> Vec<(MemoryModule, Sharer)> {
+    fn pairs(frames: u64, panics: bool) -> Vec<(MemoryModule, Work)> {
         let frames = (1..=frames).map(|second| (Timestamp::from_secs(second), PortId(0), vec![0; 60]));
         let (modules, _ports) = MemoryModule::open(frames, 2);
-        let sharer = |index| Sharer { index, panics: panics && index == 1, counters: Counters::default() };
-        modules.into_iter().zip([sharer(0), sharer(1)]).collect()
+        let work = |index: u8| -> Work {
+            Box::new(move |module| {
+                assert!(!panics || index == 0, "as the test wants");
+                (share(index, module), Ok(()))
+            })
+        };
+        modules.into_iter().zip([work(0), work(1)]).collect()
     }
 
     #[test]
@@ -182,48 +164,58 @@ mod tests {
         assert_eq!(failure.to_string(), "worker 1 panicked");
     }
 
-    /// Breaks at the first poll.
-    struct Broken;
+    #[test]
+    fn a_module_that_breaks_leaves_what_was_judged_and_its_error() {
+        let (modules, _ports) = MemoryModule::open([(Timestamp::from_secs(3), PortId(0), vec![0; 60])], 1);
+        let pairs: Vec<_> = modules.into_iter().map(|module| (Broken(module), break_after_one)).collect();
+        let judged = judge(pairs, || {}).unwrap();
+        assert_eq!(judged.packets_by_worker, [1]);
+        assert_eq!(judged.now, Timestamp::from_secs(3));
+        assert_eq!(judged.error.unwrap().to_string(), "broken");
+    }
+
+    fn break_after_one(module: &mut Broken) -> (Counters, std::io::Result<()>) {
+        let mut counters = Counters::default();
+        let mut inspect = |burst: &mut Burst<'_>| counters.decoder_pkts += burst.len() as u64;
+        let outcome = loop {
+            if let Err(error) = module.poll(&mut inspect) {
+                break Err(error);
+            }
+        };
+        (counters, outcome)
+    }
+
+    /// A module that breaks where it should end.
+    struct Broken(MemoryModule);
 
     impl PacketModule for Broken {
         type Error = std::io::Error;
 
-        fn poll(&mut self, _inspect: &mut dyn FnMut(&mut Burst<'_>)) -> Result<Poll, Self::Error> {
-            Err(std::io::Error::other("broken"))
-        }
-
-        fn wait(&mut self, _until: Timestamp) -> Result<Wake, Self::Error> {
-            Ok(Wake::Ready)
-        }
-
-        fn waker(&self) -> Waker {
-            Waker::noop().clone()
-        }
-
-        fn properties(&self) -> Properties {
-            Properties {
-                multi_threaded: false,
-                pass_through: true,
-                is_realtime: false,
-                mtu: Vec::new(),
-                link: portcullis_wire::LinkType::Ethernet,
+        fn poll(&mut self, inspect: &mut dyn FnMut(&mut Burst<'_>)) -> Result<Poll, Self::Error> {
+            match self.0.poll(inspect).unwrap() {
+                Poll::End => Err(std::io::Error::other("broken")),
+                other => Ok(other),
             }
         }
 
+        fn wait(&mut self, until: Timestamp) -> Result<Wake, Self::Error> {
+            Ok(self.0.wait(until).unwrap())
+        }
+
+        fn waker(&self) -> Waker {
+            self.0.waker()
+        }
+
+        fn properties(&self) -> Properties {
+            self.0.properties()
+        }
+
         fn now(&self) -> Timestamp {
-            Timestamp::from_secs(3)
+            self.0.now()
         }
 
         fn stats(&self) -> CaptureStats {
-            CaptureStats::default()
+            self.0.stats()
         }
-    }
-
-    #[test]
-    fn a_module_that_breaks_leaves_what_was_judged_and_its_error() {
-        let sharer = Sharer { index: 1, panics: false, counters: Counters::default() };
-        let judged = judge(vec![(Broken, sharer)], || {}).unwrap();
-        assert_eq!(judged.now, Timestamp::from_secs(3));
-        assert_eq!(judged.error.unwrap().to_string(), "broken");
     }
 }

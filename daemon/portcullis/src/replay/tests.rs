@@ -1,41 +1,10 @@
-//! The way from a command line to files, with a worker that only counts and drops every third
-//! packet.
+//! The way from a command line to files.
 
 use super::*;
 use crate::cli::{Cli, Command};
 use clap::Parser as _;
-use portcullis_capture::{Burst, CaptureStats, DropReason, Verdict};
-use portcullis_event::Counters;
 use std::fs;
 use std::path::Path;
-
-struct Counting {
-    counters: Counters,
-    inline: bool,
-    _reporter: Reporter,
-}
-
-impl Worker for Counting {
-    fn inspect(&mut self, burst: &mut Burst<'_>) {
-        for slot in 0..burst.len() {
-            self.counters.decoder_pkts += 1;
-            let third = burst.packets()[slot].meta.id.is_multiple_of(3);
-            let verdict =
-                if self.inline && third { Verdict::Drop(DropReason::Rules) } else { Verdict::Accept };
-            burst.judge(slot, verdict);
-        }
-    }
-
-    fn finish(self, _now: Timestamp, _capture: &CaptureStats) -> Counters {
-        self.counters
-    }
-}
-
-fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
-    replay_with(arguments, |seat| {
-        Ok(Counting { counters: Counters::default(), inline: seat.inline, _reporter: seat.reporter })
-    })
-}
 
 fn arguments(line: &str) -> ReplayArgs {
     let words = ["portcullis", "replay"].into_iter().chain(line.split_whitespace());
@@ -45,13 +14,36 @@ fn arguments(line: &str) -> ReplayArgs {
     }
 }
 
-/// A little-endian pcap file of so many Ethernet frames, one a second.
-fn capture(frames: u32) -> Vec<u8> {
+/// An ICMP echo request between two hosts, whose payload is `ping ` and the sequence number.
+fn ping(sequence: u8) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    let mut header = [0x45, 0, 0, 34, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
+    let mut message = [8, 0, 0, 0, 0, 1, 0, sequence, b'p', b'i', b'n', b'g', b' ', sequence];
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum);
+    frame.extend(header);
+    frame.extend(message);
+    frame.resize(60, 0);
+    frame
+}
+
+/// RFC 1071.
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    (!u16::try_from(folded).unwrap()).to_be_bytes()
+}
+
+/// A little-endian pcap file of so many pings, one a second.
+fn capture(frames: u8) -> Vec<u8> {
     let word = |value: u32| value.to_le_bytes();
     let mut file = [word(0xa1b2_c3d4), [2, 0, 4, 0], word(0), word(0), word(65_535), word(1)].concat();
     for second in 1..=frames {
-        file.extend([word(second), word(0), word(60), word(60)].concat());
-        file.extend([0; 60]);
+        file.extend([word(second.into()), word(0), word(60), word(60)].concat());
+        file.extend(ping(second));
     }
     file
 }
@@ -59,6 +51,16 @@ fn capture(frames: u32) -> Vec<u8> {
 fn lines(path: &Path) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// How many records there are of each kind.
+fn kinds(path: &Path) -> Vec<(&'static str, usize)> {
+    let records = lines(path);
+    ["alert", "drop", "flow", "netflow", "stats"]
+        .map(|kind| (kind, records.iter().filter(|record| record["event_type"] == kind).count()))
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }
 
 #[test]
@@ -74,15 +76,52 @@ fn from_a_capture_to_records_and_accepted_packets() {
     let replayed = replay(&line("")).unwrap();
     assert!(replayed.damage.is_none());
     assert_eq!(replayed.summary.counters.decoder_pkts, 9);
-    assert_eq!(replayed.summary.records, Some((1, at("new/logs/eve.json"))));
-    let records = lines(&at("new/logs/eve.json"));
-    assert_eq!(records.len(), 1);
-    assert_eq!(records[0]["event_type"], "stats");
-    assert_eq!(records[0]["stats"]["decoder"]["pkts"], 9);
+    assert_eq!(replayed.summary.counters.flow_total, 1);
+    assert_eq!(replayed.summary.records, Some((3, at("new/logs/eve.json"))));
+    assert_eq!(kinds(&at("new/logs/eve.json")), [("flow", 1), ("netflow", 1), ("stats", 1)]);
 
-    replay(&line(&format!("--simulate-ips --write {}", at("out.pcap").display()))).unwrap();
-    assert_eq!(fs::metadata(at("out.pcap")).unwrap().len(), 24 + 6 * 76);
-    assert_eq!(lines(&at("new/logs/eve.json")).len(), 2, "records are appended");
+    let rule = "drop icmp any any -> any any (msg:\"nine\"; content:\"ping |09|\"; sid:1;)\n";
+    fs::write(at("a.rules"), rule).unwrap();
+    let (rules, out) = (at("a.rules"), at("out.pcap"));
+    let more = format!("--simulate-ips -S {} --write {}", rules.display(), out.display());
+    fs::remove_file(at("new/logs/eve.json")).unwrap();
+    let replayed = replay(&line(&more)).unwrap();
+    let counters = &replayed.summary.counters;
+    assert_eq!((counters.ips_accepted, counters.ips_blocked, counters.detect_alert), (8, 1, 1));
+    assert_eq!(replayed.summary.rules, 1);
+    assert_eq!(fs::metadata(at("out.pcap")).unwrap().len(), 24 + 8 * 76);
+    let expected = [("alert", 1), ("drop", 1), ("flow", 1), ("netflow", 1), ("stats", 1)];
+    assert_eq!(kinds(&at("new/logs/eve.json")), expected);
+    replay(&line("")).unwrap();
+    assert_eq!(lines(&at("new/logs/eve.json")).len(), 5 + 3, "records are appended");
+}
+
+#[test]
+fn the_same_records_with_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("in.pcap"), capture(200)).unwrap();
+    fs::write(at("a.rules"), "alert icmp any any -> any any (msg:\"ping\"; content:\"ping\"; sid:1;)\n")
+        .unwrap();
+    let records = |workers: u8| {
+        let (pcap, rules, logs) = (at("in.pcap"), at("a.rules"), at(&workers.to_string()));
+        let (pcap, rules, folder) = (pcap.display(), rules.display(), logs.display());
+        replay(&arguments(&format!("{pcap} -S {rules} -l {folder} --workers {workers}"))).unwrap();
+        let mut records: Vec<String> = lines(&logs.join("eve.json"))
+            .into_iter()
+            .filter(|record| record["event_type"] != "stats")
+            .map(|mut record| {
+                record.as_object_mut().unwrap().remove("flow_id");
+                record.to_string()
+            })
+            .collect();
+        records.sort();
+        records
+    };
+    let one = records(1);
+    assert_eq!(one.len(), 202);
+    assert_eq!(one, records(2));
+    assert_eq!(one, records(4));
 }
 
 #[test]
@@ -98,7 +137,9 @@ fn a_damaged_capture_is_judged_up_to_the_damage() {
     let message = damage.to_string();
     assert!(matches!(damage, Failure::Input(_)), "{message}");
     assert!(message.contains("is damaged at byte 632, after 8 packets"), "{message}");
-    assert_eq!(lines(&logs.join("eve.json"))[0]["stats"]["decoder"]["pkts"], 8);
+    let records = lines(&logs.join("eve.json"));
+    let stats = records.iter().find(|record| record["event_type"] == "stats").unwrap();
+    assert_eq!(stats["stats"]["decoder"]["pkts"], 8);
 }
 
 #[test]
@@ -135,7 +176,7 @@ fn the_command_line_goes_before_the_file() {
     fs::write(&file, "default-log-dir = \"/logs\"\noutputs.eve-log.types = [\"alert\"]\n").unwrap();
     let read = |line: &str| {
         let arguments = arguments(line);
-        let config = settings(&arguments).unwrap().config;
+        let config = load(&arguments).unwrap().config;
         (log_folder(&arguments, &config), config)
     };
     let with_file = format!("x.pcap -c {}", file.display());
@@ -158,7 +199,7 @@ fn the_command_line_goes_before_the_file() {
 #[test]
 fn dropping_depends_on_simulated_inline_mode() {
     use crate::config::ExceptionPolicy;
-    let policy = |line: &str| settings(&arguments(line)).unwrap().config.flow.memcap_policy;
+    let policy = |line: &str| load(&arguments(line)).unwrap().config.flow.memcap_policy;
     assert_eq!(policy("x.pcap"), ExceptionPolicy::Ignore);
     assert_eq!(policy("x.pcap --simulate-ips"), ExceptionPolicy::DropPacket);
 }
