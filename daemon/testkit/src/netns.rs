@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use std::{fs, panic, process, thread};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -166,6 +167,27 @@ impl NetNs {
     /// When there is no such interface.
     pub fn set_up(&self, interface: &str) -> Result<(), LabError> {
         self.output("ip", &["link", "set", interface, "up"]).map(drop)
+    }
+
+    /// Waits until `interface` really sends what it is given. After an end of a wire is brought up
+    /// the kernel takes a moment to give it a queue, and throws away silently what is sent before.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface, or it is not up within ten seconds (its other end may be
+    /// down).
+    pub fn wait_until_up(&self, interface: &str) -> Result<(), LabError> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
+        // The kernel says UP and sets up the queue under one lock, which this question takes too.
+        while !self.output("ip", &["-oneline", "link", "show", "dev", interface])?.contains(" state UP ") {
+            if Instant::now() >= deadline {
+                let what = format!("waiting for {interface} in {} to be up", self.label);
+                return Err(LabError::Io { what, source: io::ErrorKind::TimedOut.into() });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Takes `interface` down.

@@ -16,13 +16,14 @@ pub struct VethPair {
 }
 
 impl VethPair {
-    /// Makes a pair with `left` in `left_ns` and `right` in `right_ns` and brings both ends up.
-    /// Each end gets `queues` receive and transmit queues, an MTU of `mtu` bytes, and a hardware
-    /// address made from its name, the same in every run.
+    /// Makes a pair with `left` in `left_ns` and `right` in `right_ns` and brings both ends up; what
+    /// is sent after this returns is not lost. Each end gets `queues` receive and transmit queues,
+    /// an MTU of `mtu` bytes, and a hardware address made from its name, the same in every run.
     ///
     /// # Errors
     ///
-    /// When a name is taken or longer than 15 bytes, or the kernel refuses the numbers.
+    /// When a name is taken or longer than 15 bytes, or the kernel refuses the numbers, or the wire
+    /// does not come up.
     pub fn between(
         left_ns: &NetNs,
         left: &str,
@@ -44,6 +45,8 @@ impl VethPair {
         left_ns.output("ip", &arguments)?;
         left_ns.set_up(left)?;
         right_ns.set_up(right)?;
+        left_ns.wait_until_up(left)?;
+        right_ns.wait_until_up(right)?;
         Ok(Self { left: left.to_owned(), right: right.to_owned() })
     }
 
