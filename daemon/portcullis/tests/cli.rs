@@ -97,6 +97,30 @@ fn rules_that_cannot_be_used() {
 }
 
 #[test]
+fn captures_that_cannot_be_read() {
+    let folder = folder(&[("empty.pcap", ""), ("text.pcap", "hello, world\n"), ("good.rules", RULE)]);
+    let check = |line: &str, status: i32, expected: &str| check(folder.path(), line, status, expected);
+    check("replay none.pcap", 1, "cannot open none.pcap: No such file");
+    check("replay empty.pcap", 1, "empty.pcap is empty");
+    check("replay text.pcap -S good.rules", 1, "text.pcap is neither pcap nor pcapng");
+    check("replay text.pcap -S none.rules", 1, "cannot read the rule file none.rules");
+    check("replay text.pcap --set flow.memcap=1xb", 1, "--> --set:1:13");
+    assert!(!folder.path().join("eve.json").exists());
+}
+
+#[test]
+fn an_empty_capture_is_replayed() {
+    let folder = folder(&[("good.rules", RULE)]);
+    let header = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    fs::write(folder.path().join("in.pcap"), header).unwrap();
+    let out = check(folder.path(), "replay in.pcap -S good.rules -l out --workers 2", 0, "");
+    assert!(out.contains(" packets  ") && out.contains("in out/eve.json"), "{out}");
+    let text = fs::read_to_string(folder.path().join("out/eve.json")).unwrap();
+    assert_eq!(text.lines().count(), 1, "the counters: {text}");
+    check(folder.path(), "replay in.pcap -l good.rules", 3, "good.rules");
+}
+
+#[test]
 fn nobody_to_control() {
     let folder = folder(&[("file", "")]);
     check(folder.path(), "ctl version --socket none.sock", 4, "no daemon answers on none.sock");

@@ -1,7 +1,7 @@
 //! Exception policies: what happens to a packet or flow when the engine meets a limit or something
 //! it cannot make sense of. Words, inheritance and the refused combinations are Suricata's.
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Place};
 use super::section::Section;
 use super::value::words;
 
@@ -95,6 +95,12 @@ impl Master {
                 format!("`{}` acts on packets: {} becomes {}", section.name(key), own.word(), policy.word());
             section.note(Diagnostic::warning(message, section.place(key)));
         }
+        if matches!(policy, ExceptionPolicy::Reject | ExceptionPolicy::RejectBoth) {
+            let message =
+                format!("`{}` drops without telling anybody: rejects are not sent", section.name(key));
+            let place = if own.is_some() { section.place(key) } else { Place::Nowhere };
+            section.note(Diagnostic::warning(message, place));
+        }
         policy
     }
 
@@ -112,7 +118,13 @@ impl Master {
             ExceptionPolicy::DropFlow if !self.inline => Some("dropping needs inline mode"),
             _ => None,
         };
-        let Some(fault) = fault else { return policy };
+        let Some(fault) = fault else {
+            if own.is_some_and(|own| own != PolicyWord::Auto) && policy != ExceptionPolicy::Ignore {
+                let message = "`stream.midstream-policy` is not carried out: TCP streams are not reassembled";
+                section.note(Diagnostic::warning(message, section.place(key)));
+            }
+            return policy;
+        };
         if own.is_some() {
             section.bad_value(key, &format!("{} is not possible: {fault}", word.word()), &section.place(key));
         } else {

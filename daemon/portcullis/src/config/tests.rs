@@ -284,6 +284,18 @@ warning: `flow.memcap-policy` acts on packets: drop-flow becomes drop-packet
 }
 
 #[test]
+fn policies_that_are_not_carried_out_are_announced() {
+    let check = |setting: &str, expected: &str| {
+        let text = shown("", &[setting]);
+        assert!(text.starts_with(&format!("warning: {expected}")), "{setting}: {text}");
+    };
+    check("flow.memcap-policy=reject", "`flow.memcap-policy` drops without telling anybody");
+    check("exception-policy=reject", "`flow.memcap-policy` drops without telling anybody");
+    check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is not carried out");
+    assert_eq!(shown("", &["stream.midstream-policy=ignore"]), "");
+}
+
+#[test]
 fn emergency_timeouts_are_never_longer() {
     let text = "[flow-timeouts.tcp]\nnew = 60\nemergency-new = 70\n";
     let expected = "\
