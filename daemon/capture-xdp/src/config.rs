@@ -70,6 +70,9 @@ pub struct XdpConfig {
 /// Frames of each worker that are never put on a fill ring, so that forged packets find one.
 pub(crate) const RESERVE: usize = 2 * MAX_FORGED;
 
+/// Most sockets of one worker.
+pub(crate) const MAX_LANES: usize = 256;
+
 /// Bytes that the kernel keeps free before a packet (`XDP_PACKET_HEADROOM`).
 const HEADROOM: u32 = 256;
 
@@ -157,6 +160,11 @@ impl XdpConfig {
 
     /// Frames for a worker of `lanes` sockets.
     pub(crate) fn frames_for(&self, lanes: usize) -> Result<u32, XdpError> {
+        if lanes > MAX_LANES {
+            let reason =
+                format!("{lanes} queues for one worker, but at most {MAX_LANES}: more workers are needed");
+            return Err(XdpError::Invalid(reason));
+        }
         let reserve = u32::try_from(RESERVE).unwrap_or(u32::MAX);
         let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
         // Less than this and a lane could not hold a burst on its fill ring and one on its way out.

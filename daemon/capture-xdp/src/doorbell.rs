@@ -87,3 +87,48 @@ impl task::Wake for Doorbell {
         self.write();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::task::Wake;
+
+    fn is_rung(bell: &Doorbell) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(bell, PollFlags::IN)], Some(&now)).unwrap() == 1
+    }
+
+    #[test]
+    fn only_a_sleeper_is_rung_for() {
+        let bell = Doorbell::new().unwrap();
+        bell.ring();
+        assert!(!is_rung(&bell), "awake");
+        bell.lie_down(false);
+        bell.ring_home();
+        assert!(!is_rung(&bell), "asleep, but it has frames enough");
+        bell.ring();
+        assert!(is_rung(&bell));
+        bell.silence();
+        bell.ring();
+        assert!(!is_rung(&bell), "rung for already");
+        bell.lie_down(true);
+        bell.ring_home();
+        assert!(is_rung(&bell));
+        bell.silence();
+        bell.lie_down(true);
+        bell.get_up();
+        bell.ring();
+        assert!(!is_rung(&bell), "awake again");
+        assert!(!bell.take_woken(), "none of this was the waker");
+    }
+
+    #[test]
+    fn the_waker_is_kept_until_it_is_seen() {
+        let bell = Arc::new(Doorbell::new().unwrap());
+        bell.wake_by_ref();
+        bell.silence();
+        assert!(bell.take_woken());
+        assert!(!bell.take_woken());
+    }
+}

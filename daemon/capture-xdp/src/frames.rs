@@ -111,3 +111,19 @@ impl FrameAccount {
         pool + fill + held + transmit + steering + home
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_is_elsewhere_is_noticed() {
+        let ledger = Ledger::new(2);
+        ledger.moved(1, Place::Pool, Place::Fill);
+        ledger.moved(1, Place::Fill, Place::Held);
+        let twice = std::panic::catch_unwind(|| ledger.moved(1, Place::Fill, Place::Held));
+        let unknown = std::panic::catch_unwind(|| ledger.moved(2, Place::Pool, Place::Fill));
+        assert_eq!((twice.is_err(), unknown.is_err()), (cfg!(debug_assertions), cfg!(debug_assertions)));
+        ledger.moved(0, Place::Pool, Place::Fill);
+    }
+}

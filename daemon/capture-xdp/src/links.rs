@@ -135,10 +135,7 @@ impl Links {
     ) -> Result<(), Parcel> {
         let to = usize::from(to.0);
         let Some(Some(ring)) = self.steer.get_mut(to) else { return Err(parcel) };
-        if shared.has_ended(to) {
-            return Err(parcel);
-        }
-        if ring.is_full() {
+        if ring.is_full() || ring.is_abandoned() || shared.has_ended(to) {
             return Err(parcel);
         }
         // Before the push: afterwards the frame is the other worker's.
@@ -178,7 +175,8 @@ impl Links {
     /// Sends an empty frame to the worker that it belongs to; gives it back where that is impossible.
     pub(crate) fn send_home(&mut self, owner: usize, frame: Frame, ledger: &Ledger) -> Result<(), Frame> {
         let Some(Some(ring)) = self.home.get_mut(owner) else { return Err(frame) };
-        if ring.is_full() {
+        // A worker that is gone leaves its frames to whoever has them.
+        if ring.is_full() || ring.is_abandoned() {
             return Err(frame);
         }
         ledger.moved(frame.number(), Place::Held, Place::Home);

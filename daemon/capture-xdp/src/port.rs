@@ -19,9 +19,6 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem};
 /// Frames that are moved to a fill ring or from a completion ring at a time.
 const BATCH: usize = 64;
 
-/// Frames that one `sendto` sends in copy mode (`TX_BATCH_SIZE` in net/xdp/xsk.c).
-const KICK: u32 = 32;
-
 /// A closed socket lets go of its queue a little later; so long is that waited for.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -273,11 +270,16 @@ impl Lane {
 
     /// Makes the kernel send what is queued, if it has to be told.
     pub(crate) fn kick(&mut self) -> io::Result<()> {
-        // Copy mode sends a bounded number a call, and what it leaves is not sent by itself.
-        let mut calls = self.queued().div_ceil(KICK);
-        while calls > 0 && self.tx.needs_wakeup() {
+        let mut queued = self.queued();
+        while queued > 0 && self.tx.needs_wakeup() {
             self.tx.wakeup()?;
-            calls = (calls - 1).min(self.queued().div_ceil(KICK));
+            // Copy mode sends a bounded number a call, and what it leaves is not sent by itself; a link that is
+            // down takes none.
+            let left = self.queued();
+            if left >= queued {
+                break;
+            }
+            queued = left;
         }
         Ok(())
     }

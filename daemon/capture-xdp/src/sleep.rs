@@ -1,7 +1,9 @@
 //! How a worker waits: it looks for a moment, then it sleeps until a packet, a bell or the time.
 
+use crate::config::MAX_LANES;
 use crate::error::XdpError;
 use crate::module::XdpModule;
+use arrayvec::ArrayVec;
 use portcullis_capture::Wake;
 use portcullis_wire::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -88,9 +90,9 @@ impl XdpModule {
     /// One `ppoll`; was there a packet or a bell? A signal counts as one.
     fn sleep_once(&self, time: Duration) -> Result<bool, XdpError> {
         let wanted = PollFlags::IN;
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.lanes.len() + 1);
+        let mut fds = ArrayVec::<PollFd<'_>, { MAX_LANES + 1 }>::new();
         fds.push(PollFd::from_borrowed_fd(self.bell.as_fd(), wanted));
-        fds.extend(self.lanes.iter().map(|lane| PollFd::from_borrowed_fd(lane.fd(), wanted)));
+        fds.extend(self.lanes.iter().take(MAX_LANES).map(|lane| PollFd::from_borrowed_fd(lane.fd(), wanted)));
         let timeout = Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(time.subsec_nanos()),

@@ -20,6 +20,9 @@ pub(crate) struct Options {
     pub(crate) fail: Fail,
     pub(crate) mode: XdpMode,
     pub(crate) ring_size: u32,
+    pub(crate) busy_poll_us: u32,
+    /// Do the end hosts send by all queues, by flow? Otherwise by the first alone.
+    pub(crate) spread: bool,
 }
 
 impl Default for Options {
@@ -32,6 +35,8 @@ impl Default for Options {
             fail: Fail::Closed,
             mode: XdpMode::Auto,
             ring_size: 256,
+            busy_poll_us: 0,
+            spread: false,
         }
     }
 }
@@ -103,12 +108,12 @@ impl Bench {
     }
 }
 
-/// Three namespaces with `options`' queues. The end hosts send by one queue, so all they send arrives at queue 0.
+/// Three namespaces with `options`' queues.
 pub(crate) fn lab(options: &Options) -> (Lab, TempDir) {
     require_root();
     let lab = Lab::with(LabOptions { queues: options.queues, mtu: options.mtu }).unwrap();
     for (namespace, port) in [(&lab.client, Lab::CLIENT_PORT), (&lab.server, Lab::SERVER_PORT)] {
-        if options.queues > 1 {
+        if options.queues > 1 && !options.spread {
             namespace.output("ethtool", &["-L", port, "tx", "1"]).unwrap();
         }
     }
@@ -121,7 +126,20 @@ pub(crate) fn xdp_config(options: &Options) -> XdpConfig {
         workers: options.workers,
         copy_mode: options.copy_mode,
         ring_size: options.ring_size,
+        busy_poll_us: options.busy_poll_us,
         ..XdpConfig::default()
+    }
+}
+
+pub(crate) fn gate_config(config: &XdpConfig, dir: &TempDir, options: &Options) -> GateConfig {
+    GateConfig {
+        name: "test".to_owned(),
+        ports: config.gate_ports().unwrap(),
+        fail: options.fail,
+        forward: options.copy_mode.forwards(),
+        mode: options.mode,
+        pin_dir: None,
+        lock_dir: dir.path().to_owned(),
     }
 }
 
@@ -132,15 +150,8 @@ pub(crate) fn open(
 ) -> Result<(Gate, InlineSet, Vec<XdpModule>), XdpError> {
     let config = xdp_config(options);
     namespace.run(|| {
-        let gate = GateConfig {
-            name: "test".to_owned(),
-            ports: config.gate_ports()?,
-            fail: options.fail,
-            forward: options.copy_mode.forwards(),
-            mode: options.mode,
-            pin_dir: None,
-            lock_dir: dir.path().to_owned(),
-        };
+        let gate =
+            GateConfig { ports: config.gate_ports()?, ..gate_config(&XdpConfig::default(), dir, options) };
         let mut gate = Gate::load(&gate)?;
         let (set, modules) = InlineSet::open(&config, &mut gate)?;
         Ok((gate, set, modules))

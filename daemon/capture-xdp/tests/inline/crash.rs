@@ -16,10 +16,11 @@ struct Process {
 
 impl Process {
     fn start(lab: &Lab, fail: &str, pins: &Path) -> (Self, String) {
-        let mut program = PathBuf::from(std::env::current_exe().unwrap());
+        let mut program: PathBuf = std::env::current_exe().unwrap();
         program.pop();
         program.pop();
         program.push("examples/forward");
+        assert!(program.exists(), "build it first: cargo build -p portcullis-capture-xdp --example forward");
         let mut command = lab.gate.command(program.to_str().unwrap());
         command.args([Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT, fail]).arg(pins);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

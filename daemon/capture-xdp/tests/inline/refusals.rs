@@ -1,7 +1,7 @@
 //! Every way in which opening fails says what is wrong, and leaves nothing behind.
 
-use crate::common::{Options, lab, open, xdp_config};
-use portcullis_bpf::{Gate, GateConfig, GateError};
+use crate::common::{Options, gate_config, lab, open, xdp_config};
+use portcullis_bpf::{Gate, GateError};
 use portcullis_capture_xdp::{BindMode, InlineSet, XdpConfig, XdpError};
 use portcullis_testkit::Lab;
 use std::num::NonZeroU32;
@@ -11,16 +11,7 @@ use xsk_rs::config::{LibxdpFlags, SocketConfig, UmemConfig};
 fn check(options: &Options, change: impl FnOnce(&mut XdpConfig) + Send) -> XdpError {
     let (lab, dir) = lab(options);
     let mut config = xdp_config(options);
-    let ports = lab.gate.run(|| config.gate_ports()).unwrap();
-    let gate = GateConfig {
-        name: "test".to_owned(),
-        ports,
-        fail: options.fail,
-        forward: true,
-        mode: options.mode,
-        pin_dir: None,
-        lock_dir: dir.path().to_owned(),
-    };
+    let gate = lab.gate.run(|| gate_config(&config, &dir, options));
     change(&mut config);
     lab.gate.run(|| {
         let mut gate = Gate::load(&gate).unwrap();

@@ -1,7 +1,9 @@
 //! Packets that another worker judges: their frames come back, and a worker that sleeps is woken.
 
 use crate::common::{Bench, Options, PATIENCE, all, poll};
-use portcullis_capture::{Burst, PacketModule, Verdict, WorkerId};
+use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Verdict, WorkerId};
+use portcullis_capture_xdp::XdpModule;
+use portcullis_testkit::{Lab, RawSocket};
 use portcullis_wire::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -92,4 +94,79 @@ fn a_sleeping_owner_is_woken() {
         waker.wake_by_ref();
     });
     bench.assert_nothing_lost();
+}
+
+/// An IPv4 UDP frame of a flow, which a sender's queue is chosen by.
+fn of_flow(flow: u8) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00];
+    frame.extend([0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([0x10, flow, 0x20, flow, 0, 26, 0, 0]);
+    frame.resize(60, flow);
+    frame
+}
+
+/// A worker's life: accepts what is its own by a byte of the packet, passes on the rest, until the end.
+fn by_owner(mut module: XdpModule, worker: usize) -> XdpModule {
+    let mut judge = |burst: &mut Burst<'_>| {
+        for index in 0..burst.len() {
+            let owner = burst.packets()[index].bytes()[15] % 3;
+            let own = usize::from(owner) == worker;
+            burst.judge(index, if own { Verdict::Accept } else { Verdict::Steer(WorkerId(owner)) });
+        }
+    };
+    while module.poll(&mut judge).unwrap() != Poll::End {
+        module.wait(Timestamp::NEVER).unwrap();
+    }
+    module
+}
+
+#[test]
+fn workers_on_threads_keep_the_books() {
+    const EACH: u64 = 6000;
+    let options = Options { queues: 3, spread: true, busy_poll_us: 50, ..Options::default() };
+    let mut bench = Bench::new(&options);
+    let from_server = RawSocket::open(&bench.lab.server, Lab::SERVER_PORT).unwrap();
+    let (set, gate) = (&bench.set, &mut bench.gate);
+    let modules = std::mem::take(&mut bench.modules);
+    bench.modules = std::thread::scope(|scope| {
+        let workers: Vec<_> = modules
+            .into_iter()
+            .enumerate()
+            .map(|(worker, module)| scope.spawn(move || by_owner(module, worker)))
+            .collect();
+        for number in 0..EACH {
+            let mut frame = of_flow(u8::try_from(number % 251).unwrap());
+            frame[15] = u8::try_from(number % 3).unwrap();
+            bench.client.send(&frame).unwrap();
+            from_server.send(&frame).unwrap();
+        }
+        set.quiesce(gate).unwrap();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    bench.assert_nothing_lost();
+    let stats: Vec<_> = bench.modules.iter().map(PacketModule::stats).collect();
+    let sum = |count: fn(&CaptureStats) -> u64| stats.iter().map(count).sum::<u64>();
+    assert!(stats.iter().all(|stats| stats.received > 0), "the senders spread: {stats:?}");
+    assert_eq!(sum(|stats| stats.steered_in), sum(|stats| stats.steered_out), "{stats:?}");
+    assert_eq!(sum(|stats| stats.received), sum(|stats| stats.accepted + stats.dropped), "{stats:?}");
+    assert_eq!(sum(|stats| stats.dropped), sum(|stats| stats.steer_refused), "{stats:?}");
+    let counters = bench.gate.counters().unwrap();
+    assert_eq!(counters.socket + counters.closed, 2 * EACH, "{counters:?}");
+    assert_eq!(sum(|stats| stats.received + stats.kernel_drops), counters.socket, "{stats:?} {counters:?}");
+}
+
+#[test]
+fn a_worker_that_is_gone_takes_no_frame_of_others() {
+    let mut bench = Bench::new(&Options { queues: 2, ring_size: 64, ..Options::default() });
+    let each = bench.set.frames() / 2;
+    drop(bench.modules.pop());
+    for _ in 0..200 {
+        for _ in 0..16 {
+            bench.client.send(&frame(60)).unwrap();
+        }
+        bench.run(16, |_, burst| all(burst, OTHER));
+        assert_eq!(bench.account().total(), each, "{:?}", bench.account());
+    }
+    let stats = bench.modules[0].stats();
+    assert_eq!((stats.steer_refused, stats.steered_out), (3200, 0), "{stats:?}");
 }
