@@ -44,6 +44,9 @@ impl PortSetup {
     /// Makes the interface `name` fit: up, promiscuous, VLAN stripping, LRO and GRO off, IPv6 off, addresses taken
     /// off. Where something cannot be done, what was done before is undone.
     ///
+    /// Do this before the gate is loaded: some drivers reset the device over it. Routes that an operator added through
+    /// the interface go with its addresses and do not come back.
+    ///
     /// On a veth the other end decides about tags and checksums: `ethtool -K PEER txvlan off tx off` there.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::common::{Options, gate_config, lab, open, xdp_config};
 use portcullis_bpf::{Gate, GateError};
 use portcullis_capture_xdp::{BindMode, InlineSet, XdpConfig, XdpError};
 use portcullis_testkit::Lab;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::num::NonZeroU32;
 use xsk_rs::config::{LibxdpFlags, SocketConfig, UmemConfig};
 
@@ -114,4 +115,20 @@ fn a_queue_that_another_has() {
     );
     drop(other);
     open(&lab.gate, &dir, &options).unwrap();
+}
+
+#[test]
+fn sockets_without_the_capability() {
+    let options = Options::default();
+    let (lab, dir) = lab(&options);
+    let config = xdp_config(&options);
+    let error = lab.gate.run(|| {
+        let mut gate = Gate::load(&gate_config(&config, &dir, &options)).unwrap();
+        let mut sets = capabilities(None).unwrap();
+        sets.effective -= CapabilitySet::NET_RAW;
+        // Of this thread only, and it ends with the closure.
+        set_capabilities(None, sets).unwrap();
+        InlineSet::open(&config, &mut gate).expect_err("opening must fail")
+    });
+    assert!(matches!(error, XdpError::NoCapability), "{error}");
 }

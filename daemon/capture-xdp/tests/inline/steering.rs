@@ -2,7 +2,7 @@
 
 use crate::common::{Bench, Options, PATIENCE, all, poll};
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Verdict, WorkerId};
-use portcullis_capture_xdp::XdpModule;
+use portcullis_capture_xdp::{CopyMode, XdpModule};
 use portcullis_testkit::{Lab, RawSocket};
 use portcullis_wire::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,4 +169,16 @@ fn a_worker_that_is_gone_takes_no_frame_of_others() {
     }
     let stats = bench.modules[0].stats();
     assert_eq!((stats.steer_refused, stats.steered_out), (3200, 0), "{stats:?}");
+}
+
+#[test]
+fn a_tap_passes_what_nobody_can_judge() {
+    let copy_mode = CopyMode::Tap;
+    let mut bench = Bench::new(&Options { queues: 2, copy_mode, ..Options::default() });
+    drop(bench.modules.pop());
+    let sent = frame(70);
+    bench.client.send(&sent).unwrap();
+    bench.run(1, |_, burst| all(burst, OTHER));
+    assert_eq!(bench.server.receive_matching(PATIENCE, |frame| frame == sent).unwrap(), Some(sent));
+    assert_eq!(bench.modules[0].stats().steer_refused, 1);
 }
