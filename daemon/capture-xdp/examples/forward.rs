@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let (set, modules) = InlineSet::open(&config, &mut gate)?;
     println!("ready{}", if gate.adopted() { ", adopted" } else { "" });
-    let counted: Result<Vec<CaptureStats>, XdpError> = thread::scope(|scope| {
+    let ended: Result<Vec<XdpModule>, XdpError> = thread::scope(|scope| {
         let workers: Vec<_> =
             modules.into_iter().map(|module| scope.spawn(move || forward(module))).collect();
         let mut ignored = Vec::new();
@@ -49,15 +49,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        let counted = workers.into_iter().map(join).collect();
-        quiesced.and(counted)
+        let ended = workers.into_iter().map(join).collect();
+        quiesced.and(ended)
     });
-    println!("{:?}\n{:?}", counted?, gate.counters()?);
+    let ended = ended?;
+    let counted: Vec<CaptureStats> = ended.iter().map(PacketModule::stats).collect();
+    println!("{counted:?}\n{:?}\nframes unaccounted for: {}", gate.counters()?, set.unaccounted(&ended));
     gate.detach()?;
     Ok(())
 }
 
-fn forward(mut module: XdpModule) -> Result<CaptureStats, XdpError> {
+fn forward(mut module: XdpModule) -> Result<XdpModule, XdpError> {
     let mut accept = |burst: &mut Burst<'_>| {
         for index in 0..burst.len() {
             burst.judge(index, Verdict::Accept);
@@ -67,7 +69,7 @@ fn forward(mut module: XdpModule) -> Result<CaptureStats, XdpError> {
         match module.poll(&mut accept)? {
             Poll::Received(_) => {}
             Poll::Empty => drop(module.wait(Timestamp::NEVER)?),
-            Poll::End => return Ok(module.stats()),
+            Poll::End => return Ok(module),
         }
     }
 }

@@ -113,6 +113,14 @@ impl InlineSet {
         self.frames
     }
 
+    /// Frames that are in none of the places where a frame can be, given all modules of the set: 0, or this crate
+    /// errs. For the end, when no worker polls any more.
+    #[must_use]
+    pub fn unaccounted<'a>(&self, modules: impl IntoIterator<Item = &'a XdpModule>) -> u64 {
+        let there: u64 = modules.into_iter().map(|module| module.account().total()).sum();
+        self.frames.abs_diff(there)
+    }
+
     /// Does the UMEM lie in huge pages?
     #[must_use]
     pub const fn huge_pages(&self) -> bool {

@@ -103,8 +103,7 @@ impl Bench {
     }
 
     pub(crate) fn assert_nothing_lost(&self) {
-        let account = self.account();
-        assert_eq!(account.total(), self.set.frames(), "{account:?}");
+        assert_eq!(self.set.unaccounted(&self.modules), 0, "{:?} of {}", self.account(), self.set.frames());
     }
 }
 

@@ -79,7 +79,7 @@ fn check(fail: &str, passes_when_dead: bool) {
     assert!(passes(&client, &mut server, 4, PATIENCE));
     let said = process.end();
     let counted = if passes_when_dead { "uninspected: 1, closed: 0" } else { "uninspected: 0, closed: 1" };
-    assert!(said.contains(counted), "{said}");
+    assert!(said.contains(counted) && said.contains("unaccounted for: 0"), "{said}");
     assert!(!passes(&client, &mut server, 5, Duration::from_millis(100)), "nothing forwards any more");
     let shown = lab.gate.output("ip", &["link", "show", Lab::GATE_CLIENT_PORT]).unwrap();
     assert!(!shown.contains("xdp"), "{shown}");
