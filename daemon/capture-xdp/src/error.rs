@@ -10,6 +10,9 @@ pub enum XdpError {
     /// The kernel side failed.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// Whoever owns the gate refused a socket, for this reason.
+    #[error("{0}")]
+    Slot(String),
     /// The request itself makes no sense.
     #[error("invalid inline set: {0}")]
     Invalid(String),

@@ -4,6 +4,7 @@
 //! - [`set`]: [`InlineSet`], opens the queues of all pairs for all workers, and ends them gracefully
 //! - [`module`]: [`XdpModule`], one worker's queues as a `PacketModule`
 //! - [`ports`]: makes interfaces fit for inspection, and restores them
+//! - [`slots`]: where sockets are published, [`SocketSlots`]
 //! - [`error`]: every way in which opening can fail, with what to do about it
 //!
 //! A worker owns the same receive queues of both ports of every pair. All of them share one UMEM, so that an
@@ -33,6 +34,7 @@ mod port;
 pub mod ports;
 pub mod set;
 mod sleep;
+pub mod slots;
 
 pub use config::{BindMode, CopyMode, XdpConfig};
 pub use error::{PortError, XdpError};
@@ -40,3 +42,4 @@ pub use frames::FrameAccount;
 pub use module::XdpModule;
 pub use ports::{PortRestore, PortSetup};
 pub use set::{Bound, InlineSet};
+pub use slots::SocketSlots;

@@ -6,7 +6,8 @@ use crate::frames::Frame;
 use crate::links::{Links, Shared};
 use crate::module::{Parts, XdpModule};
 use crate::port::{Arena, Lane};
-use portcullis_bpf::{Gate, GatePort, device};
+use crate::slots::SocketSlots;
+use portcullis_bpf::{GatePort, device};
 use portcullis_capture::PortId;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -51,10 +52,11 @@ impl InlineSet {
     ///
     /// # Errors
     /// Each way in which this can fail is an [`XdpError`] of its own; no socket is then left open.
-    pub fn open(config: &XdpConfig, gate: &mut Gate) -> Result<(Self, Vec<XdpModule>), XdpError> {
+    pub fn open(config: &XdpConfig, gate: &mut impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
         config.validate()?;
         let ports = config.gate_ports()?;
-        let loaded = gate.ports().eq(ports.iter().map(|port| (port.name.as_str(), port.queues)));
+        let wanted = ports.iter().map(|port| (port.name.as_str(), port.queues));
+        let loaded = gate.ports().iter().map(|(name, queues)| (name.as_str(), *queues)).eq(wanted);
         if !loaded || gate.forwards() != config.copy_mode.forwards() {
             let names: Vec<&str> = config.interfaces().collect();
             return Err(XdpError::OtherGate(names.join(", ")));
@@ -132,11 +134,11 @@ impl InlineSet {
     ///
     /// # Errors
     /// The gate's. The workers end all the same.
-    pub fn quiesce(&self, gate: &mut Gate) -> Result<(), XdpError> {
+    pub fn quiesce(&self, gate: &mut impl SocketSlots) -> Result<(), XdpError> {
         let mut result = Ok(());
         for (port, queue) in &self.slots {
             if let Err(error) = gate.clear_socket(*port, *queue) {
-                result = Err(error.into());
+                result = Err(error);
             }
         }
         self.end();
@@ -245,7 +247,7 @@ fn bound(lanes: &[Vec<(PortId, Lane)>]) -> Result<Vec<Bound>, XdpError> {
 }
 
 /// Puts all sockets into the gate.
-fn publish(modules: &[XdpModule], gate: &mut Gate) -> Result<Vec<(u8, u32)>, XdpError> {
+fn publish(modules: &[XdpModule], gate: &mut impl SocketSlots) -> Result<Vec<(u8, u32)>, XdpError> {
     let mut slots = Vec::new();
     for module in modules {
         for (port, lane) in module.sockets() {

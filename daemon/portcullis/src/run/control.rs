@@ -1,0 +1,39 @@
+//! The control socket's commands, each handed to the supervisor, which owns what they are about.
+
+use super::supervisor::{Ask, Event};
+use crate::control::Handler;
+use crossbeam::channel::{Sender, bounded};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long the supervisor may take to answer; it may be loading rules.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Hands commands to the supervisor.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) events: Sender<Event>,
+}
+
+impl Desk {
+    fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Option<T> {
+        let (sender, answer) = bounded(1);
+        self.events.send(Event::Ask(ask(sender))).ok()?;
+        answer.recv_timeout(PATIENCE).ok()
+    }
+}
+
+impl Handler for Desk {
+    fn counters(&mut self) -> BTreeMap<String, u64> {
+        self.ask(Ask::Counters).unwrap_or_default()
+    }
+
+    fn shutdown(&mut self) {
+        // Where nobody listens any more, the end has come already.
+        let _ = self.events.send(Event::Ask(Ask::Shutdown));
+    }
+
+    fn reopen_logs(&mut self) -> Result<(), String> {
+        self.ask(Ask::ReopenLogs).ok_or_else(|| "the gate is ending".to_owned())
+    }
+}

@@ -1,0 +1,58 @@
+//! `portcullis run`: the gate between two live ports, from the first check to the last record.
+//!
+//! - [`plan`]: from the configuration to what each part is told, refusing what this build cannot do
+//! - [`warden`]: all that needs privileges, behind one fixed set of messages
+//! - [`worker`]: the threads that judge, each on a CPU of its own
+//! - [`start`]: everything in its order, and undone where a step fails
+//! - [`supervisor`]: signals, commands, statistics, and the way to the end
+//! - [`ending`]: the last records, what must balance, the summary
+//! - [`control`]: the control socket's commands, handed to the supervisor
+//! - [`counters`]: all counters, those of the kernel included, by their dotted names
+//!
+//! Invariants: nothing outside [`warden`] touches ports, pins or the kernel's maps; no thread but the
+//! workers touches packets; a panic ends the process at once with the pins in place, so that the
+//! kernel's fail policy acts.
+
+mod control;
+mod counters;
+mod ending;
+mod plan;
+mod start;
+mod supervisor;
+mod warden;
+mod worker;
+
+use crate::cli::RunArgs;
+use crate::exit::Failure;
+use crate::output;
+use tracing::level_filters::LevelFilter;
+
+/// Runs the gate until it is told to end.
+///
+/// # Errors
+/// Where it cannot start, a worker fails, or what must balance at the end does not.
+pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_max_level(LevelFilter::INFO);
+    // Only a test that runs two gates in one process has set one before.
+    let _ = subscriber.try_init();
+    let gate = start::start(arguments)?;
+    let summary = supervisor::supervise(gate)?;
+    output::line(summary.trim_end());
+    Ok(())
+}
+
+/// Ends the process when the thread that holds it panics: a worker that is gone must look gone to the
+/// kernel, whose fail policy then acts.
+#[derive(Debug)]
+pub(crate) struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! From the configuration to what each part is told. Refuses what this build cannot do rather than
+//! doing something else.
+
+use crate::config::{
+    AfXdpRequire, BindMode, Config, CopyMode, DropFlows, ExceptionPolicy, FailPolicy, InvalidPolicy,
+    OverloadPolicy, RecordType, Workers, XdpMode,
+};
+use crate::exit::Failure;
+use crate::settings;
+use portcullis_bpf::{Fail, GateConfig, GatePort};
+use portcullis_capture_xdp::XdpConfig;
+use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+/// Most workers of an inline set.
+const MAX_WORKERS: u32 = 64;
+
+/// What the parts are told.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The inline set's name: of pins and lock.
+    pub(crate) name: String,
+    /// Ports, queues, rings.
+    pub(crate) capture: XdpConfig,
+    /// What happens without a worker.
+    pub(crate) fail: Fail,
+    /// How the program is to be attached.
+    pub(crate) xdp_mode: portcullis_bpf::XdpMode,
+    /// The least that must be reached.
+    pub(crate) require: AfXdpRequire,
+    /// CPUs that workers are pinned to, as configured.
+    pub(crate) cpus: Vec<usize>,
+    /// The engine.
+    pub(crate) engine: EngineSettings,
+}
+
+impl Plan {
+    /// # Errors
+    /// The configuration asks for what this build cannot do.
+    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
+        let refuse = |reason: &str| Err(Failure::Input(reason.to_owned()));
+        let set = match config.inline_sets.as_slice() {
+            [] => {
+                return refuse(
+                    "no inline set is configured, so there is nothing to stand between: add [[inline-set]] with \
+                     pairs = [[\"eth1\", \"eth2\"]]",
+                );
+            }
+            [set] => set,
+            _ => return refuse("this build serves one inline set: put all pairs into one [[inline-set]]"),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if set.name.is_empty() || !set.name.chars().all(plain) {
+            return refuse(&format!("inline-set name {:?}: letters, digits, - and _ only", set.name));
+        }
+        let fail = match config.fail {
+            FailPolicy::Open => Fail::Open,
+            FailPolicy::Closed => Fail::Closed,
+            FailPolicy::LinkDown => {
+                return refuse("this build cannot do fail = \"link-down\": use open or closed");
+            }
+        };
+        if config.overload == OverloadPolicy::Bypass {
+            return refuse("this build cannot do overload = \"bypass\": use drop");
+        }
+        let af_xdp = &config.capture.af_xdp;
+        let workers = match config.capture.workers {
+            Workers::Auto => None,
+            Workers::Exactly(count) => Some(count.get()),
+        };
+        if workers.is_some_and(|count| u32::from(count) > MAX_WORKERS) {
+            return refuse(&format!("capture.workers: at most {MAX_WORKERS}"));
+        }
+        let capture = XdpConfig {
+            pairs: set.pairs.iter().map(|[one, other]| (one.clone(), other.clone())).collect(),
+            workers,
+            copy_mode: copy_mode(config.copy_mode),
+            bind_mode: bind_mode(af_xdp.bind_mode),
+            ring_size: af_xdp.ring_size,
+            huge_pages: af_xdp.huge_pages,
+            ..XdpConfig::default()
+        };
+        Ok(Self {
+            name: set.name.clone(),
+            capture,
+            fail,
+            xdp_mode: xdp_mode(af_xdp.xdp_mode),
+            require: af_xdp.require,
+            cpus: config.capture.cpus.clone(),
+            engine: engine(config)?,
+        })
+    }
+
+    /// The interfaces by port.
+    pub(crate) fn interfaces(&self) -> Vec<String> {
+        self.capture.interfaces().map(str::to_owned).collect()
+    }
+
+    /// What the gate is loaded with.
+    pub(crate) fn gate(&self, ports: Vec<GatePort>) -> GateConfig {
+        GateConfig {
+            name: self.name.clone(),
+            ports,
+            fail: self.fail,
+            forward: self.capture.copy_mode.forwards(),
+            mode: self.xdp_mode,
+            pin_dir: Some(GateConfig::PIN_DIR.into()),
+            lock_dir: GateConfig::LOCK_DIR.into(),
+        }
+    }
+
+    /// How many workers there will be on these ports.
+    pub(crate) fn workers(&self, ports: &[GatePort]) -> u8 {
+        let queues = ports.iter().map(|port| port.queues).min().unwrap_or(1).min(MAX_WORKERS);
+        self.capture.workers.unwrap_or_else(|| u8::try_from(queues).unwrap_or(u8::MAX))
+    }
+
+    /// The CPU of each worker; `None` where they are left to the scheduler because there are fewer
+    /// CPUs than workers.
+    ///
+    /// # Errors
+    /// A configured CPU is not to be had, or they are too few.
+    pub(crate) fn affinity(&self, workers: u8, allowed: &[usize]) -> Result<Option<Vec<usize>>, Failure> {
+        let workers = usize::from(workers);
+        if self.cpus.is_empty() {
+            let enough = allowed.len() >= workers;
+            return Ok(enough.then(|| allowed.iter().copied().take(workers).collect()));
+        }
+        if let Some(cpu) = self.cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+            return Err(Failure::Input(format!("capture.cpus: this process may not use CPU {cpu}")));
+        }
+        if self.cpus.len() < workers {
+            let reason = format!("capture.cpus: {} CPUs are too few for {workers} workers", self.cpus.len());
+            return Err(Failure::Input(reason));
+        }
+        Ok(Some(self.cpus.iter().copied().take(workers).collect()))
+    }
+}
+
+fn engine(config: &Config) -> Result<EngineSettings, Failure> {
+    Ok(EngineSettings {
+        inline: config.copy_mode != CopyMode::Ids,
+        flow: settings::flow(config, true),
+        flow_memcap_policy: packet_policy("flow.memcap-policy", config.flow.memcap_policy)?,
+        invalid_policy: match config.decoder.invalid_policy {
+            InvalidPolicy::Accept => PacketPolicy::Ignore,
+            InvalidPolicy::Drop => PacketPolicy::DropPacket,
+        },
+        validate_checksums: config.stream.checksum_validation,
+        records: records(config),
+        // The standard library seeds it from the system's entropy.
+        seed: RandomState::new().build_hasher().finish(),
+    })
+}
+
+/// Policies for whole flows have become those for packets before.
+fn packet_policy(key: &str, policy: ExceptionPolicy) -> Result<PacketPolicy, Failure> {
+    match policy {
+        ExceptionPolicy::Ignore | ExceptionPolicy::Bypass => Ok(PacketPolicy::Ignore),
+        ExceptionPolicy::DropPacket | ExceptionPolicy::DropFlow => Ok(PacketPolicy::DropPacket),
+        ExceptionPolicy::PassPacket | ExceptionPolicy::PassFlow => Ok(PacketPolicy::PassPacket),
+        ExceptionPolicy::Reject | ExceptionPolicy::RejectBoth => {
+            Err(Failure::Input(format!("{key}: this build cannot reject yet, use drop-packet")))
+        }
+    }
+}
+
+fn records(config: &Config) -> RecordSettings {
+    let eve = &config.eve;
+    let wants = |kind| eve.enabled && eve.types.contains(&kind);
+    RecordSettings {
+        alert: wants(RecordType::Alert),
+        alert_payload: eve.alert.payload || eve.alert.payload_printable,
+        alert_packet: eve.alert.packet,
+        drop: match eve.drop.flows {
+            _ if !wants(RecordType::Drop) => DropRecords::Off,
+            DropFlows::Start => DropRecords::Start,
+            DropFlows::All => DropRecords::All,
+        },
+        flow: wants(RecordType::Flow),
+        netflow: wants(RecordType::Netflow),
+        ethernet: eve.ethernet,
+        pcap_cnt: false,
+    }
+}
+
+const fn copy_mode(mode: CopyMode) -> portcullis_capture_xdp::CopyMode {
+    match mode {
+        CopyMode::Ips => portcullis_capture_xdp::CopyMode::Ips,
+        CopyMode::Tap => portcullis_capture_xdp::CopyMode::Tap,
+        CopyMode::Ids => portcullis_capture_xdp::CopyMode::Ids,
+    }
+}
+
+const fn bind_mode(mode: BindMode) -> portcullis_capture_xdp::BindMode {
+    match mode {
+        BindMode::Auto => portcullis_capture_xdp::BindMode::Auto,
+        BindMode::ZeroCopy => portcullis_capture_xdp::BindMode::ZeroCopy,
+        BindMode::Copy => portcullis_capture_xdp::BindMode::Copy,
+    }
+}
+
+const fn xdp_mode(mode: XdpMode) -> portcullis_bpf::XdpMode {
+    match mode {
+        XdpMode::Auto => portcullis_bpf::XdpMode::Auto,
+        XdpMode::Native => portcullis_bpf::XdpMode::Native,
+        XdpMode::Generic => portcullis_bpf::XdpMode::Generic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inline, Sources, parse};
+
+    const SET: &str = r#"inline-set = [{ name = "a", pairs = [["p0", "p1"]] }]"#;
+
+    fn plan(text: &str) -> Result<Plan, String> {
+        let sources = Sources { text: text.to_owned(), ..Sources::default() };
+        let config = parse(sources, Inline::ByCopyMode).unwrap().config;
+        Plan::new(&config).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let check = |text: &str, expected: &str| {
+            let reason = plan(text).map(|_| ()).unwrap_err();
+            assert!(reason.contains(expected), "{text}: {reason}");
+        };
+        check("", "no inline set is configured");
+        check(
+            r#"inline-set = [{ name = "a", pairs = [["p0", "p1"]] }, { name = "b", pairs = [["p2", "p3"]] }]"#,
+            "one inline set",
+        );
+        check(r#"inline-set = [{ name = "a.b", pairs = [["p0", "p1"]] }]"#, "letters, digits");
+        check(&format!("fail = \"link-down\"\n{SET}"), "link-down");
+        check(&format!("overload = \"bypass\"\n{SET}"), "bypass");
+        check(&format!("{SET}\n[capture]\nworkers = 65"), "at most 64");
+        check(&format!("{SET}\n[flow]\nmemcap-policy = \"reject\""), "cannot reject");
+    }
+
+    #[test]
+    fn a_plan_is_what_was_configured() {
+        let plan =
+            plan(&format!("copy-mode = \"ids\"\nfail = \"closed\"\n{SET}\n[capture]\nworkers = 3")).unwrap();
+        assert_eq!(plan.interfaces(), ["p0", "p1"]);
+        assert!(!plan.engine.inline && plan.engine.flow.populate);
+        let gate = plan.gate(Vec::new());
+        assert_eq!((gate.name.as_str(), gate.fail, gate.forward), ("a", Fail::Closed, false));
+        assert_eq!(plan.workers(&[GatePort { name: "p0".to_owned(), queues: 8 }]), 3);
+    }
+
+    #[test]
+    fn workers_are_pinned_where_there_are_cpus_for_all() {
+        let affinity = |text: &str, workers, allowed: &[usize]| {
+            plan(&format!("{SET}\n[capture]\n{text}")).unwrap().affinity(workers, allowed)
+        };
+        assert_eq!(affinity("", 2, &[0, 1, 2]).unwrap(), Some(vec![0, 1]));
+        assert_eq!(affinity("", 3, &[4, 5]).unwrap(), None);
+        assert_eq!(affinity("cpus = [5, 4]", 1, &[4, 5]).unwrap(), Some(vec![5]));
+        assert!(affinity("cpus = [6]", 1, &[4, 5]).is_err());
+        assert!(affinity("cpus = [4]", 2, &[4, 5]).is_err());
+    }
+}

@@ -1,0 +1,252 @@
+//! Everything in its order: what can be checked without touching anything, then the ports, the gate,
+//! the log, the workers with their memory, their queues, and at last the control socket. Where a step
+//! fails, dropping what was made undoes it.
+
+use super::AbortOnPanic;
+use super::control::Desk;
+use super::plan::Plan;
+use super::supervisor::Event;
+use super::warden::{GateFacts, WardenLink};
+use super::worker::{self, Worker};
+use crate::cli::{ConfigArgs, RunArgs};
+use crate::config::{self, AfXdpRequire, Config, Inline};
+use crate::control::{Server, ServerError};
+use crate::exit::Failure;
+use crate::log::Log;
+use crate::output;
+use crate::rules::{self, LoadedRules};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use portcullis_bpf::AttachedMode;
+use portcullis_capture::WorkerId;
+use portcullis_capture_xdp::{InlineSet, XdpError};
+use portcullis_engine::{Rules, WorkerParts};
+use portcullis_event::{Reporter, RingMode, RuleCounts};
+use portcullis_flow::Registry;
+use portcullis_wire::Timestamp;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::iterator::{Handle, Signals};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A gate that stands. Fields are dropped in this order: nobody asks any more, workers lose their
+/// queues, then ports and pins are taken back.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) guard: AbortOnPanic,
+    pub(crate) config: Config,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) signals: SignalWatch,
+    pub(crate) server: Option<Server>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) set: InlineSet,
+    pub(crate) log: Log,
+    pub(crate) rules: RuleCounts,
+    pub(crate) started: Instant,
+    pub(crate) warden: WardenLink,
+}
+
+/// Turns signals into events; they have their usual meaning again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct SignalWatch(Handle);
+
+impl SignalWatch {
+    fn start(events: Sender<Event>) -> Result<Self, Failure> {
+        let fail = |error: std::io::Error| Failure::Runtime(format!("cannot watch for signals: {error}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR2]).map_err(fail)?;
+        let handle = signals.handle();
+        let watch = move || {
+            for signal in signals.forever() {
+                if events.send(Event::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(fail)?;
+        Ok(Self(handle))
+    }
+}
+
+impl Drop for SignalWatch {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Starts the gate.
+///
+/// # Errors
+/// Any step's; what was done before is undone.
+pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
+    let source = ConfigArgs { config: Some(arguments.config.clone()), set: arguments.set.clone() };
+    let loaded = config::load(&source, Inline::ByCopyMode)?;
+    output::warnings(&loaded);
+    let config = loaded.config;
+    let plan = Plan::new(&config)?;
+    let (rules, counts) = load_rules(&config)?;
+    let mut warden = WardenLink::default();
+    warden.permitted()?;
+    if let Some(path) = &config.control_socket
+        && UnixStream::connect(path).is_ok()
+    {
+        return Err(Failure::Runtime(ServerError::InUse(path.clone()).to_string()));
+    }
+    let ports = plan.capture.gate_ports().map_err(device)?;
+    let count = plan.workers(&ports);
+    let least = ports.iter().min_by_key(|port| port.queues);
+    if let Some(port) = least.filter(|port| port.queues < u32::from(count)) {
+        let (name, queues) = (port.name.clone(), port.queues);
+        return Err(device(XdpError::FewerQueues { name, queues, workers: count.into() }));
+    }
+    let cpus = plan.affinity(count, &allowed_cpus())?;
+
+    let guard = AbortOnPanic;
+    let (sender, events) = unbounded();
+    let signals = SignalWatch::start(sender.clone())?;
+    warden.set_up_ports(plan.interfaces())?;
+    let facts = warden.load_gate(plan.gate(ports))?;
+    require_native(plan.require, facts)?;
+    let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
+    let (log, reporters) = open_log(&config, folder, &plan, count)?;
+    let (parts, published) = parts(&rules, count, reporters);
+    let mut workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
+    let mut capture = plan.capture.clone();
+    capture.workers = Some(count);
+    let (set, modules) = InlineSet::open(&capture, &mut warden).map_err(device)?;
+    require_zero_copy(plan.require, &set)?;
+    for (worker, module) in workers.iter_mut().zip(modules) {
+        worker.seat(module);
+    }
+    let server = match &config.control_socket {
+        Some(path) => Some(
+            Server::start(path, Desk { events: sender })
+                .map_err(|error| Failure::Runtime(error.to_string()))?,
+        ),
+        None => None,
+    };
+    announce(&plan, warden.facts(), &set, cpus.as_deref(), counts);
+    let started = Instant::now();
+    Ok(Running { config, events, signals, server, workers, set, log, rules: counts, started, warden, guard })
+}
+
+/// Loads the rules; one that cannot be loaded ends the start.
+pub(crate) fn load_rules(config: &Config) -> Result<(Arc<Rules>, RuleCounts), Failure> {
+    let loaded: LoadedRules = rules::load(config, None)?;
+    output::rule_remarks(&loaded);
+    let failed = loaded.errors.len();
+    if failed > 0 {
+        let plural = if failed == 1 { "" } else { "s" };
+        return Err(Failure::Input(format!("{failed} rule{plural} cannot be loaded")));
+    }
+    let counts =
+        RuleCounts { last_reload: wall_clock(), loaded: loaded.rules.len() as u64, failed: 0, skipped: 0 };
+    Ok((Arc::new(Rules::new(loaded.rules)), counts))
+}
+
+/// The time now.
+pub(crate) fn wall_clock() -> Timestamp {
+    Timestamp::ZERO.after(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn open_log(
+    config: &Config,
+    folder: &Path,
+    plan: &Plan,
+    workers: u8,
+) -> Result<(Log, Vec<Reporter>), Failure> {
+    Log::start(config, folder, plan.interfaces(), usize::from(workers), RingMode::Live)
+}
+
+fn parts(
+    rules: &Arc<Rules>,
+    workers: u8,
+    reporters: Vec<Reporter>,
+) -> (Vec<WorkerParts>, Vec<portcullis_engine::Published>) {
+    let (publishers, published) = worker::publishers(workers);
+    let mut callbacks = Registry::default();
+    callbacks.freeze();
+    let start = wall_clock();
+    let parts = (0_u8..).zip(reporters).zip(publishers).map(|((index, reporter), publisher)| WorkerParts {
+        id: WorkerId(index),
+        workers,
+        rules: Arc::clone(rules),
+        callbacks: callbacks.instantiate(WorkerId(index)),
+        reporter,
+        publisher,
+        start,
+    });
+    (parts.collect(), published)
+}
+
+fn allowed_cpus() -> Vec<usize> {
+    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
+}
+
+fn require_native(require: AfXdpRequire, facts: &GateFacts) -> Result<(), Failure> {
+    let generic = facts.ports.iter().find(|port| port.mode == AttachedMode::Generic);
+    match generic {
+        Some(port) if require != AfXdpRequire::Copy => Err(Failure::Runtime(format!(
+            "{} has XDP in generic mode only, but capture.af-xdp.require asks for more",
+            port.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn require_zero_copy(require: AfXdpRequire, set: &InlineSet) -> Result<(), Failure> {
+    let copying = set.bound().iter().find(|bound| !bound.zero_copy);
+    match copying {
+        Some(bound) if require == AfXdpRequire::ZeroCopy => Err(Failure::Runtime(format!(
+            "queue {} of {} could be bound with copying only, but capture.af-xdp.require asks for zero-copy",
+            bound.queue, bound.interface
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Says what really stands.
+fn announce(plan: &Plan, facts: &GateFacts, set: &InlineSet, cpus: Option<&[usize]>, rules: RuleCounts) {
+    for port in &facts.ports {
+        let own = || set.bound().iter().filter(|bound| bound.interface == port.name);
+        let zero_copy = own().filter(|bound| bound.zero_copy).count();
+        let queues = own().count();
+        let memory = if zero_copy == queues { "zero-copy" } else { "copy" };
+        let mode = match port.mode {
+            AttachedMode::Native => "native",
+            AttachedMode::Generic => "generic",
+            AttachedMode::Offloaded => "offloaded",
+        };
+        tracing::info!("{}: XDP {mode}, {queues} queues, {memory}", port.name);
+    }
+    if facts.adopted {
+        tracing::info!("took over the gate that a predecessor left pinned");
+    }
+    if plan.capture.huge_pages && !set.huge_pages() {
+        tracing::info!("no huge pages are free: packet memory lies in ordinary ones");
+    }
+    let workers = set.bound().iter().map(|bound| bound.worker).max().map_or(0, |last| u32::from(last) + 1);
+    let pinned = match cpus {
+        Some(cpus) => format!("on CPUs {cpus:?}"),
+        None => "not pinned, for there are fewer CPUs than workers".to_owned(),
+    };
+    tracing::info!(
+        "running: inline set {:?}, {}, fail {}, {workers} workers {pinned}, {} rules",
+        plan.name,
+        match plan.capture.copy_mode {
+            portcullis_capture_xdp::CopyMode::Ips => "ips",
+            portcullis_capture_xdp::CopyMode::Tap => "tap",
+            portcullis_capture_xdp::CopyMode::Ids => "ids",
+        },
+        match plan.fail {
+            portcullis_bpf::Fail::Open => "open",
+            portcullis_bpf::Fail::Closed => "closed",
+        },
+        rules.loaded,
+    );
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn device(error: XdpError) -> Failure {
+    Failure::Runtime(error.to_string())
+}

@@ -1,0 +1,176 @@
+//! The main thread while the gate stands: signals, commands, statistics, and how it ends.
+
+use super::start::{Running, load_rules, wall_clock};
+use super::{counters, ending};
+use crate::exit::Failure;
+use crossbeam::channel::{RecvTimeoutError, Sender};
+use portcullis_event::{Counters, StatsRecord};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How often to look up where no statistics are wanted.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What wakes the supervisor.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A signal came.
+    Signal(i32),
+    /// The control socket wants something.
+    Ask(Ask),
+    /// A worker has ended.
+    Ended,
+}
+
+/// What the control socket wants, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// All counters.
+    Counters(Sender<BTreeMap<String, u64>>),
+    /// Open the log files anew.
+    ReopenLogs(Sender<()>),
+    /// Begin to end.
+    Shutdown,
+}
+
+/// What to do after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Stay,
+    Drain,
+    Broken,
+}
+
+/// Looks after the gate until it ends; gives the summary.
+///
+/// # Errors
+/// A worker failed, or the end was not as it must be.
+pub(crate) fn supervise(mut gate: Running) -> Result<String, Failure> {
+    let mut watch = Watch::new(&gate);
+    loop {
+        let event = gate.events.recv_timeout(watch.left());
+        let next = match event {
+            Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
+            Ok(Event::Ask(ask)) => on_ask(&mut gate, ask),
+            Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
+            Err(RecvTimeoutError::Timeout) => {
+                watch.tick(&mut gate);
+                Next::Stay
+            }
+        };
+        match next {
+            Next::Stay => {}
+            Next::Drain => return ending::drain(gate),
+            Next::Broken => return Err(ending::broken(gate)),
+        }
+    }
+}
+
+fn on_signal(gate: &mut Running, signal: i32) -> Next {
+    match signal {
+        SIGINT | SIGTERM => return Next::Drain,
+        SIGHUP => reopen(gate),
+        SIGUSR2 => reload(gate),
+        _ => {}
+    }
+    Next::Stay
+}
+
+fn on_ask(gate: &mut Running, ask: Ask) -> Next {
+    // Whoever asked may have gone away; then the answer is nobody's.
+    match ask {
+        Ask::Counters(answer) => drop(answer.send(dump(gate))),
+        Ask::ReopenLogs(answer) => {
+            reopen(gate);
+            drop(answer.send(()));
+        }
+        Ask::Shutdown => return Next::Drain,
+    }
+    Next::Stay
+}
+
+/// All counters by name.
+pub(crate) fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
+    let kernel = match gate.warden.counters() {
+        Ok(kernel) => Some(kernel),
+        Err(failure) => {
+            tracing::error!("{failure}");
+            None
+        }
+    };
+    counters::named(&counters::merged(&mut gate.workers), kernel.as_ref())
+}
+
+fn reopen(gate: &Running) {
+    gate.log.reopen();
+    tracing::info!("log files are opened anew");
+}
+
+/// New rules for all workers; the old ones stay where a new one has a fault.
+fn reload(gate: &mut Running) {
+    let (rules, counts) = match load_rules(&gate.config) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            tracing::error!("{failure}: the old rules stay");
+            return;
+        }
+    };
+    for (index, worker) in gate.workers.iter().enumerate() {
+        if !worker.rules(std::sync::Arc::clone(&rules)) {
+            tracing::error!("worker {index} takes no commands: it keeps the old rules");
+        }
+    }
+    gate.rules = counts;
+    tracing::info!("{} rules are in use", counts.loaded);
+}
+
+/// A statistics record of these counters.
+pub(crate) fn stats(gate: &Running, counters: Counters) -> StatsRecord {
+    StatsRecord {
+        timestamp: wall_clock(),
+        uptime: gate.started.elapsed().as_secs(),
+        counters: Box::new(counters),
+        rules: Some(gate.rules),
+    }
+}
+
+/// What is done every `stats.interval`.
+#[derive(Debug)]
+struct Watch {
+    interval: Option<Duration>,
+    next: Instant,
+    kernel_drops: u64,
+    refused: u64,
+}
+
+impl Watch {
+    fn new(gate: &Running) -> Self {
+        let interval = gate.config.stats_interval;
+        let next = Instant::now() + interval.unwrap_or(LONG);
+        Self { interval, next, kernel_drops: 0, refused: 0 }
+    }
+
+    fn left(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    fn tick(&mut self, gate: &mut Running) {
+        self.next = Instant::now() + self.interval.unwrap_or(LONG);
+        let counters = counters::merged(&mut gate.workers);
+        let lost = counters.capture_kernel_drops.saturating_sub(self.kernel_drops);
+        if lost > 0 {
+            tracing::warn!("{lost} packets were lost before the workers could take them");
+        }
+        let refused = counters.log_evidence_refused.saturating_add(counters.log_flow_refused);
+        let unwritten = refused.saturating_sub(self.refused);
+        if unwritten > 0 {
+            tracing::warn!("{unwritten} records were refused: the log is too slow");
+        }
+        (self.kernel_drops, self.refused) = (counters.capture_kernel_drops, refused);
+        if self.interval.is_some() {
+            let record = stats(gate, counters);
+            gate.log.stats(record);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The threads that judge. Each has a CPU of its own where there are enough, takes its flow memory
+//! there, and is lent its queues only then, so that no packet waits for memory.
+
+use super::AbortOnPanic;
+use super::supervisor::Event;
+use crate::exit::Failure;
+use core_affinity::CoreId;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use portcullis_capture::PacketModule as _;
+use portcullis_capture_xdp::{FrameAccount, XdpError, XdpModule};
+use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, Rules, WorkerParts, drive, publish};
+use std::sync::Arc;
+use std::task::Waker;
+use std::thread::{Builder, JoinHandle};
+
+/// Commands that may wait for a worker; more are refused, for it takes one a burst.
+const COMMANDS: usize = 16;
+
+/// A worker's thread, seen from the supervisor.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    thread: JoinHandle<Option<Ended>>,
+    seat: Sender<XdpModule>,
+    commands: Sender<Command>,
+    waker: Option<Waker>,
+    /// Its counters.
+    pub(crate) published: Published,
+}
+
+/// What a worker leaves behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Why it ended before it was told to.
+    pub(crate) error: Option<XdpError>,
+    /// Its queues: closed where this is dropped.
+    module: XdpModule,
+}
+
+impl Ended {
+    /// Where its frames were at the end.
+    pub(crate) fn account(&self) -> FrameAccount {
+        self.module.account()
+    }
+}
+
+/// What a thread is started with.
+#[derive(Debug)]
+struct Start {
+    index: u8,
+    cpu: Option<usize>,
+    settings: EngineSettings,
+    parts: WorkerParts,
+    ready: Sender<Result<(), String>>,
+    seat: Receiver<XdpModule>,
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+}
+
+/// Starts a thread for each of `parts` and waits until all have their memory.
+///
+/// # Errors
+/// A thread or its memory cannot be had.
+pub(crate) fn spawn(
+    settings: &EngineSettings,
+    cpus: Option<&[usize]>,
+    parts: Vec<WorkerParts>,
+    published: Vec<Published>,
+    events: &Sender<Event>,
+) -> Result<Vec<Worker>, Failure> {
+    let (ready, readiness) = bounded(parts.len());
+    let mut workers = Vec::with_capacity(parts.len());
+    for ((index, parts), published) in (0_u8..).zip(parts).zip(published) {
+        let cpu = cpus.and_then(|cpus| cpus.get(usize::from(index)).copied());
+        let (commands, orders) = bounded(COMMANDS);
+        let (seat, taken) = bounded(1);
+        let start = Start {
+            index,
+            cpu,
+            settings: settings.clone(),
+            parts,
+            ready: ready.clone(),
+            seat: taken,
+            commands: orders,
+            events: events.clone(),
+        };
+        let thread = Builder::new().name(format!("worker-{index}")).spawn(move || run(start));
+        let thread =
+            thread.map_err(|error| Failure::Runtime(format!("cannot start worker {index}: {error}")))?;
+        workers.push(Worker { thread, seat, commands, waker: None, published });
+    }
+    drop(ready);
+    for _ in &workers {
+        match readiness.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(Failure::Input(reason)),
+            Err(_) => return Err(Failure::Runtime("a worker ended while it started".to_owned())),
+        }
+    }
+    Ok(workers)
+}
+
+impl Worker {
+    /// Lends the worker its queues: from now on it judges.
+    pub(crate) fn seat(&mut self, module: XdpModule) {
+        self.waker = Some(module.waker());
+        // A thread that is gone tells by its end.
+        let _ = self.seat.send(module);
+    }
+
+    /// Has the worker judge by other rules; false where it does not take commands.
+    pub(crate) fn rules(&self, rules: Arc<Rules>) -> bool {
+        let sent = self.commands.try_send(Command::Rules(rules)).is_ok();
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+        sent
+    }
+
+    /// Waits for the end of the thread; `None` where it never had queues.
+    pub(crate) fn join(self) -> Option<Ended> {
+        let Self { thread, seat, commands, .. } = self;
+        drop(seat);
+        let ended = thread.join().ok().flatten();
+        drop(commands);
+        ended
+    }
+}
+
+fn run(start: Start) -> Option<Ended> {
+    let _guard = AbortOnPanic;
+    let Start { index, cpu, settings, parts, ready, seat, commands, events } = start;
+    if let Some(id) = cpu
+        && !core_affinity::set_for_current(CoreId { id })
+    {
+        let _ = ready.send(Err(format!("worker {index} cannot be pinned to CPU {id}")));
+        return None;
+    }
+    let mut worker = match FlowWorker::new(&settings, parts) {
+        Ok(worker) => worker,
+        Err(error) => {
+            let _ = ready.send(Err(error.to_string()));
+            return None;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    drop(ready);
+    // Without queues something else went wrong, which is told elsewhere.
+    let mut module = seat.recv().ok()?;
+    let error = drive(&mut module, &mut worker, &commands).err();
+    // The supervisor outlives its workers but where it gave up.
+    let _ = events.send(Event::Ended);
+    Some(Ended { error, module })
+}
+
+/// Counters from each worker to the supervisor.
+pub(crate) fn publishers(workers: u8) -> (Vec<publish::Publisher>, Vec<Published>) {
+    (0..workers).map(|_| publish::channel()).unzip()
+}
