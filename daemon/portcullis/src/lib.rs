@@ -3,7 +3,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`config`]: the TOML file and `--set`, as typed settings
-//! - [`check`], [`replay`], [`ctl`]: one module a subcommand
+//! - [`run`](mod@run), [`check`], [`replay`], [`ctl`]: one module a subcommand
 //! - [`control`]: the control socket, its protocol, server and client
 //! - [`output`]: the only module that prints
 //! - [`exit`]: which failure ends with which exit status
@@ -24,6 +24,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod rules;
+pub mod run;
 pub mod settings;
 pub mod workers;
 
@@ -35,7 +36,7 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
-    match run(&arguments) {
+    match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure);
@@ -43,11 +44,12 @@ pub fn main() -> ExitCode {
         }
     }
 }
-fn run(arguments: &cli::Cli) -> Result<(), exit::Failure> {
+
+fn dispatch(arguments: &cli::Cli) -> Result<(), exit::Failure> {
     match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Ctl(arguments) => ctl::run(arguments),
-        Command::Run(_) => Err(exit::Failure::Runtime("run cannot be carried out yet".to_owned())),
     }
 }

@@ -34,6 +34,7 @@ use tracing::level_filters::LevelFilter;
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
         .with_max_level(LevelFilter::INFO);
     // Only a test that runs two gates in one process has set one before.

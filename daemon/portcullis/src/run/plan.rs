@@ -1,15 +1,12 @@
 //! From the configuration to what each part is told. Refuses what this build cannot do rather than
 //! doing something else.
 
-use crate::config::{
-    AfXdpRequire, BindMode, Config, CopyMode, DropFlows, ExceptionPolicy, FailPolicy, InvalidPolicy,
-    OverloadPolicy, RecordType, Workers, XdpMode,
-};
+use crate::config::{AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, OverloadPolicy, Workers, XdpMode};
 use crate::exit::Failure;
 use crate::settings;
 use portcullis_bpf::{Fail, GateConfig, GatePort};
 use portcullis_capture_xdp::XdpConfig;
-use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+use portcullis_engine::EngineSettings;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Most workers of an inline set.
@@ -87,7 +84,13 @@ impl Plan {
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
             cpus: config.capture.cpus.clone(),
-            engine: engine(config)?,
+            // The standard library seeds it from the system's entropy.
+            engine: settings::engine(
+                config,
+                config.copy_mode != CopyMode::Ids,
+                true,
+                RandomState::new().build_hasher().finish(),
+            ),
         })
     }
 
@@ -134,53 +137,6 @@ impl Plan {
             return Err(Failure::Input(reason));
         }
         Ok(Some(self.cpus.iter().copied().take(workers).collect()))
-    }
-}
-
-fn engine(config: &Config) -> Result<EngineSettings, Failure> {
-    Ok(EngineSettings {
-        inline: config.copy_mode != CopyMode::Ids,
-        flow: settings::flow(config, true),
-        flow_memcap_policy: packet_policy("flow.memcap-policy", config.flow.memcap_policy)?,
-        invalid_policy: match config.decoder.invalid_policy {
-            InvalidPolicy::Accept => PacketPolicy::Ignore,
-            InvalidPolicy::Drop => PacketPolicy::DropPacket,
-        },
-        validate_checksums: config.stream.checksum_validation,
-        records: records(config),
-        // The standard library seeds it from the system's entropy.
-        seed: RandomState::new().build_hasher().finish(),
-    })
-}
-
-/// Policies for whole flows have become those for packets before.
-fn packet_policy(key: &str, policy: ExceptionPolicy) -> Result<PacketPolicy, Failure> {
-    match policy {
-        ExceptionPolicy::Ignore | ExceptionPolicy::Bypass => Ok(PacketPolicy::Ignore),
-        ExceptionPolicy::DropPacket | ExceptionPolicy::DropFlow => Ok(PacketPolicy::DropPacket),
-        ExceptionPolicy::PassPacket | ExceptionPolicy::PassFlow => Ok(PacketPolicy::PassPacket),
-        ExceptionPolicy::Reject | ExceptionPolicy::RejectBoth => {
-            Err(Failure::Input(format!("{key}: this build cannot reject yet, use drop-packet")))
-        }
-    }
-}
-
-fn records(config: &Config) -> RecordSettings {
-    let eve = &config.eve;
-    let wants = |kind| eve.enabled && eve.types.contains(&kind);
-    RecordSettings {
-        alert: wants(RecordType::Alert),
-        alert_payload: eve.alert.payload || eve.alert.payload_printable,
-        alert_packet: eve.alert.packet,
-        drop: match eve.drop.flows {
-            _ if !wants(RecordType::Drop) => DropRecords::Off,
-            DropFlows::Start => DropRecords::Start,
-            DropFlows::All => DropRecords::All,
-        },
-        flow: wants(RecordType::Flow),
-        netflow: wants(RecordType::Netflow),
-        ethernet: eve.ethernet,
-        pcap_cnt: false,
     }
 }
 
@@ -236,7 +192,6 @@ mod tests {
         check(&format!("fail = \"link-down\"\n{SET}"), "link-down");
         check(&format!("overload = \"bypass\"\n{SET}"), "bypass");
         check(&format!("{SET}\n[capture]\nworkers = 65"), "at most 64");
-        check(&format!("{SET}\n[flow]\nmemcap-policy = \"reject\""), "cannot reject");
     }
 
     #[test]

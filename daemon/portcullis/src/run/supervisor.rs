@@ -80,10 +80,12 @@ fn on_signal(gate: &mut Running, signal: i32) -> Next {
 fn on_ask(gate: &mut Running, ask: Ask) -> Next {
     // Whoever asked may have gone away; then the answer is nobody's.
     match ask {
-        Ask::Counters(answer) => drop(answer.send(dump(gate))),
+        Ask::Counters(answer) => {
+            let _ = answer.send(dump(gate));
+        }
         Ask::ReopenLogs(answer) => {
             reopen(gate);
-            drop(answer.send(()));
+            let _ = answer.send(());
         }
         Ask::Shutdown => return Next::Drain,
     }
