@@ -9,8 +9,9 @@ use portcullis_detect::{self as detect, FlowFacts, Input, Scope, Scratch};
 use portcullis_event::{Counters, Reporter};
 use portcullis_flow::{
     Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowStats, FlowTable, Keyed,
-    PacketAccess, Tracked, TrackedInput, WorkerContext,
+    PacketAccess, TcpState, Tracked, TrackedInput, WorkerContext,
 };
+use portcullis_wire::decoded::{TcpFlags, Transport};
 use portcullis_wire::{Decoded, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -276,8 +277,20 @@ fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded) -> FlowF
         direction,
         established: flow.state() == FlowState::Established,
         first_in_direction: flow.counts(direction).packets == 1,
-        stream_data: flow.tcp().is_some_and(|tcp| tcp.session) && !decoded.payload.is_empty(),
+        stream_data: is_stream_data(flow, decoded),
     }
+}
+
+/// Does the packet carry data of a TCP stream, as its receiver will see it? Not before the handshake is
+/// complete (fast open is not followed), not with a reset, whose data is not part of the stream, and not
+/// after the end.
+fn is_stream_data(flow: &Flow<'_>, decoded: &Decoded) -> bool {
+    let Transport::Tcp(header) = &decoded.transport else { return false };
+    !decoded.payload.is_empty()
+        && header.flags.0 & (TcpFlags::SYN | TcpFlags::RST) == 0
+        && flow.tcp().is_some_and(|tcp| {
+            tcp.session && tcp.state >= TcpState::Established && tcp.state != TcpState::Closed
+        })
 }
 
 /// What counts as a packet's length: the bytes that were captured, link header included, as in

@@ -95,6 +95,21 @@ fn a_drop_on_tcp_data_condemns_the_flow() {
 }
 
 #[test]
+fn a_drop_on_tcp_data_that_is_not_of_the_stream_drops_that_packet_only() {
+    let rule = r#"drop tcp any any -> any any (content:"bad"; sid:4;)"#;
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let mut rig = Rig::new(&inline(), rule);
+    let early = [tcp(true, TcpFlags::SYN, 100, 0, b"bad"), tcp(false, TcpFlags::SYN, 500, 0, b"bad")];
+    assert_eq!(rig.send(&early), [RULES, RULES]);
+    assert_eq!(rig.send(&[tcp(true, data, 100, 0, b"good")]), [Verdict::Accept]);
+
+    let mut rig = Rig::new(&inline(), rule);
+    let _ = rig.send(&handshake());
+    let reset = [tcp(true, TcpFlags::RST, 900, 0, b"bad"), tcp(true, data, 101, 501, b"good")];
+    assert_eq!(rig.send(&reset), [RULES, Verdict::Accept]);
+}
+
+#[test]
 fn without_the_power_to_drop_a_drop_rule_alerts() {
     let mut rig = Rig::new(&EngineSettings::default(), "drop ip any any -> any any (sid:5;)");
     let verdicts = rig.send(&[udp((CLIENT, 1), (SERVER, 2), b""), udp((CLIENT, 1), (SERVER, 2), b"")]);
