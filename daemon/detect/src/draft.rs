@@ -56,6 +56,8 @@ pub(crate) struct Draft {
     pub(crate) contents: Vec<ContentDraft>,
     pub(crate) flow: Option<FlowNeeds>,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
+    /// Does it ask for a decoder event?
+    pub(crate) on_event: bool,
 }
 
 impl Draft {
@@ -88,6 +90,7 @@ impl Draft {
             && self.flow.is_none()
             && !matches!(header.protocol, Protocol::TcpPacket | Protocol::TcpStream | Protocol::PacketHeader);
         let kind = match (ip_only, header.negated_address) {
+            (false, _) if self.on_event && !has_contents => Kind::Event,
             (true, false) => Kind::IpOnly,
             (true, true) => Kind::LikeIpOnly,
             (false, _) => Kind::Packet,

@@ -73,6 +73,8 @@ pub(crate) struct Groups {
 struct ClassGroups {
     /// IP-only rules, ascending.
     ip_only: Vec<u32>,
+    /// Rules on decoder events, ascending.
+    events: Vec<u32>,
     to_server: PortGroups,
     to_client: PortGroups,
 }
@@ -81,6 +83,7 @@ struct ClassGroups {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
     pub(crate) ip_only: &'a [u32],
+    pub(crate) events: &'a [u32],
     pub(crate) wide: &'a Group,
     pub(crate) narrow: Option<&'a Group>,
 }
@@ -103,21 +106,24 @@ impl Groups {
             Some(Direction::ToServer) | None => (&class.to_server, port.map(|(_, destination)| destination)),
         };
         let narrow = port.and_then(|port| groups.narrow(port));
-        Some(Selection { ip_only: &class.ip_only, wide: &groups.wide, narrow })
+        let events = if packet.events.is_empty() { &[][..] } else { &class.events };
+        Some(Selection { ip_only: &class.ip_only, events, wide: &groups.wide, narrow })
     }
 }
 
 impl ClassGroups {
     fn build(class: Class, rules: &[Rule]) -> Self {
         let members = || (0_u32..).zip(rules).filter(|(_, rule)| class.takes(rule.header.protocol));
-        let ip_only = members().filter(|(_, rule)| rule.kind == Kind::IpOnly).map(|(id, _)| id).collect();
+        let of_kind = |kind| members().filter(move |(_, rule)| rule.kind == kind).map(|(id, _)| id).collect();
         let side = |direction: Direction| {
             let members = members().filter(|(_, rule)| {
-                rule.kind != Kind::IpOnly && rule.flow.direction.is_none_or(|asked| asked == direction)
+                !matches!(rule.kind, Kind::IpOnly | Kind::Event)
+                    && rule.flow.direction.is_none_or(|asked| asked == direction)
             });
             PortGroups::build(&members.collect::<Vec<_>>(), direction, rules)
         };
-        Self { ip_only, to_server: side(Direction::ToServer), to_client: side(Direction::ToClient) }
+        let (ip_only, events) = (of_kind(Kind::IpOnly), of_kind(Kind::Event));
+        Self { ip_only, events, to_server: side(Direction::ToServer), to_client: side(Direction::ToClient) }
     }
 }
 

@@ -45,7 +45,7 @@ impl RuleSet {
         let mut work = Work(self.packet_work_max);
         // Contents are only looked at where the payload was put in lower case.
         let haystack = Haystack { bytes: input.payload, lower };
-        for id in Merge([ip_only, &selection.wide.always, always, candidates]) {
+        for id in Merge([ip_only, selection.events, &selection.wide.always, always, candidates]) {
             let Some(rule) = self.rules.get(id as usize) else { continue };
             match rule.matches(input, haystack, &mut work) {
                 Ok(None) => {}
@@ -113,7 +113,7 @@ impl Judge<'_> {
 }
 
 /// Ascending lists as one ascending sequence. A rule is in one list only.
-struct Merge<'a>([&'a [u32]; 4]);
+struct Merge<'a>([&'a [u32]; 5]);
 
 impl Iterator for Merge<'_> {
     type Item = u32;

@@ -69,6 +69,32 @@ fn matches(rule: &str, decoded: &Decoded, payload: &[u8], flow: Option<FlowFacts
 }
 
 #[test]
+fn decoder_events_are_asked_for_by_name() {
+    let check = |rule: &str, events: &[DecodeEvent], invalid: bool, expect: bool| {
+        let mut decoded = packet(6);
+        for &event in events {
+            decoded.events.insert(event);
+        }
+        decoded.invalid = events.first().copied().filter(|_| invalid);
+        assert_eq!(matches(rule, &decoded, b"abc", None), expect, "{rule} on {events:?}");
+    };
+    let (invalid, other) = (DecodeEvent::TcpOptionInvalidLength, DecodeEvent::Ipv4OptionEolRequired);
+    let rule = "alert pkthdr any any -> any any (decode-event:tcp.opt_invalid_len; sid:1;)";
+    check(rule, &[invalid], true, true);
+    check(rule, &[invalid], false, true);
+    check(rule, &[other], true, false);
+    check(rule, &[other, invalid], false, true);
+    check(rule, &[], false, false);
+    let rule = "alert ip any any -> any any (decode-event:tcp.opt_invalid_len; sid:1;)";
+    check(rule, &[invalid], false, true);
+    check(rule, &[invalid], true, false);
+    let rule = r#"alert tcp any any -> any 80 (decode-event:tcp.opt_invalid_len; content:"b"; sid:1;)"#;
+    check(rule, &[invalid], false, true);
+    check(&rule.replace("\"b\"", "\"x\""), &[invalid], false, false);
+    check(rule, &[], false, false);
+}
+
+#[test]
 fn headers_select_packets() {
     let check = |header: &str, decoded: &Decoded, expect: bool| {
         let rule = format!("alert {header} (sid:1;)");

@@ -14,6 +14,9 @@ pub(crate) enum Kind {
     IpOnly,
     /// The same with a negated address: asked for each packet; acts on the flow.
     LikeIpOnly,
+    /// On a decoder event: asked for packets that have any, so that the many rules of this kind cost
+    /// ordinary packets nothing.
+    Event,
     /// All others: asked for each packet.
     Packet,
 }

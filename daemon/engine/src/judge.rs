@@ -109,12 +109,13 @@ impl Judge {
     }
 
     fn invalid(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
-        if self.settings.invalid_policy.drops() && self.settings.inline {
+        let judged = self.apply_rules(Case { decoded, flow: None }, packet);
+        if judged == Verdict::Accept && self.settings.invalid_policy.drops() && self.settings.inline {
             let mut case = Case { decoded, flow: None };
             self.report_drop(&mut case, packet, DropReason::DecodeError, None);
             return Verdict::Drop(DropReason::DecodeError);
         }
-        Verdict::Accept
+        judged
     }
 
     fn tracked(

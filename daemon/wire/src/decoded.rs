@@ -189,6 +189,13 @@ pub struct Fragment {
     pub more: bool,
 }
 
+impl Fragment {
+    /// Would a packet be larger than an IP packet can be, for `length` bytes of this fragment's data?
+    pub(crate) const fn is_beyond_packet(self, length: usize) -> bool {
+        self.offset as usize + length > u16::MAX as usize
+    }
+}
+
 /// The checksums that were found wrong, of those that were looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BadChecksums {

@@ -35,6 +35,7 @@ macro_rules! decode_events {
 decode_events! {
     EthernetTooSmall => "ethernet.pkt_too_small",
     EthernetUnknownEthertype => "ethernet.unknown_ethertype",
+    DceTooSmall => "dce.pkt_too_small",
     VlanTooSmall => "vlan.header_too_small",
     /// Not invalid, unlike in Suricata: tagged control protocols are legitimate traffic.
     VlanUnknownType => "vlan.unknown_type",
@@ -58,6 +59,8 @@ decode_events! {
     Ipv4WrongVersion => "ipv4.wrong_ip_version",
     Ipv4OptionInvalidLength => "ipv4.opt_invalid_len",
     Ipv4OptionEolRequired => "ipv4.opt_eol_required",
+    /// As that of IPv6.
+    Ipv4FragmentTooLarge => "ipv4.frag_pkt_too_large",
     Ipv4Icmpv6 => "ipv4.icmpv6",
     Ipv6TooSmall => "ipv6.pkt_too_small",
     Ipv6Truncated => "ipv6.trunc_pkt",
@@ -72,6 +75,9 @@ decode_events! {
     Ipv6RoutingType0 => "ipv6.rh_type_0",
     Ipv6FragmentReserved => "ipv6.fh_non_zero_reserved_field",
     Ipv6FragmentInvalidLength => "ipv6.frag_invalid_length",
+    /// The fragment ends beyond the largest packet. Met here, by a fragment alone; in Suricata when it is
+    /// to be put together.
+    Ipv6FragmentTooLarge => "ipv6.frag_pkt_too_large",
     Ipv6DataAfterNone => "ipv6.data_after_none_header",
     Ipv6UnknownNextHeader => "ipv6.unknown_next_header",
     Ipv6Icmpv4 => "ipv6.icmpv4",

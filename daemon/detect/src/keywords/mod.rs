@@ -4,6 +4,7 @@
 //! changes the [`Draft`]. One that looks at packets adds a [`PacketTest`](crate::draft::PacketTest).
 
 mod content;
+mod event;
 mod flow;
 mod icmp;
 mod ip;
@@ -47,6 +48,7 @@ const TABLE: &[&[Entry]] = &[
     text::KEYWORDS,
     content::KEYWORDS,
     flow::KEYWORDS,
+    event::KEYWORDS,
     size::KEYWORDS,
     ip::KEYWORDS,
     icmp::KEYWORDS,

@@ -157,6 +157,23 @@ fn runts_are_counted_and_treated_as_configured() {
 }
 
 #[test]
+fn a_rule_on_a_decoder_event_sees_packets_that_cannot_be_decoded() {
+    let rules = r#"
+        alert pkthdr any any -> any any (decode-event:ipv4.trunc_pkt; sid:1;)
+        drop pkthdr any any -> any any (decode-event:ethernet.pkt_too_small; sid:2;)
+        alert ip any any -> any any (sid:3;)
+    "#;
+    let truncated = udp((CLIENT, 1), (SERVER, 2), b"payload")[..40].to_vec();
+    let mut rig = Rig::new(&inline(), rules);
+    assert_eq!(rig.send(&[truncated, vec![0; 13]]), [Verdict::Accept, RULES]);
+    let shown = rig.records(|record| match record {
+        Record::Alert(alert) => Some((alert.alert.sid, alert.common.ip_version, alert.common.flow_id)),
+        _ => None,
+    });
+    assert_eq!(shown, [(1, 0, None), (2, 0, None)]);
+}
+
+#[test]
 fn a_full_table_meets_the_memcap_policy() {
     let flow = portcullis_flow::FlowSettings { memcap: 400_000, prealloc: 10, ..inline().flow };
     for (policy, expected) in [

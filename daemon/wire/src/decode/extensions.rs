@@ -154,6 +154,9 @@ impl<'a> Chain<'a> {
         if fragment.more && !data.len().is_multiple_of(8) {
             events.insert(DecodeEvent::Ipv6FragmentInvalidLength);
         }
+        if fragment.is_beyond_packet(data.len()) {
+            events.insert(DecodeEvent::Ipv6FragmentTooLarge);
+        }
         self.fragment = Some(fragment);
         Some(())
     }

@@ -52,11 +52,15 @@ impl Job<'_> {
         }
         let fragment = u16::from_be_bytes([f0, f1]);
         if fragment & (MORE_FRAGMENTS | OFFSET) != 0 {
-            self.out.fragment = Some(Fragment {
+            let fragment = Fragment {
                 id: u32::from(self.out.ip_id),
                 offset: u32::from(fragment & OFFSET) * 8,
                 more: fragment & MORE_FRAGMENTS != 0,
-            });
+            };
+            if fragment.is_beyond_packet(payload.len()) {
+                self.note(DecodeEvent::Ipv4FragmentTooLarge);
+            }
+            self.out.fragment = Some(fragment);
             return Ok(());
         }
         self.transport(protocol, payload)
@@ -153,6 +157,8 @@ mod tests {
         check(8, true, Some(Fragment { id: 0x1234, offset: 8, more: true }));
         check(65_528, false, Some(Fragment { id: 0x1234, offset: 65_528, more: false }));
         check(0, false, None);
+        let beyond = decode(&udp().fragment(65_520, false).payload(b"12345678").to_vec());
+        assert_eq!(events(&beyond), ["ipv4.frag_pkt_too_large"]);
         let whole = decode(&udp().dont_fragment().to_vec());
         assert_eq!((whole.fragment, whole.source_port), (None, 1000));
     }

@@ -176,6 +176,10 @@ mod tests {
         check(v6().payload(data).fragment(0, false), None, &["ipv6.exthdr_useless_fh"]);
         let uneven = decode(&v6().payload(b"123").fragment(0, true).to_vec());
         assert_eq!(events(&uneven), ["ipv6.frag_invalid_length"]);
+        // Fragments end at 65,535 at most.
+        check(v6().payload(data).fragment(65_512, true), some(65_512, true), &[]);
+        let beyond = v6().payload(data).fragment(65_520, false);
+        check(beyond, some(65_520, false), &["ipv6.frag_pkt_too_large"]);
         let reserved = decode(&patched(v6().fragment(8, false), 14 + 40 + 1, &[1]));
         assert_eq!(events(&reserved), ["ipv6.fh_non_zero_reserved_field"]);
         // An atomic header does not hide the one of a fragment after it.

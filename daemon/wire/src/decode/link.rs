@@ -11,6 +11,8 @@ const IPV6: u16 = 0x86dd;
 const VLAN: u16 = 0x8100;
 const VLAN_8021AD: u16 = 0x88a8;
 const VLAN_QINQ: u16 = 0x9100;
+/// Cisco's data centre Ethernet (FabricPath): a tag of two bytes, then a frame.
+const DCE: u16 = 0x8903;
 /// Below this the type field of Ethernet is a length (IEEE 802.3 clause 3.2.6).
 const FIRST_ETHERTYPE: u16 = 0x0600;
 
@@ -65,6 +67,7 @@ impl Job<'_> {
                 self.ipv6(rest)
             }
             VLAN | VLAN_8021AD | VLAN_QINQ => self.vlan(ethertype, rest),
+            DCE => self.dce(rest),
             ARP => {
                 self.out.ethertype = ARP;
                 self.out.layers.insert(Layer::Arp);
@@ -85,6 +88,18 @@ impl Job<'_> {
         self.note(DecodeEvent::EthernetUnknownEthertype);
         if !self.out.vlans.as_slice().is_empty() {
             self.note(DecodeEvent::VlanUnknownType);
+        }
+    }
+
+    /// The inner frame may have VLAN tags, which are limited, but is not another of these: so nesting is
+    /// bounded. Its Ethernet header is not counted again.
+    #[cold]
+    fn dce(&mut self, frame: Cursor<'_>) -> Step {
+        let Some((_tag, frame)) = frame.take::<2>() else { return Err(DecodeEvent::DceTooSmall) };
+        let Some((header, rest)) = frame.take::<14>() else { return Err(DecodeEvent::EthernetTooSmall) };
+        match u16::from_be_bytes([header[12], header[13]]) {
+            DCE => Err(DecodeEvent::TooManyLayers),
+            ethertype => self.network(ethertype, rest),
         }
     }
 
@@ -188,7 +203,7 @@ impl Job<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{decode, ethernet, events, udp};
+    use super::super::tests::{decode, ethernet, events, tcp_v6, udp};
     use super::*;
     use crate::builder::PacketBuilder;
     use crate::decode::Decoder;
@@ -261,6 +276,20 @@ mod tests {
         let decoded = decode(&ethernet().vlan(5).ethertype(0x88cc).payload(&[0; 40]).to_vec());
         assert_eq!((decoded.invalid, decoded.ethertype), (None, 0x88cc));
         assert_eq!(events(&decoded), ["ethernet.unknown_ethertype", "vlan.unknown_type"]);
+    }
+
+    #[test]
+    fn data_centre_ethernet() {
+        let inner = tcp_v6().payload(b"data").to_vec();
+        let outer = |inner: &[u8]| ethernet().ethertype(DCE).payload(&[&[0, 0x20], inner].concat()).to_vec();
+        let frame = outer(&inner);
+        let decoded = decode(&frame);
+        assert_eq!((decoded.invalid, decoded.ethertype), (None, IPV6));
+        assert_eq!(layers(&decoded), ["ethernet", "ipv6", "tcp"]);
+        assert_eq!(decoded.payload.of(&frame), b"data");
+        assert_eq!(decode(&outer(&frame)).invalid, Some(DecodeEvent::TooManyLayers));
+        assert_eq!(decode(&frame[..15]).invalid, Some(DecodeEvent::DceTooSmall));
+        assert_eq!(decode(&frame[..29]).invalid, Some(DecodeEvent::EthernetTooSmall));
     }
 
     #[test]
