@@ -14,11 +14,20 @@ pub(crate) const MOST_FLOWS: u32 = 0x4000 * 0xfff0;
 
 /// One frame, to be given the ports of a flow.
 #[derive(Clone, Debug)]
-pub(crate) struct Frame(Vec<u8>);
+pub(crate) struct Frame {
+    bytes: Vec<u8>,
+    /// The UDP checksum that is right while both ports are zero; `None` where frames have none.
+    checksum: Option<u16>,
+}
 
 impl Frame {
     /// A frame of `size` bytes (without the FCS), payload included, from one host to the other.
-    pub(crate) fn new(size: usize, source: ([u8; 6], Ipv4Addr), target: ([u8; 6], Ipv4Addr)) -> Result<Self> {
+    pub(crate) fn new(
+        size: usize,
+        source: ([u8; 6], Ipv4Addr),
+        target: ([u8; 6], Ipv4Addr),
+        checksum: bool,
+    ) -> Result<Self> {
         let payload = match size.checked_sub(SHORTEST) {
             Some(length) if size <= LONGEST => vec![b'.'; length],
             _ => bail!("a frame has {SHORTEST} to {LONGEST} bytes, not {size}"),
@@ -27,23 +36,47 @@ impl Frame {
             .ipv4(source.1, target.1)
             .dont_fragment()
             .udp(0, 0)
-            // No checksum (RFC 768), so that the ports can change under way.
-            .no_udp_checksum()
             .payload(&payload);
-        Ok(Self(frame.to_vec()))
+        if checksum {
+            let bytes = frame.to_vec();
+            let checksum = Some(u16::from_be_bytes([bytes[40], bytes[41]]));
+            return Ok(Self { bytes, checksum });
+        }
+        Ok(Self { bytes: frame.no_udp_checksum().to_vec(), checksum: None })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// The UDP checksum that is right while both ports are zero.
+    pub(crate) const fn checksum_without_ports(&self) -> Option<u16> {
+        self.checksum
     }
 
     /// The frame with the ports of flow number `flow`; the same numbering as the BPF sender's.
     pub(crate) fn for_flow(&mut self, flow: u32) -> &[u8] {
-        let [_, _, high, low] = (10_000 + (flow & 0x3fff)).to_be_bytes();
-        self.0[34..36].copy_from_slice(&[high, low]);
-        let [_, _, high, low] = (7 + (flow >> 14)).to_be_bytes();
-        self.0[36..38].copy_from_slice(&[high, low]);
-        &self.0
+        let (source, target) = (10_000 + (flow & 0x3fff), 7 + (flow >> 14));
+        let [_, _, high, low] = source.to_be_bytes();
+        self.bytes[34..36].copy_from_slice(&[high, low]);
+        let [_, _, high, low] = target.to_be_bytes();
+        self.bytes[36..38].copy_from_slice(&[high, low]);
+        if let Some(checksum) = self.checksum {
+            self.bytes[40..42].copy_from_slice(&with_ports(checksum, source + target).to_be_bytes());
+        }
+        &self.bytes
+    }
+}
+
+/// A UDP checksum after ports that were zero became ones of this sum (RFC 1624).
+fn with_ports(checksum: u16, ports: u32) -> u16 {
+    let mut sum = u32::from(!checksum) + ports;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    match u16::try_from(sum) {
+        // Zero would say that there is none (RFC 768).
+        Ok(sum) if sum != u16::MAX => !sum,
+        _ => u16::MAX,
     }
 }
 
@@ -67,11 +100,30 @@ mod tests {
     use super::*;
 
     fn frame(size: usize) -> Result<Frame> {
+        made(size, false)
+    }
+
+    fn made(size: usize, checksum: bool) -> Result<Frame> {
         Frame::new(
             size,
             ([2, 0, 0, 0, 0, 1], Ipv4Addr::new(10, 77, 0, 1)),
             ([2, 0, 0, 0, 0, 2], Ipv4Addr::new(10, 77, 0, 2)),
+            checksum,
         )
+    }
+
+    #[test]
+    fn checksums_are_right_for_every_flow() {
+        let decoder = Decoder::default();
+        for size in [SHORTEST, 60, 61] {
+            let mut frame = made(size, true).unwrap();
+            for flow in (0..200_000).chain([MOST_FLOWS - 1]) {
+                let bytes = frame.for_flow(flow);
+                let decoded = decoder.decode(LinkType::Ethernet, None, false, bytes);
+                assert_eq!(decoded.bad_checksums, BadChecksums::default(), "{size} {flow}");
+                assert_ne!(bytes[40..42], [0, 0], "{size} {flow}");
+            }
+        }
     }
 
     #[test]

@@ -1,49 +1,7 @@
-#![deny(unsafe_code)]
-//! `loadgen`: sends live frames onto an interface and counts what arrives at another, each run
-//! inside the namespace it is to work in (`nsenter --net=…`).
-//!
-//! Results go to standard output as `key=value` lines for programs to read; nothing else does.
+//! The program `loadgen`; see the library.
 
-mod frame;
-mod pace;
-mod receive;
-mod send;
-mod skeleton;
-mod stop;
-
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
-/// Senders and receivers of live frames.
-#[derive(Debug, Parser)]
-#[command(name = "loadgen", version)]
-enum Arguments {
-    /// Send UDP frames onto an interface.
-    Send(send::Arguments),
-    /// Count and eat the UDP frames that arrive at an interface, until told to stop.
-    Receive(receive::Arguments),
-}
-
 fn main() -> ExitCode {
-    let result = match Arguments::parse() {
-        Arguments::Send(arguments) => send::run(&arguments),
-        Arguments::Receive(arguments) => receive::run(&arguments),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell if standard error is closed.
-            let _ = writeln!(io::stderr(), "loadgen: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Prints one result; flushed at once, since a caller may be waiting for it.
-fn report(key: &str, value: impl std::fmt::Display) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{key}={value}")?;
-    output.flush()
+    portcullis_loadgen::main_from(std::env::args_os())
 }

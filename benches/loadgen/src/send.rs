@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// Bytes of a frame, without its check sequence.
     #[arg(long, default_value_t = 60)]
     size: usize,
+    /// Fill in the UDP checksum; otherwise it is zero, which says that there is none.
+    #[arg(long)]
+    checksum: bool,
     /// Flows, taken in turn; they differ by their ports.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_FLOWS)))]
     flows: u32,
@@ -84,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.size,
         (arguments.source_mac, arguments.source),
         (arguments.target_mac, arguments.target),
+        arguments.checksum,
     )?;
     if let Some(cpu) = arguments.cpu {
         ensure!(cpu < CpuSet::MAX_CPU, "there is no CPU {cpu}");
@@ -123,6 +127,7 @@ fn send_live(arguments: &Arguments, frame: &Frame, pace: Pace, stop: &Stop) -> R
     let constants = open.maps.rodata_data.as_deref_mut().context("the BPF object has no constants")?;
     constants.egress = egress;
     constants.flows = arguments.flows;
+    constants.checksum = frame.checksum_without_ports().map_or(0, |checksum| 1 << 16 | u32::from(checksum));
     constants.gap_nanos = arguments.pps.map_or(0, |rate| 1_000_000_000 / u64::from(rate));
     let skeleton = open.load().context("cannot load the sending BPF program (it needs root)")?;
     let group = arguments.pps.map_or(MOST_FRAMES_A_RUN, |rate| (rate / 5).min(MOST_FRAMES_A_RUN));

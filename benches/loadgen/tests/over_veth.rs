@@ -62,22 +62,24 @@ fn socket_frames_all_arrive() {
     check_transfer("packet", &["--pps", "20000"]);
 }
 
-/// Both senders number their flows the same way and take them in turn.
+/// Both senders number their flows the same way, take them in turn and compute the same checksums.
 #[test]
-fn flows_are_the_same_in_both_modes() {
+fn frames_are_the_same_in_both_modes() {
     require_root();
-    let heard_from = |mode: &str| -> HashSet<Vec<u8>> {
+    let heard_from = |mode: &str, more: &[&str]| -> HashSet<Vec<u8>> {
         let (left, right) = wire();
         right.set_feature("r0", "gro", true).unwrap();
         let mut socket = RawSocket::open(&right, "r0").unwrap();
-        left.output(LOADGEN, &["send", "--iface", "l0", "--mode", mode, "--count", "90", "--flows", "30"])
-            .unwrap();
+        let arguments = ["send", "--iface", "l0", "--mode", mode, "--count", "90", "--flows", "30"];
+        left.output(LOADGEN, &[&arguments, more].concat()).unwrap();
         let heard = (0..90).map(|_| socket.receive(Duration::from_secs(30)).unwrap().expect("90 frames"));
         heard.collect()
     };
-    let live = heard_from("live-frames");
-    assert_eq!(live.len(), 30);
-    assert_eq!(live, heard_from("packet"));
+    for more in [&[][..], &["--checksum"]] {
+        let live = heard_from("live-frames", more);
+        assert_eq!(live.len(), 30);
+        assert_eq!(live, heard_from("packet", more));
+    }
 }
 
 #[test]
