@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use libbpf_rs::ProgramInput;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{ErrorKind, ProgramInput};
 use portcullis_testkit::{NetNs, RawSocket};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -131,16 +131,21 @@ fn send_live(arguments: &Arguments, frame: &Frame, pace: Pace, stop: &Stop) -> R
     constants.gap_nanos = arguments.pps.map_or(0, |rate| 1_000_000_000 / u64::from(rate));
     let skeleton = open.load().context("cannot load the sending BPF program (it needs root)")?;
     let group = arguments.pps.map_or(MOST_FRAMES_A_RUN, |rate| (rate / 5).min(MOST_FRAMES_A_RUN));
-    paced(Pace { rate: None, ..pace }, group, stop, |frames| {
+    let (_, elapsed) = paced(Pace { rate: None, ..pace }, group, stop, |frames| {
         let input = ProgramInput {
             data_in: Some(frame.bytes()),
             flags: LIVE_FRAMES,
             repeat: frames,
             ..ProgramInput::default()
         };
-        skeleton.progs.send.test_run(input).context("the kernel refuses to run live frames")?;
-        Ok(())
-    })
+        match skeleton.progs.send.test_run(input) {
+            // The wish to stop came under way.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            other => other.map(drop).context("the kernel refuses to run live frames"),
+        }
+    })?;
+    let counted = skeleton.maps.bss_data.as_deref().context("the BPF object has no variables")?;
+    Ok((counted.made, elapsed))
 }
 
 fn send_by_socket(

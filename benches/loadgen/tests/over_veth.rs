@@ -1,7 +1,7 @@
 //! Sender and receiver against each other over a wire. Needs root.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -55,6 +55,34 @@ fn live_frames_all_arrive() {
 #[test]
 fn live_frames_at_a_rate_all_arrive() {
     check_transfer("live-frames", &["--pps", "20000"]);
+}
+
+/// A sender that is told to stop in the middle of a run still knows what it sent.
+#[test]
+fn live_frames_until_told_to_stop_all_arrive() {
+    require_root();
+    let (left, right) = wire();
+    let start = |place: &NetNs, arguments: &[&str]| {
+        place.command(LOADGEN).args(arguments).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let stop = |child: std::process::Child| {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        results(&String::from_utf8(output.stdout).unwrap())
+    };
+    let mut receiver = start(&right, &["receive", "--iface", "r0"]);
+    let mut ready = [0; "state=ready\n".len()];
+    receiver.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let sender = start(&left, &["send", "--iface", "l0", "--pps", "50000", "--seconds", "60"]);
+    while right.counters("r0").unwrap().rx_packets < 1000 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sent = stop(sender);
+    // Longer than frames are under way.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(sent["sent"], stop(receiver)["received"]);
 }
 
 #[test]
