@@ -2,12 +2,13 @@
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// One address as the kernel described it: the body of an `RTM_NEWADDR` message (`struct ifaddrmsg` and
 /// attributes), which also takes it off and puts it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     body: Vec<u8>,
 }

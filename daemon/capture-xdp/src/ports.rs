@@ -7,6 +7,7 @@
 use crate::addresses::{self, Address};
 use crate::error::PortError;
 use portcullis_bpf::device::{self, Offload};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 
@@ -19,7 +20,7 @@ const IFF_PROMISC: i16 = 0x100;
 pub struct PortSetup;
 
 /// What an interface was like before; plain data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "the interface stays as it is unless `restore` is called"]
 pub struct PortRestore {
     /// The interface.
