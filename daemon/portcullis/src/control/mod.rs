@@ -29,6 +29,15 @@ pub trait Handler: Send + 'static {
     /// # Errors
     /// Why a log could not be reopened.
     fn reopen_logs(&mut self) -> Result<(), String>;
+
+    /// `reload-rules` and `ruleset-reload-rules`: as SIGUSR2 does; gives how many rules are in use.
+    ///
+    /// # Errors
+    /// Why the old rules stay.
+    fn reload_rules(&mut self) -> Result<u64, String>;
+
+    /// `iface-list`: the ports, by number.
+    fn interfaces(&mut self) -> Vec<String>;
 }
 
 #[cfg(test)]

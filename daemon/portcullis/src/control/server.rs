@@ -23,8 +23,17 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 6] =
-    ["command-list", "dump-counters", "reopen-log-files", "shutdown", "uptime", "version"];
+const COMMANDS: [&str; 9] = [
+    "command-list",
+    "dump-counters",
+    "iface-list",
+    "reload-rules",
+    "reopen-log-files",
+    "ruleset-reload-rules",
+    "shutdown",
+    "uptime",
+    "version",
+];
 
 /// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -262,6 +271,14 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
         "version" => Reply::ok(format!("Portcullis {}", env!("CARGO_PKG_VERSION"))),
         "uptime" => Reply::ok(started.elapsed().as_secs()),
         "dump-counters" => Reply::ok(nested(&handler.counters())),
+        "iface-list" => {
+            let ifaces = handler.interfaces();
+            Reply::ok(serde_json::json!({ "count": ifaces.len(), "ifaces": ifaces }))
+        }
+        "reload-rules" | "ruleset-reload-rules" => match handler.reload_rules() {
+            Ok(rules) => Reply::ok(format!("done: {rules} rules are in use")),
+            Err(reason) => Reply::refused(reason),
+        },
         "reopen-log-files" => match handler.reopen_logs() {
             Ok(()) => Reply::ok("log files reopened"),
             Err(reason) => Reply::refused(reason),

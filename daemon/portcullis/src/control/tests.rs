@@ -26,6 +26,15 @@ impl Handler for Recorder {
         self.0.send("reopen").unwrap();
         Err("the disk is full".to_owned())
     }
+
+    fn reload_rules(&mut self) -> Result<u64, String> {
+        self.0.send("reload").unwrap();
+        Ok(3)
+    }
+
+    fn interfaces(&mut self) -> Vec<String> {
+        vec!["eth1".to_owned(), "eth2".to_owned()]
+    }
 }
 
 fn serve() -> (tempfile::TempDir, std::path::PathBuf, Server, Receiver<&'static str>) {
@@ -51,6 +60,8 @@ fn commands_are_answered() {
         json!({"decoder": {"pkts": 7}, "flow": {"end": {"state": {"new": 3}}}, "uptime": 1}),
     );
     check("reopen-log-files", Outcome::Refused, json!("the disk is full"));
+    check("reload-rules", Outcome::Ok, json!("done: 3 rules are in use"));
+    check("iface-list", Outcome::Ok, json!({"count": 2, "ifaces": ["eth1", "eth2"]}));
     check("shutdown", Outcome::Ok, json!("shutting down"));
     check("dance", Outcome::Refused, json!("unknown command \"dance\"; command-list shows all"));
     let list = client.command("command-list").unwrap().message;
@@ -61,7 +72,8 @@ fn commands_are_answered() {
         assert!(!client.command(command).unwrap().message.to_string().contains("unknown"), "{command}");
     }
     assert!(client.command("uptime").unwrap().message.is_u64());
-    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["reopen", "shutdown", "reopen", "shutdown"]);
+    let expected = ["reopen", "reload", "shutdown", "reload", "reopen", "reload", "shutdown"];
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), expected);
     drop(server);
     assert!(!path.exists());
 }
