@@ -9,10 +9,13 @@ use std::time::Duration;
 /// How long the supervisor may take to answer; it may be loading rules.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+const ENDING: &str = "the gate is busy or ending: nobody answers";
+
 /// Hands commands to the supervisor.
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) events: Sender<Event>,
+    pub(crate) interfaces: Vec<String>,
 }
 
 impl Desk {
@@ -34,6 +37,14 @@ impl Handler for Desk {
     }
 
     fn reopen_logs(&mut self) -> Result<(), String> {
-        self.ask(Ask::ReopenLogs).ok_or_else(|| "the gate is ending".to_owned())
+        self.ask(Ask::ReopenLogs).ok_or_else(|| ENDING.to_owned())
+    }
+
+    fn reload_rules(&mut self) -> Result<u64, String> {
+        self.ask(Ask::ReloadRules).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn interfaces(&mut self) -> Vec<String> {
+        self.interfaces.clone()
     }
 }

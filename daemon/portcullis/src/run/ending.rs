@@ -1,13 +1,15 @@
 //! The end. Gracefully: the sockets leave the gate, what is queued is judged and sent, all flows end,
-//! every record is written, ports and pins are taken back. Broken: everything stays as it is, so that
-//! the fail policy acts until a successor takes over.
+//! every record is written, ports and pins are taken back. Broken: ports and pins stay as they are, so
+//! that the fail policy acts until a successor takes over.
 
 use super::counters;
 use super::start::Running;
 use super::supervisor::{Event, stats};
-use super::worker::Ended;
+use super::worker::{Ended, Worker};
+use crate::config::{Config, RecordType};
 use crate::exit::Failure;
 use crate::report::{Summary, peak_memory};
+use portcullis_capture_xdp::InlineSet;
 use portcullis_event::Counters;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -15,7 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 ///
 /// # Errors
 /// Something failed on the way, or what must balance does not.
-pub(crate) fn drain(mut gate: Running) -> Result<String, Failure> {
+pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     tracing::info!("ending: the sockets leave, then all flows end");
     if let Err(error) = gate.set.quiesce(&mut gate.warden) {
         tracing::error!("{error}");
@@ -25,47 +27,72 @@ pub(crate) fn drain(mut gate: Running) -> Result<String, Failure> {
     let totals = counters::merged(&mut gate.workers);
     let packets_by_worker = counters::packets_by_worker(&mut gate.workers);
     let last = stats(&gate, totals);
-    let Running { config, signals, server, workers, set, mut log, rules, started, mut warden, guard, .. } =
-        gate;
-    let ended: Vec<Ended> = workers.into_iter().filter_map(super::worker::Worker::join).collect();
+    let Running {
+        guard,
+        config,
+        events,
+        signals,
+        server,
+        set,
+        workers,
+        mut log,
+        mut warden,
+        rule_counts,
+        started,
+        ..
+    } = gate;
+    let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
     if config.stats_interval.is_some() {
         log.stats(last);
     }
     let written = log.finish();
-    let faults = imbalance(&totals, &config, frames_missing(&set, &ended));
-    let broken: Vec<String> =
-        ended.iter().filter_map(|ended| ended.error.as_ref().map(ToString::to_string)).collect();
+    let mut faults = imbalance(&totals, &config);
+    faults.extend(missing_frames(&set, &ended));
+    let broken = ended.iter().find_map(|ended| ended.error.as_ref().map(ToString::to_string));
+    // The sockets go before the ports are as they were.
     drop(ended);
     let down = warden.take_down();
-    drop(server);
-    drop(signals);
+    // Whoever still asks learns so by the end of the conversation.
+    drop((events, signals, server));
     drop(guard);
-    for fault in &faults {
-        tracing::error!("{fault}");
-    }
-    let written = written?;
-    down?;
-    if let Some(first) = broken.into_iter().next() {
-        return Err(Failure::Runtime(first));
-    }
-    if let Some(first) = faults.into_iter().next() {
-        return Err(Failure::Runtime(first));
-    }
     if let Ok(kernel) = kernel
         && kernel.uninspected > 0
     {
         tracing::warn!("{} packets passed uninspected", kernel.uninspected);
     }
-    let summary = Summary {
+    for fault in &faults {
+        tracing::error!("{fault}");
+    }
+    let written = written?;
+    down?;
+    if let Some(reason) = broken.or_else(|| faults.into_iter().next()) {
+        return Err(Failure::Runtime(reason));
+    }
+    Ok(Summary {
         counters: totals,
         packets_by_worker,
-        rules: rules.loaded,
-        rules_refused: rules.failed,
+        rules: rule_counts.loaded,
+        rules_refused: rule_counts.failed,
         records: written.path.clone().map(|path| (written.lines(), path)),
         elapsed: started.elapsed(),
         peak_memory: peak_memory(),
-    };
-    Ok(summary.table())
+    })
+}
+
+/// Ends after a worker failed: traffic is the fail policy's from now on.
+pub(crate) fn broken(mut gate: Running) -> Failure {
+    gate.set.end();
+    gate.warden.leave();
+    let Running { guard, workers, log, events, signals, server, .. } = gate;
+    drop((events, signals, server));
+    let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
+    if let Err(failure) = log.finish() {
+        tracing::error!("{failure}");
+    }
+    let reason = ended.iter().find_map(|ended| ended.error.as_ref().map(ToString::to_string));
+    let reason = reason.unwrap_or_else(|| "a worker ended too early".to_owned());
+    drop(guard);
+    Failure::Runtime(format!("{reason}; the fail policy acts on the ports until the next start"))
 }
 
 /// Waits until all workers have ended. A second signal ends the waiting.
@@ -77,7 +104,7 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
             Ok(Event::Signal(SIGINT | SIGTERM)) => {
                 return Err(Failure::Runtime("ended at once: records may be missing".to_owned()));
             }
-            // Commands and other signals come too late.
+            // Commands and other signals come too late; who asked is told so by the silence.
             Ok(_) => {}
             Err(_) => return Err(Failure::Runtime("a worker ended without a word".to_owned())),
         }
@@ -85,32 +112,14 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends after a worker failed: traffic is the fail policy's from now on.
-pub(crate) fn broken(mut gate: Running) -> Failure {
-    gate.set.end();
-    gate.warden.leave();
-    let Running { workers, log, server, .. } = gate;
-    drop(server);
-    let mut reason = None;
-    for ended in workers.into_iter().filter_map(super::worker::Worker::join) {
-        reason = reason.or_else(|| ended.error.as_ref().map(ToString::to_string));
-    }
-    if let Err(failure) = log.finish() {
-        tracing::error!("{failure}");
-    }
-    let reason = reason.unwrap_or_else(|| "a worker ended too early".to_owned());
-    Failure::Runtime(format!("{reason}; the fail policy acts on the ports until the next start"))
-}
-
-/// What of the frames is not where it must be.
-fn frames_missing(set: &portcullis_capture_xdp::InlineSet, ended: &[Ended]) -> Option<(u64, u64)> {
+/// Says if frames are not where they must be.
+fn missing_frames(set: &InlineSet, ended: &[Ended]) -> Option<String> {
     let found: u64 = ended.iter().map(|ended| ended.account().total()).sum();
-    (found != set.frames()).then_some((found, set.frames()))
+    (found != set.frames()).then(|| format!("frames do not balance: {found} of {}", set.frames()))
 }
 
-/// Whatever does not balance, in words.
-fn imbalance(counters: &Counters, config: &crate::config::Config, frames: Option<(u64, u64)>) -> Vec<String> {
-    use crate::config::RecordType;
+/// Says what of the counters does not balance once all flows have ended.
+fn imbalance(counters: &Counters, config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
     let ended = counters.flow_end_state_new
         + counters.flow_end_state_established
@@ -118,21 +127,54 @@ fn imbalance(counters: &Counters, config: &crate::config::Config, frames: Option
         + counters.flow_end_state_local_bypassed
         + counters.flow_end_state_capture_bypassed;
     let (total, active) = (counters.flow_total, counters.flow_active);
-    if total != active + ended || active != 0 {
+    if total != ended || active != 0 {
         faults.push(format!("flows do not balance: {total} made, {ended} ended, {active} active"));
     }
     let (init, finish) = (counters.flow_callbacks_init, counters.flow_callbacks_finish);
     if init != total || finish != ended {
         faults.push(format!("callbacks do not balance: {total} flows, {init} init, {finish} finish"));
     }
-    let eve = &config.eve;
-    let wants = |kind| eve.enabled && eve.types.contains(&kind);
+    let wants = |kind| config.eve.enabled && config.eve.types.contains(&kind);
     let (pushed, refused) = (counters.log_flow_pushed, counters.log_flow_refused);
+    // A netflow is one or two records.
     if wants(RecordType::Flow) && !wants(RecordType::Netflow) && pushed + refused != finish {
         faults.push(format!("records do not balance: {finish} flows, {pushed} pushed, {refused} refused"));
     }
-    if let Some((found, all)) = frames {
-        faults.push(format!("frames do not balance: {found} of {all}"));
-    }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inline, Sources, parse};
+
+    #[test]
+    fn what_does_not_balance_is_named() {
+        let balanced = Counters {
+            flow_total: 7,
+            flow_end_state_new: 4,
+            flow_end_state_closed: 3,
+            flow_callbacks_init: 7,
+            flow_callbacks_finish: 7,
+            log_flow_pushed: 5,
+            log_flow_refused: 2,
+            ..Counters::default()
+        };
+        let check = |overrides: &[&str], counters: Counters, expected: &[&str]| {
+            let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+            let config = parse(Sources { overrides, ..Sources::default() }, Inline::Yes).unwrap().config;
+            let faults = imbalance(&counters, &config);
+            assert_eq!(faults.len(), expected.len(), "{faults:?}");
+            for (fault, expected) in faults.iter().zip(expected) {
+                assert!(fault.starts_with(expected), "{fault}");
+            }
+        };
+        check(&[], balanced, &[]);
+        check(&[], Counters { flow_active: 1, ..balanced }, &["flows"]);
+        check(&[], Counters { flow_end_state_new: 5, ..balanced }, &["flows", "callbacks"]);
+        check(&[], Counters { flow_callbacks_init: 6, ..balanced }, &["callbacks"]);
+        check(&[], Counters { log_flow_pushed: 6, ..balanced }, &["records"]);
+        let unlogged = Counters { log_flow_pushed: 0, log_flow_refused: 0, ..balanced };
+        check(&["outputs.eve-log.enabled=no"], unlogged, &[]);
+    }
 }

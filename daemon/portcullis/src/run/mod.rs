@@ -2,6 +2,7 @@
 //!
 //! - [`plan`]: from the configuration to what each part is told, refusing what this build cannot do
 //! - [`warden`]: all that needs privileges, behind one fixed set of messages
+//! - [`memory`]: what the ports were like, so that a successor can restore them after a crash
 //! - [`worker`]: the threads that judge, each on a CPU of its own
 //! - [`start`]: everything in its order, and undone where a step fails
 //! - [`supervisor`]: signals, commands, statistics, and the way to the end
@@ -16,6 +17,7 @@
 mod control;
 mod counters;
 mod ending;
+mod memory;
 mod plan;
 mod start;
 mod supervisor;
@@ -41,7 +43,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let _ = subscriber.try_init();
     let gate = start::start(arguments)?;
     let summary = supervisor::supervise(gate)?;
-    output::line(summary.trim_end());
+    output::summary(&summary);
     Ok(())
 }
 

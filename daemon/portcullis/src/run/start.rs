@@ -42,7 +42,10 @@ pub(crate) struct Running {
     pub(crate) workers: Vec<Worker>,
     pub(crate) set: InlineSet,
     pub(crate) log: Log,
-    pub(crate) rules: RuleCounts,
+    pub(crate) rules: Arc<Rules>,
+    /// Rules that workers may still use, kept so that none of them has to free them.
+    pub(crate) retired: Vec<Arc<Rules>>,
+    pub(crate) rule_counts: RuleCounts,
     pub(crate) started: Instant,
     pub(crate) warden: WardenLink,
 }
@@ -104,7 +107,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let guard = AbortOnPanic;
     let (sender, events) = unbounded();
     let signals = SignalWatch::start(sender.clone())?;
-    warden.set_up_ports(plan.interfaces())?;
+    warden.set_up_ports(&plan.name, plan.interfaces())?;
     let facts = warden.load_gate(plan.gate(ports))?;
     require_native(plan.require, facts)?;
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
@@ -120,14 +123,27 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     }
     let server = match &config.control_socket {
         Some(path) => Some(
-            Server::start(path, Desk { events: sender })
+            Server::start(path, Desk { events: sender, interfaces: plan.interfaces() })
                 .map_err(|error| Failure::Runtime(error.to_string()))?,
         ),
         None => None,
     };
     announce(&plan, warden.facts(), &set, cpus.as_deref(), counts);
-    let started = Instant::now();
-    Ok(Running { config, events, signals, server, workers, set, log, rules: counts, started, warden, guard })
+    Ok(Running {
+        guard,
+        config,
+        events,
+        signals,
+        server,
+        workers,
+        set,
+        log,
+        rules,
+        retired: Vec::new(),
+        rule_counts: counts,
+        started: Instant::now(),
+        warden,
+    })
 }
 
 /// Loads the rules; one that cannot be loaded ends the start.

@@ -3,10 +3,12 @@
 use super::start::{Running, load_rules, wall_clock};
 use super::{counters, ending};
 use crate::exit::Failure;
+use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
 use portcullis_event::{Counters, StatsRecord};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often to look up where no statistics are wanted.
@@ -30,6 +32,8 @@ pub(crate) enum Ask {
     Counters(Sender<BTreeMap<String, u64>>),
     /// Open the log files anew.
     ReopenLogs(Sender<()>),
+    /// Judge by the rules as the files have them now; how many, or why the old ones stay.
+    ReloadRules(Sender<Result<u64, String>>),
     /// Begin to end.
     Shutdown,
 }
@@ -46,7 +50,7 @@ enum Next {
 ///
 /// # Errors
 /// A worker failed, or the end was not as it must be.
-pub(crate) fn supervise(mut gate: Running) -> Result<String, Failure> {
+pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
     let mut watch = Watch::new(&gate);
     loop {
         let event = gate.events.recv_timeout(watch.left());
@@ -71,7 +75,10 @@ fn on_signal(gate: &mut Running, signal: i32) -> Next {
     match signal {
         SIGINT | SIGTERM => return Next::Drain,
         SIGHUP => reopen(gate),
-        SIGUSR2 => reload(gate),
+        SIGUSR2 => {
+            // It has been logged.
+            let _ = reload(gate);
+        }
         _ => {}
     }
     Next::Stay
@@ -86,6 +93,9 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         Ask::ReopenLogs(answer) => {
             reopen(gate);
             let _ = answer.send(());
+        }
+        Ask::ReloadRules(answer) => {
+            let _ = answer.send(reload(gate));
         }
         Ask::Shutdown => return Next::Drain,
     }
@@ -110,21 +120,23 @@ fn reopen(gate: &Running) {
 }
 
 /// New rules for all workers; the old ones stay where a new one has a fault.
-fn reload(gate: &mut Running) {
+fn reload(gate: &mut Running) -> Result<u64, String> {
     let (rules, counts) = match load_rules(&gate.config) {
         Ok(loaded) => loaded,
         Err(failure) => {
             tracing::error!("{failure}: the old rules stay");
-            return;
+            return Err(format!("{failure}: the old rules stay"));
         }
     };
     for (index, worker) in gate.workers.iter().enumerate() {
-        if !worker.rules(std::sync::Arc::clone(&rules)) {
+        if !worker.rules(Arc::clone(&rules)) {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
-    gate.rules = counts;
+    gate.retired.push(std::mem::replace(&mut gate.rules, rules));
+    gate.rule_counts = counts;
     tracing::info!("{} rules are in use", counts.loaded);
+    Ok(counts.loaded)
 }
 
 /// A statistics record of these counters.
@@ -133,7 +145,7 @@ pub(crate) fn stats(gate: &Running, counters: Counters) -> StatsRecord {
         timestamp: wall_clock(),
         uptime: gate.started.elapsed().as_secs(),
         counters: Box::new(counters),
-        rules: Some(gate.rules),
+        rules: Some(gate.rule_counts),
     }
 }
 
@@ -159,6 +171,8 @@ impl Watch {
 
     fn tick(&mut self, gate: &mut Running) {
         self.next = Instant::now() + self.interval.unwrap_or(LONG);
+        // Rules that no worker uses any more are freed here, not on the packet path.
+        gate.retired.retain(|rules| Arc::strong_count(rules) > 1);
         let counters = counters::merged(&mut gate.workers);
         let lost = counters.capture_kernel_drops.saturating_sub(self.kernel_drops);
         if lost > 0 {

@@ -3,12 +3,14 @@
 //! The rest of the gate speaks to it in [`Request`]s and [`Reply`]s only, which are plain data and
 //! descriptors, so that it can become a process of its own without anything else changing.
 
+use super::memory::PortMemory;
 use crate::exit::Failure;
 use portcullis_bpf::{AttachedMode, Gate, GateConfig, GateCounters};
-use portcullis_capture_xdp::{PortRestore, PortSetup, SocketSlots, XdpError};
+use portcullis_capture_xdp::{SocketSlots, XdpError};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// The file system that pins live in.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -21,8 +23,8 @@ const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 pub(crate) enum Request {
     /// May this process do what the gate needs?
     Permitted,
-    /// Make these interfaces fit for inspection.
-    SetUpPorts(Vec<String>),
+    /// Make these interfaces fit for inspection, as the gate of this name.
+    SetUpPorts { gate: String, ports: Vec<String> },
     /// Load, attach and pin the XDP program. The fail policy acts on all traffic from then on.
     LoadGate(GateConfig),
     /// Let a queue's frames go to this socket.
@@ -73,19 +75,20 @@ pub(crate) struct PortFacts {
 #[derive(Debug, Default)]
 struct Warden {
     gate: Option<Gate>,
-    ports: Vec<PortRestore>,
+    ports: Option<PortMemory>,
+    /// A predecessor's gate was taken over, and this start has not come to its end yet.
+    adopted: bool,
 }
 
 impl Warden {
     fn serve(&mut self, request: Request) -> Reply {
         let result = match request {
             Request::Permitted => permitted(),
-            Request::SetUpPorts(names) => self.set_up_ports(&names),
+            Request::SetUpPorts { gate, ports } => self.set_up_ports(&gate, &ports),
             Request::LoadGate(config) => return self.load(&config),
-            Request::Publish { port, queue, socket } => self.with_gate(|gate| {
-                use std::os::fd::AsFd as _;
-                gate.set_socket(port, queue, socket.as_fd())
-            }),
+            Request::Publish { port, queue, socket } => {
+                self.with_gate(|gate| gate.set_socket(port, queue, socket.as_fd()))
+            }
             Request::Withdraw { port, queue } => self.with_gate(|gate| gate.clear_socket(port, queue)),
             Request::Counters => return self.counters(),
             Request::TakeDown => self.take_down(),
@@ -93,7 +96,7 @@ impl Warden {
                 if let Some(gate) = self.gate.take() {
                     gate.leave_pinned();
                 }
-                self.ports.clear();
+                self.ports = None;
                 Ok(())
             }
         };
@@ -103,11 +106,10 @@ impl Warden {
         }
     }
 
-    fn set_up_ports(&mut self, names: &[String]) -> Result<(), String> {
-        for name in names {
-            self.ports.push(PortSetup::apply(name).map_err(|error| error.to_string())?);
-        }
-        Ok(())
+    fn set_up_ports(&mut self, gate: &str, names: &[String]) -> Result<(), String> {
+        let memory = PortMemory::open(Path::new(GateConfig::LOCK_DIR), gate)?;
+        let memory = self.ports.insert(memory);
+        names.iter().try_for_each(|name| memory.set_up(name))
     }
 
     fn load(&mut self, config: &GateConfig) -> Reply {
@@ -124,6 +126,7 @@ impl Warden {
         let ports =
             ports.map(|((name, queues), (_, mode))| PortFacts { name: name.to_owned(), queues, mode });
         let facts = GateFacts { ports: ports.collect(), forwards: gate.forwards(), adopted: gate.adopted() };
+        self.adopted = facts.adopted;
         self.gate = Some(gate);
         Reply::Gate(facts)
     }
@@ -146,12 +149,14 @@ impl Warden {
 
     /// Goes on after an error, and tells the first.
     fn take_down(&mut self) -> Result<(), String> {
+        self.adopted = false;
         let mut result = Ok(());
         if let Some(gate) = self.gate.take() {
             result = gate.detach().map_err(|error| error.to_string());
         }
-        for port in self.ports.drain(..).rev() {
-            result = result.and(port.restore().map_err(|error| error.to_string()));
+        if let Some(ports) = self.ports.take() {
+            let restored = ports.restore();
+            result = result.and(restored);
         }
         result
     }
@@ -159,6 +164,13 @@ impl Warden {
 
 impl Drop for Warden {
     fn drop(&mut self) {
+        if self.adopted
+            && let Some(gate) = self.gate.take()
+        {
+            // Traffic goes as the predecessor's fail policy says: a start that fails must not cut it.
+            tracing::warn!("the gate that a predecessor left stays, and its fail policy acts");
+            return gate.leave_pinned();
+        }
         if let Err(reason) = self.take_down() {
             tracing::error!("{reason}");
         }
@@ -192,8 +204,8 @@ impl WardenLink {
     }
 
     /// Makes interfaces fit for inspection.
-    pub(crate) fn set_up_ports(&mut self, names: Vec<String>) -> Result<(), Failure> {
-        self.command(Request::SetUpPorts(names))
+    pub(crate) fn set_up_ports(&mut self, gate: &str, ports: Vec<String>) -> Result<(), Failure> {
+        self.command(Request::SetUpPorts { gate: gate.to_owned(), ports })
     }
 
     /// Loads the gate and tells how it is attached.

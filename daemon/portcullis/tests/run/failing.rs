@@ -1,0 +1,47 @@
+//! What happens to traffic when the gate dies.
+
+use crate::gate::{Gate, Place, lab, ping};
+use portcullis_testkit::Lab;
+
+/// Kills a gate, looks what becomes of traffic, and has a successor take over.
+fn check(fail: &str, passes_when_dead: bool) {
+    let (lab, place) = (lab(), Place::new());
+    lab.gate.add_address(Lab::GATE_CLIENT_PORT, "10.77.9.1/24").unwrap();
+    let top = format!("fail = \"{fail}\"");
+    let gate = Gate::start(&lab, &place, &top, "");
+    assert!(ping(&lab, 2, 5));
+    gate.kill();
+    assert_eq!(ping(&lab, 3, 1), passes_when_dead, "fail = {fail}");
+    let gate = Gate::start(&lab, &place, &top, "");
+    assert!(place.said().contains("took over"), "{}", place.said());
+    assert!(ping(&lab, 2, 5));
+    if passes_when_dead {
+        assert!(gate.counter("gate.passed_uninspected") >= 6, "the predecessor's counts go on");
+    } else {
+        assert!(gate.counter("gate.dropped_closed") >= 1);
+    }
+    gate.end(&lab);
+    let addresses = lab.gate.output("ip", &["address", "show", Lab::GATE_CLIENT_PORT]).unwrap();
+    assert!(addresses.contains("10.77.9.1/24"), "what the first gate took off is back: {addresses}");
+}
+
+#[test]
+fn an_open_gate_that_is_killed_lets_everything_pass() {
+    check("open", true);
+}
+
+#[test]
+fn a_closed_gate_that_is_killed_lets_nothing_pass() {
+    check("closed", false);
+}
+
+#[test]
+fn a_port_that_vanishes_ends_the_gate_with_a_failure() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    lab.server.output("ip", &["link", "delete", Lab::SERVER_PORT]).unwrap();
+    let status = gate.wait();
+    assert_eq!(status.code(), Some(3), "{}", place.said());
+    let said = place.said();
+    assert!(said.contains("interface gate1 has failed") && said.contains("fail policy"), "{said}");
+}

@@ -1,0 +1,219 @@
+//! A running gate, driven as an operator would: by its configuration file, signals and control socket.
+
+use portcullis::control::client::Client;
+use portcullis::control::protocol::Outcome;
+use portcullis_testkit::{Lab, LabOptions, require_root};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+
+/// How long anything may take that should happen at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with a configuration of its own, and a name for pins and lock that no other test has.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+    pub(crate) name: String,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{number}", std::process::id());
+        Self { folder: tempfile::tempdir().unwrap(), name }
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) -> PathBuf {
+        let path = self.path(file);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap()
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("control.sock")
+    }
+
+    /// Writes the configuration: small tables, the lab's pair, `top` before all sections.
+    pub(crate) fn configure(&self, top: &str, rules: &str) -> PathBuf {
+        self.write("test.rules", rules);
+        let (folder, name) = (self.folder.path().display(), &self.name);
+        let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
+        let text = format!(
+            r#"{top}
+default-log-dir = "{folder}"
+inline-set = [{{ name = "{name}", pairs = [["{one}", "{other}"]] }}]
+flow = {{ memcap = "16mb", prealloc = 1000 }}
+rules.files = ["test.rules"]
+stats.interval = 1
+control.socket = "control.sock"
+[capture.af-xdp]
+ring-size = 1024
+huge-pages = false
+"#
+        );
+        self.write("gate.toml", &text.replace("\"control.sock\"", &format!("{:?}", self.socket())))
+    }
+
+    /// The records of a kind in the EVE file.
+    pub(crate) fn records(&self, kind: &str) -> Vec<Value> {
+        let text = self.read("eve.json");
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.filter(|record| record["event_type"] == kind).collect()
+    }
+
+    /// What the gate says on its standard error.
+    pub(crate) fn said(&self) -> String {
+        self.read("stderr")
+    }
+}
+
+/// The program's command line in the gate's namespace.
+pub(crate) fn command(lab: &Lab, config: &Path) -> Command {
+    let mut command = lab.gate.command(PROGRAM);
+    command.arg("run").arg("-c").arg(config);
+    command
+}
+
+/// A gate that stands. Killed if a test leaves it behind.
+#[derive(Debug)]
+pub(crate) struct Gate<'a> {
+    child: Child,
+    pub(crate) place: &'a Place,
+}
+
+impl<'a> Gate<'a> {
+    /// Starts a gate and waits until it answers.
+    pub(crate) fn start(lab: &Lab, place: &'a Place, top: &str, rules: &str) -> Self {
+        let config = place.configure(top, rules);
+        Self::start_as(lab, place, &config)
+    }
+
+    pub(crate) fn start_as(lab: &Lab, place: &'a Place, config: &Path) -> Self {
+        let log = |name| Stdio::from(fs::File::create(place.path(name)).unwrap());
+        let mut command = command(lab, config);
+        let child = command.stdout(log("stdout")).stderr(log("stderr")).spawn().unwrap();
+        let mut gate = Self { child, place };
+        let deadline = Instant::now() + PATIENCE;
+        while Client::connect(&place.socket()).is_err() {
+            let ended = gate.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the gate ended at once ({ended:?}): {}", place.said());
+            assert!(Instant::now() < deadline, "the gate does not answer: {}", place.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        gate
+    }
+
+    /// Asks over the control socket.
+    pub(crate) fn ask(&self, command: &str) -> Value {
+        let reply = Client::connect(&self.place.socket()).unwrap().command(command).unwrap();
+        assert_eq!(reply.outcome, Outcome::Ok, "{command}: {}", reply.message);
+        reply.message
+    }
+
+    /// A counter by its dotted name.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let counters = self.ask("dump-counters");
+        number(&counters, name)
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until the gate has said this.
+    pub(crate) fn wait_for(&self, said: &str) {
+        eventually(&format!("{said:?} said"), || self.place.said().contains(said));
+    }
+
+    /// Kills it as nothing but a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end by itself.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the gate does not end: {}", self.place.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it by SIGTERM and looks whether it ended well: with success, everything as before.
+    pub(crate) fn end(self, lab: &Lab) {
+        self.signal(rustix::process::Signal::TERM);
+        let place = self.place;
+        let status = self.wait();
+        assert!(status.success(), "{status}: {}", place.said());
+        assert_ports_are_free(lab);
+        assert!(!place.socket().exists(), "the control socket is left");
+        assert!(!Path::new("/sys/fs/bpf/portcullis").join(&place.name).exists(), "pins are left");
+    }
+}
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        // Most have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// No XDP program and not promiscuous.
+pub(crate) fn assert_ports_are_free(lab: &Lab) {
+    let text = lab.gate.output("ip", &["-d", "-j", "link"]).unwrap();
+    let links: Value = serde_json::from_str(&text).unwrap();
+    for link in links.as_array().unwrap() {
+        assert!(link.get("xdp").is_none(), "a program is left: {link}");
+        assert_eq!(link["promiscuity"], 0, "{link}");
+    }
+}
+
+pub(crate) fn number(counters: &Value, name: &str) -> u64 {
+    let found = name.split('.').fold(counters, |value, part| &value[part]);
+    found.as_u64().unwrap_or_else(|| panic!("no counter {name} in {counters}"))
+}
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub(crate) fn lab() -> Lab {
+    lab_with(LabOptions::default())
+}
+
+pub(crate) fn lab_with(options: LabOptions) -> Lab {
+    require_root();
+    Lab::with(options).unwrap()
+}
+
+/// Does the server answer the client?
+pub(crate) fn ping(lab: &Lab, count: u32, wait: u32) -> bool {
+    let (count, wait) = (count.to_string(), wait.to_string());
+    let arguments = ["-q", "-c", &count, "-i", "0.05", "-W", &wait, Lab::SERVER_ADDRESS];
+    lab.client.output("ping", &arguments).is_ok()
+}

@@ -1,0 +1,9 @@
+//! The gate end to end: the program itself, between real interfaces in namespaces, with real traffic.
+//! Needs root; what it makes vanishes with it.
+#![expect(clippy::unwrap_used, reason = "what fails here is the test")]
+
+mod commands;
+mod failing;
+mod forwarding;
+mod gate;
+mod refusals;
