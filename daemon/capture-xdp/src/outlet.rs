@@ -8,7 +8,7 @@ use crate::module::{Held, XdpModule};
 use crate::port::Arena;
 use portcullis_capture::burst::PacketState;
 use portcullis_capture::outbox::Origin;
-use portcullis_capture::{Judgement, PacketMeta, PortId, Verdict};
+use portcullis_capture::{Judgement, Outbox, PacketMeta, PortId, Verdict};
 use portcullis_wire::LinkType;
 
 /// Frames under way on a lane from which on they are asked for; before, looking costs more than it brings.
@@ -93,7 +93,7 @@ impl XdpModule {
 
     /// Copies what was forged into frames of the reserve: the engine's own leaves, a hook's is received.
     pub(crate) fn take_up_outbox(&mut self) {
-        let outbox = std::mem::take(&mut self.outbox);
+        let outbox = std::mem::replace(&mut self.outbox, Outbox::without_room());
         for forged in outbox.forged() {
             let port = usize::from(forged.egress.0);
             let lane = self.lane_of_port.get(port).copied().flatten();

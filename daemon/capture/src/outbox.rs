@@ -56,17 +56,22 @@ impl Default for Outbox {
 }
 
 impl Outbox {
+    /// An outbox that refuses everything and owns no memory: what a module puts in its outbox's place while it
+    /// carries that out.
+    #[must_use]
+    pub fn without_room() -> Self {
+        Self { arena: Box::default(), entries: Vec::new(), refused: 0 }
+    }
+
     /// A zeroed packet of `length` bytes to fill in, which will leave through `egress`. `None`,
     /// counted, when it is too long or too many wait already.
     pub fn forge(&mut self, length: usize, egress: PortId, origin: Origin) -> Option<&mut [u8]> {
-        let index = self.entries.len();
-        if index == MAX_FORGED || length > MAX_FORGED_LENGTH {
+        let room = self.arena.chunks_exact_mut(MAX_FORGED_LENGTH).nth(self.entries.len());
+        let Some(bytes) = room.and_then(|room| room.get_mut(..length)) else {
             self.refused += 1;
             return None;
-        }
+        };
         self.entries.push(Entry { length, egress, origin });
-        let start = index * MAX_FORGED_LENGTH;
-        let bytes = self.arena.get_mut(start..start + length)?;
         bytes.fill(0);
         Some(bytes)
     }
@@ -89,5 +94,32 @@ impl Outbox {
     #[must_use]
     pub const fn refused(&self) -> u64 {
         self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_refused_and_counted() {
+        let mut outbox = Outbox::default();
+        for length in [0, 1, MAX_FORGED_LENGTH] {
+            assert_eq!(
+                outbox.forge(length, PortId(1), Origin::Engine).map(|bytes| bytes.len()),
+                Some(length)
+            );
+        }
+        assert_eq!(outbox.forge(MAX_FORGED_LENGTH + 1, PortId(1), Origin::Engine), None);
+        for _ in 3..MAX_FORGED {
+            assert!(outbox.forge(7, PortId(0), Origin::Hook).is_some());
+        }
+        assert_eq!(outbox.forge(7, PortId(0), Origin::Hook), None);
+        assert_eq!((outbox.forged().count(), outbox.refused()), (MAX_FORGED, 2));
+        let mut nothing = Outbox::without_room();
+        for length in [0, 1] {
+            assert_eq!(nothing.forge(length, PortId(0), Origin::Engine), None);
+        }
+        assert_eq!((nothing.forged().count(), nothing.refused()), (0, 2));
     }
 }
