@@ -9,7 +9,6 @@ use super::worker::{Ended, Worker};
 use crate::config::{Config, RecordType};
 use crate::exit::Failure;
 use crate::report::{Summary, peak_memory};
-use portcullis_capture_xdp::InlineSet;
 use portcullis_event::Counters;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -47,8 +46,11 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     }
     let written = log.finish();
     let mut faults = imbalance(&totals, &config);
-    faults.extend(missing_frames(&set, &ended));
-    let broken = ended.iter().find_map(|ended| ended.error.as_ref().map(ToString::to_string));
+    let unaccounted = set.unaccounted(ended.iter().map(|ended| &ended.module));
+    if unaccounted > 0 {
+        faults.push(format!("frames do not balance: {unaccounted} of {} are nowhere", set.frames()));
+    }
+    let broken = reason(&ended);
     // The sockets go before the ports are as they were.
     drop(ended);
     let down = warden.take_down();
@@ -89,10 +91,14 @@ pub(crate) fn broken(mut gate: Running) -> Failure {
     if let Err(failure) = log.finish() {
         tracing::error!("{failure}");
     }
-    let reason = ended.iter().find_map(|ended| ended.error.as_ref().map(ToString::to_string));
-    let reason = reason.unwrap_or_else(|| "a worker ended too early".to_owned());
+    let reason = reason(&ended).unwrap_or_else(|| "a worker ended too early".to_owned());
     drop(guard);
     Failure::Runtime(format!("{reason}; the fail policy acts on the ports until the next start"))
+}
+
+/// Why the first of them failed.
+fn reason(ended: &[Ended]) -> Option<String> {
+    ended.iter().find_map(|ended| ended.error.as_ref().map(ToString::to_string))
 }
 
 /// Waits until all workers have ended. A second signal ends the waiting.
@@ -100,7 +106,12 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
     let mut left = gate.workers.len();
     while left > 0 {
         match gate.events.recv() {
-            Ok(Event::Ended) => left -= 1,
+            Ok(Event::Ended { failed }) => {
+                left -= 1;
+                if failed {
+                    gate.workers.iter_mut().for_each(Worker::end_alone);
+                }
+            }
             Ok(Event::Signal(SIGINT | SIGTERM)) => {
                 return Err(Failure::Runtime("ended at once: records may be missing".to_owned()));
             }
@@ -110,12 +121,6 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Says if frames are not where they must be.
-fn missing_frames(set: &InlineSet, ended: &[Ended]) -> Option<String> {
-    let found: u64 = ended.iter().map(|ended| ended.account().total()).sum();
-    (found != set.frames()).then(|| format!("frames do not balance: {found} of {}", set.frames()))
 }
 
 /// Says what of the counters does not balance once all flows have ended.

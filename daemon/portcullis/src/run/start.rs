@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::log::Log;
 use crate::output;
 use crate::rules::{self, LoadedRules};
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use portcullis_bpf::AttachedMode;
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
@@ -29,6 +29,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Events that may wait for the supervisor; whoever has one more waits.
+const EVENTS: usize = 256;
 
 /// A gate that stands. Fields are dropped in this order: nobody asks any more, workers lose their
 /// queues, then ports and pins are taken back.
@@ -105,7 +108,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let cpus = plan.affinity(count, &allowed_cpus())?;
 
     let guard = AbortOnPanic;
-    let (sender, events) = unbounded();
+    let (sender, events) = bounded(EVENTS);
     let signals = SignalWatch::start(sender.clone())?;
     warden.set_up_ports(&plan.name, plan.interfaces())?;
     let facts = warden.load_gate(plan.gate(ports))?;
@@ -128,6 +131,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         ),
         None => None,
     };
+    warden.settle()?;
     announce(&plan, warden.facts(), &set, cpus.as_deref(), counts);
     Ok(Running {
         guard,

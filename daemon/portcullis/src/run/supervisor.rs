@@ -22,7 +22,10 @@ pub(crate) enum Event {
     /// The control socket wants something.
     Ask(Ask),
     /// A worker has ended.
-    Ended,
+    Ended {
+        /// Because its queues failed.
+        failed: bool,
+    },
 }
 
 /// What the control socket wants, and where the answer goes.
@@ -57,7 +60,7 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
         let next = match event {
             Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
             Ok(Event::Ask(ask)) => on_ask(&mut gate, ask),
-            Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
+            Ok(Event::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
             Err(RecvTimeoutError::Timeout) => {
                 watch.tick(&mut gate);
                 Next::Stay

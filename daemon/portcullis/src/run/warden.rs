@@ -31,6 +31,8 @@ pub(crate) enum Request {
     Publish { port: u8, queue: u32, socket: OwnedFd },
     /// Let the fail policy act on a queue.
     Withdraw { port: u8, queue: u32 },
+    /// The start has come to its end: what a predecessor left is ours from now on.
+    Settle,
     /// What did the kernel count?
     Counters,
     /// Take everything back: program off, pins removed, ports as they were.
@@ -90,6 +92,10 @@ impl Warden {
                 self.with_gate(|gate| gate.set_socket(port, queue, socket.as_fd()))
             }
             Request::Withdraw { port, queue } => self.with_gate(|gate| gate.clear_socket(port, queue)),
+            Request::Settle => {
+                self.adopted = false;
+                Ok(())
+            }
             Request::Counters => return self.counters(),
             Request::TakeDown => self.take_down(),
             Request::Leave => {
@@ -149,7 +155,6 @@ impl Warden {
 
     /// Goes on after an error, and tells the first.
     fn take_down(&mut self) -> Result<(), String> {
-        self.adopted = false;
         let mut result = Ok(());
         if let Some(gate) = self.gate.take() {
             result = gate.detach().map_err(|error| error.to_string());
@@ -223,6 +228,11 @@ impl WardenLink {
     /// How the gate is attached.
     pub(crate) const fn facts(&self) -> &GateFacts {
         &self.facts
+    }
+
+    /// The start has come to its end.
+    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
+        self.command(Request::Settle)
     }
 
     /// What the kernel counted.

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use portcullis_capture::PacketModule as _;
-use portcullis_capture_xdp::{FrameAccount, XdpError, XdpModule};
+use portcullis_capture_xdp::{XdpError, XdpModule};
 use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, Rules, WorkerParts, drive, publish};
 use std::sync::Arc;
 use std::task::Waker;
@@ -21,7 +21,8 @@ const COMMANDS: usize = 16;
 pub(crate) struct Worker {
     thread: JoinHandle<Option<Ended>>,
     seat: Sender<XdpModule>,
-    commands: Sender<Command>,
+    /// `None` once it was told to end without the others.
+    commands: Option<Sender<Command>>,
     waker: Option<Waker>,
     /// Its counters.
     pub(crate) published: Published,
@@ -33,14 +34,7 @@ pub(crate) struct Ended {
     /// Why it ended before it was told to.
     pub(crate) error: Option<XdpError>,
     /// Its queues: closed where this is dropped.
-    module: XdpModule,
-}
-
-impl Ended {
-    /// Where its frames were at the end.
-    pub(crate) fn account(&self) -> FrameAccount {
-        self.module.account()
-    }
+    pub(crate) module: XdpModule,
 }
 
 /// What a thread is started with.
@@ -86,7 +80,7 @@ pub(crate) fn spawn(
         let thread = Builder::new().name(format!("worker-{index}")).spawn(move || run(start));
         let thread =
             thread.map_err(|error| Failure::Runtime(format!("cannot start worker {index}: {error}")))?;
-        workers.push(Worker { thread, seat, commands, waker: None, published });
+        workers.push(Worker { thread, seat, commands: Some(commands), waker: None, published });
     }
     drop(ready);
     for _ in &workers {
@@ -109,20 +103,31 @@ impl Worker {
 
     /// Has the worker judge by other rules; false where it does not take commands.
     pub(crate) fn rules(&self, rules: Arc<Rules>) -> bool {
-        let sent = self.commands.try_send(Command::Rules(rules)).is_ok();
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
+        let sent =
+            self.commands.as_ref().is_some_and(|orders| orders.try_send(Command::Rules(rules)).is_ok());
+        self.wake();
         sent
     }
 
+    /// Has the worker end as soon as it has nothing to judge, whether others have or not: one that
+    /// failed never tells them that it has.
+    pub(crate) fn end_alone(&mut self) {
+        self.commands = None;
+        self.wake();
+    }
+
     /// Waits for the end of the thread; `None` where it never had queues.
-    pub(crate) fn join(self) -> Option<Ended> {
-        let Self { thread, seat, commands, .. } = self;
+    pub(crate) fn join(mut self) -> Option<Ended> {
+        self.end_alone();
+        let Self { thread, seat, .. } = self;
         drop(seat);
-        let ended = thread.join().ok().flatten();
-        drop(commands);
-        ended
+        thread.join().ok().flatten()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -148,7 +153,7 @@ fn run(start: Start) -> Option<Ended> {
     let mut module = seat.recv().ok()?;
     let error = drive(&mut module, &mut worker, &commands).err();
     // The supervisor outlives its workers but where it gave up.
-    let _ = events.send(Event::Ended);
+    let _ = events.send(Event::Ended { failed: error.is_some() });
     Some(Ended { error, module })
 }
 

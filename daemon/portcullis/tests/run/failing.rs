@@ -1,7 +1,7 @@
 //! What happens to traffic when the gate dies.
 
-use crate::gate::{Gate, Place, lab, ping};
-use portcullis_testkit::Lab;
+use crate::gate::{Gate, Place, command, lab, lab_with, ping};
+use portcullis_testkit::{Lab, LabOptions};
 
 /// Kills a gate, looks what becomes of traffic, and has a successor take over.
 fn check(fail: &str, passes_when_dead: bool) {
@@ -37,11 +37,24 @@ fn a_closed_gate_that_is_killed_lets_nothing_pass() {
 
 #[test]
 fn a_port_that_vanishes_ends_the_gate_with_a_failure() {
-    let (lab, place) = (lab(), Place::new());
+    let (lab, place) = (lab_with(LabOptions { queues: 2, ..LabOptions::default() }), Place::new());
     let gate = Gate::start(&lab, &place, "", "");
     lab.server.output("ip", &["link", "delete", Lab::SERVER_PORT]).unwrap();
     let status = gate.wait();
     assert_eq!(status.code(), Some(3), "{}", place.said());
     let said = place.said();
     assert!(said.contains("interface gate1 has failed") && said.contains("fail policy"), "{said}");
+}
+
+#[test]
+fn a_successor_that_cannot_start_does_not_cut_traffic() {
+    let (lab, place) = (lab(), Place::new());
+    Gate::start(&lab, &place, "", "").kill();
+    let mut successor = command(&lab, &place.path("gate.toml"));
+    let output = successor.args(["--set", "capture.af-xdp.require=zero-copy"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("that a predecessor left stays"), "{said}");
+    assert!(ping(&lab, 2, 5), "the fail policy is in force");
+    Gate::start(&lab, &place, "", "").end(&lab);
 }
