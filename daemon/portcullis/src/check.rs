@@ -4,7 +4,7 @@
 use crate::cli::CheckArgs;
 use crate::config::{self, Inline};
 use crate::exit::Failure;
-use crate::{output, rules};
+use crate::{output, rules, run};
 
 /// Runs the check.
 ///
@@ -13,6 +13,10 @@ use crate::{output, rules};
 pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
     let loaded = config::load(&arguments.config, Inline::ByCopyMode)?;
     output::warnings(&loaded);
+    // Without ports it is a configuration for replays.
+    if !loaded.config.inline_sets.is_empty() {
+        run::check(&loaded.config)?;
+    }
     let rules = rules::load(&loaded.config, arguments.rules.as_deref())?;
     output::rule_remarks(&rules);
     let (good, bad) = (rules.rules.len(), rules.errors.len());

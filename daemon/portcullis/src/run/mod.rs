@@ -25,6 +25,7 @@ mod warden;
 mod worker;
 
 use crate::cli::RunArgs;
+use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
 use tracing::level_filters::LevelFilter;
@@ -47,6 +48,14 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Looks whether this build can do what the configuration asks of the gate, without touching anything.
+///
+/// # Errors
+/// The first thing it cannot do.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    plan::Plan::new(config).map(drop)
+}
+
 /// Ends the process when the thread that holds it panics: a worker that is gone must look gone to the
 /// kernel, whose fail policy then acts.
 #[derive(Debug)]
@@ -57,5 +66,30 @@ impl Drop for AbortOnPanic {
         if std::thread::panicking() {
             std::process::abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    /// Runs itself in a process of its own, for it dies there.
+    #[test]
+    fn a_panic_ends_the_process_at_once() {
+        const DIE: &str = "PORTCULLIS_TEST_PANIC";
+        if std::env::var_os(DIE).is_some() {
+            let worker = std::thread::spawn(|| {
+                let _guard = AbortOnPanic;
+                panic!("as the test wants");
+            });
+            let _ = worker.join();
+            return;
+        }
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "run::tests::a_panic_ends_the_process_at_once"]).env(DIE, "1");
+        let status = again.output().unwrap().status;
+        assert_eq!(status.signal(), Some(signal_hook::consts::SIGABRT), "{status}");
     }
 }
