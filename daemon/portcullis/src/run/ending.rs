@@ -1,5 +1,5 @@
 //! The end. Gracefully: the sockets leave the gate, what is queued is judged and sent, all flows end,
-//! every record is written, ports and pins are taken back. Broken: ports and pins stay as they are, so
+//! ports and pins are taken back, every record is written. Broken: ports and pins stay as they are, so
 //! that the fail policy acts until a successor takes over.
 
 use super::counters;
@@ -41,10 +41,6 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
         ..
     } = gate;
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
-    if config.stats_interval.is_some() {
-        log.stats(last);
-    }
-    let written = log.finish();
     let mut faults = imbalance(&totals, &config);
     let unaccounted = set.unaccounted(ended.iter().map(|ended| &ended.module));
     if unaccounted > 0 {
@@ -55,8 +51,14 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     drop(ended);
     let down = warden.take_down();
     // Whoever still asks learns so by the end of the conversation.
-    drop((events, signals, server));
-    drop(guard);
+    drop((events, server));
+    // All that is left is the log, and a disk may be slow: a second signal need not wait for it.
+    signals.let_kill();
+    if config.stats_interval.is_some() {
+        log.stats(last);
+    }
+    let written = log.finish();
+    drop((signals, guard));
     if let Ok(kernel) = kernel
         && kernel.uninspected > 0
     {

@@ -24,10 +24,12 @@ use portcullis_event::{Reporter, RingMode, RuleCounts};
 use portcullis_flow::Registry;
 use portcullis_wire::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Events that may wait for the supervisor; whoever has one more waits.
@@ -53,15 +55,22 @@ pub(crate) struct Running {
     pub(crate) warden: WardenLink,
 }
 
-/// Turns signals into events; they have their usual meaning again when it is dropped.
+/// Turns signals into events while it lives.
 #[derive(Debug)]
-pub(crate) struct SignalWatch(Handle);
+pub(crate) struct SignalWatch {
+    handle: Handle,
+    at_once: Arc<AtomicBool>,
+}
 
 impl SignalWatch {
     fn start(events: Sender<Event>) -> Result<Self, Failure> {
         let fail = |error: std::io::Error| Failure::Runtime(format!("cannot watch for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR2]).map_err(fail)?;
         let handle = signals.handle();
+        let at_once = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_default(signal, Arc::clone(&at_once)).map_err(fail)?;
+        }
         let watch = move || {
             for signal in signals.forever() {
                 if events.send(Event::Signal(signal)).is_err() {
@@ -70,13 +79,18 @@ impl SignalWatch {
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(fail)?;
-        Ok(Self(handle))
+        Ok(Self { handle, at_once })
+    }
+
+    /// From now on a signal to end kills the process, as it does by default.
+    pub(crate) fn let_kill(&self) {
+        self.at_once.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for SignalWatch {
     fn drop(&mut self) {
-        self.0.close();
+        self.handle.close();
     }
 }
 

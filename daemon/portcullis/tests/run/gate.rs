@@ -84,6 +84,17 @@ huge-pages = false
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        for kind in ["lock", "ports"] {
+            // Gates that were refused have made none.
+            let _ = fs::remove_file(format!("/run/portcullis/{}.{kind}", self.name));
+        }
+        // A gate that broke down left its pins, as it must.
+        let _ = fs::remove_dir_all(Path::new("/sys/fs/bpf/portcullis").join(&self.name));
+    }
+}
+
 /// The program's command line in the gate's namespace.
 pub(crate) fn command(lab: &Lab, config: &Path) -> Command {
     let mut command = lab.gate.command(PROGRAM);
