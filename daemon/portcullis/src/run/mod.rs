@@ -1,16 +1,16 @@
 //! `portcullis run`: the gate between two live ports, from the first check to the last record.
 //!
-//! - [`plan`]: from the configuration to what each part is told, refusing what this build cannot do
-//! - [`warden`]: all that needs privileges, behind one fixed set of messages
-//! - [`memory`]: what the ports were like, so that a successor can restore them after a crash
-//! - [`worker`]: the threads that judge, each on a CPU of its own
-//! - [`start`]: everything in its order, and undone where a step fails
-//! - [`supervisor`]: signals, commands, statistics, and the way to the end
-//! - [`ending`]: the last records, what must balance, the summary
-//! - [`control`]: the control socket's commands, handed to the supervisor
-//! - [`counters`]: all counters, those of the kernel included, by their dotted names
+//! - `plan`: from the configuration to what each part is told, refusing what this build cannot do
+//! - `warden`: all that needs privileges, behind one fixed set of messages
+//! - `memory`: what the ports were like, so that a successor can restore them after a crash
+//! - `worker`: the threads that judge, each on a CPU of its own
+//! - `start`: everything in its order, and undone where a step fails
+//! - `supervisor`: signals, commands, statistics, and the way to the end
+//! - `ending`: the last records, what must balance, the summary
+//! - `control`: the control socket's commands, handed to the supervisor
+//! - `counters`: all counters, those of the kernel included, by their dotted names
 //!
-//! Invariants: nothing outside [`warden`] touches ports, pins or the kernel's maps; no thread but the
+//! Invariants: nothing outside `warden` touches ports, pins or the kernel's maps; no thread but the
 //! workers touches packets; a panic ends the process at once with the pins in place, so that the
 //! kernel's fail policy acts.
 
