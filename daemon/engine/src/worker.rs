@@ -1,8 +1,8 @@
 //! The flow worker of one thread.
 //!
 //! A burst goes through it in passes, so that the memory of the later ones is on its way while
-//! the earlier ones work: decode, find the owner, hash and prefetch the index; prefetch the flows;
-//! then judge in order.
+//! the earlier ones work: prefetch the headers; decode, find the owner, hash and prefetch the
+//! index; prefetch the flows; then judge in order.
 
 use crate::judge::Judge;
 use crate::owner::Owner;
@@ -12,7 +12,9 @@ use crate::settings::EngineSettings;
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Packet, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
-use portcullis_flow::{Callbacks, FlowHash, FlowKey, FlowTable, KeyScope, Keyed, SetupError, Share};
+use portcullis_flow::{
+    Callbacks, FlowHash, FlowKey, FlowTable, KeyScope, Keyed, SetupError, Share, prefetch_start,
+};
 use portcullis_wire::decode::{Decoder, DecoderConfig};
 use portcullis_wire::{Decoded, Timestamp};
 use std::sync::Arc;
@@ -90,6 +92,10 @@ impl FlowWorker {
 
     /// Judges every packet of the burst that this worker owns, and steers the others to theirs.
     pub fn inspect(&mut self, burst: &mut Burst<'_>) {
+        // Another core or a device wrote the headers: they are in no cache of ours.
+        for packet in burst.packets() {
+            prefetch_start(packet.bytes());
+        }
         for (packet, lane) in burst.packets().iter().zip(self.lanes.iter_mut()) {
             let meta = &packet.meta;
             let trusted = !matches!(meta.checksum, ChecksumStatus::Unknown);

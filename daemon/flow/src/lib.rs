@@ -43,6 +43,7 @@ pub use hooks::{
     CallbackFactory, Callbacks, FlowCallbacks, PacketAccess, RegisterError, Registry, WorkerContext,
 };
 pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
+pub use memory::prefetch_start;
 pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};
 pub use stats::FlowStats;
 pub use table::{FlowTable, Share};

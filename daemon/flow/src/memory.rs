@@ -80,6 +80,13 @@ impl<T: Copy> Mapped<T> {
     }
 }
 
+/// Asks the processor to load the first cache line of some bytes; nothing where there are none.
+pub fn prefetch_start(bytes: &[u8]) {
+    if let Some(first) = bytes.first() {
+        prefetch(first);
+    }
+}
+
 /// Asks the processor to load a value's cache lines, for reading and writing soon.
 fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
