@@ -87,6 +87,7 @@ impl FlowKey {
     /// identifier tells flows apart. ESP has its SPI in place of the ports; as each direction has its
     /// own, so has each its flow.
     #[must_use]
+    #[inline]
     pub fn of(decoded: &Decoded, scope: &KeyScope) -> Option<Keyed> {
         if decoded.invalid.is_some() || !matches!(decoded.ip_version, 4 | 6) {
             return None;
@@ -94,7 +95,7 @@ impl FlowKey {
         if decoded.fragment.is_some_and(|fragment| !is_atomic(fragment)) {
             return None;
         }
-        match (decoded.protocol, decoded.transport) {
+        match (decoded.protocol, &decoded.transport) {
             (protocol::TCP, Transport::Tcp(_)) | (protocol::UDP, Transport::Udp(_)) | (protocol::SCTP, _) => {
                 let ports = (decoded.source_port, decoded.destination_port);
                 Some(Self::between(decoded, scope, ports))
@@ -105,7 +106,7 @@ impl FlowKey {
                 Some(keyed)
             }
             (protocol::ICMP, Transport::Icmpv4(icmp)) | (protocol::ICMPV6, Transport::Icmpv6(icmp)) => {
-                Self::of_icmp(decoded, scope, &icmp)
+                Self::of_icmp(decoded, scope, icmp)
             }
             _ => None,
         }
@@ -125,17 +126,19 @@ impl FlowKey {
             protocol::ICMPV6 => (128, 129),
             _ => return None,
         };
-        let endpoints = Endpoints::new((quoted.source, ports.0), (quoted.destination, ports.1));
+        let endpoints = Endpoints::new((&quoted.source, ports.0), (&quoted.destination, ports.1));
         let key = Self::assemble(&endpoints, quoted.protocol, decoded, scope);
         Some(Keyed { key, swapped: !endpoints.swapped, quoted: true })
     }
 
+    #[inline]
     fn between(decoded: &Decoded, scope: &KeyScope, ports: (u16, u16)) -> Keyed {
-        let endpoints = Endpoints::new((decoded.source, ports.0), (decoded.destination, ports.1));
+        let endpoints = Endpoints::new((&decoded.source, ports.0), (&decoded.destination, ports.1));
         let key = Self::assemble(&endpoints, decoded.protocol, decoded, scope);
         Keyed { key, swapped: endpoints.swapped, quoted: false }
     }
 
+    #[inline]
     fn assemble(endpoints: &Endpoints, protocol: u8, decoded: &Decoded, scope: &KeyScope) -> Self {
         let options = scope.options;
         let [outer, middle, inner] = if options.vlan { decoded.vlans.raw() } else { [0; 3] };
@@ -143,13 +146,13 @@ impl FlowKey {
         let recursion = if options.recursion_level { decoded.recursion } else { 0 };
         let set = if options.inline_set { scope.inline_set } else { 0 };
         let ports = u64::from(endpoints.lower.1) << 16 | u64::from(endpoints.higher.1);
-        let (lower, higher) = (halves(endpoints.lower.0), halves(endpoints.higher.0));
+        let ((lower, _), (higher, _)) = (endpoints.lower, endpoints.higher);
         Self {
             words: [
-                lower.0,
-                lower.1,
-                higher.0,
-                higher.1,
+                high_half(lower),
+                low_half(lower),
+                high_half(higher),
+                low_half(higher),
                 ports << 32 | u64::from(scope.tenant),
                 vlans << 28
                     | u64::from(protocol) << 20
@@ -270,27 +273,31 @@ impl std::fmt::Debug for FlowKey {
     }
 }
 
+/// Both ends of a packet, their addresses as numbers, which compare as their bytes do.
 struct Endpoints {
-    lower: (Address, u16),
-    higher: (Address, u16),
+    lower: (u128, u16),
+    higher: (u128, u16),
     swapped: bool,
 }
 
 impl Endpoints {
-    fn new(source: (Address, u16), destination: (Address, u16)) -> Self {
-        if source > destination {
-            Self { lower: destination, higher: source, swapped: true }
-        } else {
-            Self { lower: source, higher: destination, swapped: false }
-        }
+    #[inline]
+    fn new(source: (&Address, u16), destination: (&Address, u16)) -> Self {
+        let source = (u128::from_be_bytes(*source.0), source.1);
+        let destination = (u128::from_be_bytes(*destination.0), destination.1);
+        let swapped = source > destination;
+        let (lower, higher) = if swapped { (destination, source) } else { (source, destination) };
+        Self { lower, higher, swapped }
     }
 }
 
-fn halves(address: Address) -> (u64, u64) {
-    let number = u128::from_be_bytes(address);
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-    let low = number as u64;
-    ((number >> 64) as u64, low)
+const fn high_half(address: u128) -> u64 {
+    low_half(address >> 64)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+const fn low_half(address: u128) -> u64 {
+    address as u64
 }
 
 fn whole(high: u64, low: u64) -> Address {

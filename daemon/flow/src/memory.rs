@@ -8,6 +8,9 @@ use std::marker::PhantomData;
 /// Below this size huge pages would waste more than they save.
 const HUGE_FROM: usize = 8 << 20;
 
+/// The size of a huge page; where it is another, some of what is said below is not so, and nothing worse.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// Room for `capacity` values at a fixed address, of which the first `len` are there. The room
 /// is address space only until values are written to it.
 #[derive(Debug)]
@@ -27,7 +30,11 @@ impl<T: Copy> Mapped<T> {
         let () = Self::PAGE_HOLDS_IT;
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
         let bytes = capacity.checked_mul(size_of::<T>()).ok_or_else(too_large)?;
-        let map = MmapOptions::new().len(bytes.max(1)).no_reserve_swap().map_anon()?;
+        // Only a mapping of whole huge pages starts at one (`__get_unmapped_area` in mm/mmap.c).
+        let length =
+            if bytes >= HUGE_FROM { bytes.checked_next_multiple_of(HUGE_PAGE) } else { Some(bytes.max(1)) };
+        let length = length.ok_or_else(too_large)?;
+        let map = MmapOptions::new().len(length).no_reserve_swap().map_anon()?;
         if bytes >= HUGE_FROM {
             // Refused where the kernel has no transparent huge pages: slower, not wrong.
             let _ = map.advise(Advice::HugePage);
