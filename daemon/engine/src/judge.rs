@@ -71,7 +71,7 @@ impl Judge {
         let verdict = match keyed {
             _ if decoded.invalid.is_some() => self.invalid(decoded, packet),
             Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
-            None => self.apply_rules(Case { decoded, flow: None }, packet),
+            None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
         };
         tally::verdict(&mut self.counters, verdict);
         verdict
@@ -109,7 +109,7 @@ impl Judge {
     }
 
     fn invalid(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
-        let judged = self.apply_rules(Case { decoded, flow: None }, packet);
+        let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
         if judged == Verdict::Accept && self.settings.invalid_policy.drops() && self.settings.inline {
             let mut case = Case { decoded, flow: None };
             self.report_drop(&mut case, packet, DropReason::DecodeError, None);
@@ -142,7 +142,7 @@ impl Judge {
                 self.in_flow(&mut flow, direction, decoded, packet)
             }
             Tracked::Known(mut flow, direction) => self.in_flow(&mut flow, direction, decoded, packet),
-            Tracked::Untracked => self.apply_rules(Case { decoded, flow: None }, packet),
+            Tracked::Untracked => self.apply_rules(&mut Case { decoded, flow: None }, packet),
             Tracked::Refused => self.without_memory(decoded, packet),
         }
     }
@@ -168,7 +168,7 @@ impl Judge {
                 Verdict::Drop(DropReason::FlowDrop)
             }
             Some(FlowAction::Pass) => Verdict::Accept,
-            _ => self.apply_rules(case, packet),
+            _ => self.apply_rules(&mut case, packet),
         }
     }
 
@@ -185,11 +185,11 @@ impl Judge {
                 self.counters.exception_policy_flow_memcap_pass_packet += 1;
                 Verdict::Accept
             }
-            PacketPolicy::DropPacket | PacketPolicy::Ignore => self.apply_rules(case, packet),
+            PacketPolicy::DropPacket | PacketPolicy::Ignore => self.apply_rules(&mut case, packet),
         }
     }
 
-    fn apply_rules(&mut self, mut case: Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
+    fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
         let Self { settings, rules, scratch, reporter, counters, .. } = self;
         let decoded = case.decoded;
         if rules.set().is_empty() || decoded.bad_checksums.ipv4 || decoded.bad_checksums.transport {
@@ -203,7 +203,7 @@ impl Judge {
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
-        let (mut verdict, dropped_by) = decide(&mut case, outcome.verdict, settings.inline);
+        let (mut verdict, dropped_by) = decide(case, outcome.verdict, settings.inline);
         // A limit must not lose a drop: what could not be ruled out is dropped.
         if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
             verdict = Verdict::Drop(DropReason::DetectLimit);
@@ -214,13 +214,13 @@ impl Judge {
             flow.set_alerted();
         }
         if settings.records.alert && !outcome.alerts.is_empty() {
-            let about = PacketReport::new(&settings.records, &case, packet);
+            let about = PacketReport::new(&settings.records, case, packet);
             for alert in outcome.alerts {
                 about.alert(reporter, rules, *alert, settings.inline, verdict);
             }
         }
         if let Verdict::Drop(reason) = verdict {
-            self.report_drop(&mut case, packet, reason, dropped_by);
+            self.report_drop(case, packet, reason, dropped_by);
         }
         verdict
     }

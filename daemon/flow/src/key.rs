@@ -100,6 +100,14 @@ impl FlowKey {
                 let ports = (decoded.source_port, decoded.destination_port);
                 Some(Self::between(decoded, scope, ports))
             }
+            _ => Self::without_ports(decoded, scope),
+        }
+    }
+
+    /// Apart, so that the common way stays small enough to be inlined.
+    #[inline(never)]
+    fn without_ports(decoded: &Decoded, scope: &KeyScope) -> Option<Keyed> {
+        match (decoded.protocol, &decoded.transport) {
             (protocol::ESP, _) => {
                 let mut keyed = Self::between(decoded, scope, (0, 0));
                 keyed.key.words[PORTS] |= u64::from(decoded.spi) << 32;
