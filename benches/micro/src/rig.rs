@@ -55,7 +55,7 @@ impl Rig {
             match module.poll(&mut |burst| self.worker.inspect(burst)) {
                 Ok(Poll::Received(packets)) => {
                     judged += packets as u64;
-                    self.worker.keep_house(module.now());
+                    self.worker.keep_house(module.now(), &module.stats());
                 }
                 Ok(Poll::Empty) => {}
                 Ok(Poll::End) => return judged,

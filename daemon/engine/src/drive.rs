@@ -48,7 +48,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Err(TryRecvError::Empty) => {}
         }
         match module.poll(&mut |burst| worker.inspect(burst))? {
-            Poll::Received(_) => worker.keep_house(module.now()),
+            Poll::Received(_) => worker.keep_house(module.now(), &module.stats()),
             Poll::End => return Ok(()),
             Poll::Empty if draining => return Ok(()),
             Poll::Empty => {

@@ -122,18 +122,17 @@ impl FlowWorker {
 
     /// What has to be done between bursts: a bounded look for expired flows, a bounded number of
     /// ended ones finished, counters published.
-    pub fn keep_house(&mut self, now: Timestamp) {
+    pub fn keep_house(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, SWEEP_PER_BURST);
         self.finish_flows(BURST * FINISH_PER_PACKET, now);
-        self.publish();
+        self.publish(capture);
     }
 
     /// What a worker does when no packet waits: more of the same.
     pub fn idle(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, IDLE_BATCH);
         self.finish_flows(IDLE_BATCH, now);
-        self.judge.counters.set_capture(capture);
-        self.publish();
+        self.publish(capture);
     }
 
     /// Ends all flows: those that are over at `now` by timeout, the others by shutdown. Their
@@ -147,8 +146,7 @@ impl FlowWorker {
                 break;
             }
         }
-        self.judge.counters.set_capture(capture);
-        self.publish();
+        self.publish(capture);
     }
 
     /// Judges by these rules from now on.
@@ -170,7 +168,8 @@ impl FlowWorker {
         table.finish(budget, &mut |flow| judge.flow_ended(flow, now))
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, capture: &CaptureStats) {
+        self.judge.counters.set_capture(capture);
         self.judge.gather(self.table.stats());
         self.publisher.publish(&self.judge.counters);
     }

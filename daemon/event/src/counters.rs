@@ -223,6 +223,19 @@ counters! {
 
     #[doc = "Packets for which the work limit left rules unasked (ours)."]
     detect_limit_reached: sum "detect.limit_reached",
+    #[doc = "Frames that the XDP program handed to a worker's socket (ours)."]
+    gate_to_worker: sum "gate.to_worker",
+    #[doc = "Link-local control frames that went to the peer port in the kernel (ours)."]
+    gate_passed_control: sum "gate.passed_control",
+    #[doc = "Frames that passed to the peer port uninspected: no worker could take them (ours)."]
+    gate_passed_uninspected: sum "gate.passed_uninspected",
+    #[doc = "Frames dropped in the kernel because no worker could take them (ours)."]
+    gate_dropped_closed: sum "gate.dropped_closed",
+    #[doc = "Frames dropped in the kernel for want of a peer port (ours)."]
+    gate_dropped_no_peer: sum "gate.dropped_no_peer",
+    #[doc = "Frames of interfaces that are not of the set, left to the stack (ours)."]
+    gate_foreign: sum "gate.foreign",
+
     #[doc = "Packets that another worker passed on to this one (ours)."]
     worker_steered_in: sum "worker.steered_in",
     #[doc = "Packets passed on to the worker that owns their flow (ours)."]

@@ -79,7 +79,7 @@ impl Rig {
             }
             self.worker.inspect(&mut burst);
             verdicts.extend(burst.into_judgements().iter().map(|judgement| judgement.verdict));
-            self.worker.keep_house(self.now);
+            self.worker.keep_house(self.now, &CaptureStats::default());
         }
         verdicts
     }

@@ -1,10 +1,8 @@
-//! All counters by their dotted names: those of the engine as Suricata names them, and those of the
-//! gate in the kernel, which are ours.
+//! All counters in one block: those of the workers, merged, and those of the gate in the kernel.
 
 use super::worker::Worker;
 use portcullis_bpf::GateCounters;
 use portcullis_event::Counters;
-use std::collections::BTreeMap;
 
 /// All workers' counters, merged.
 pub(crate) fn merged(workers: &mut [Worker]) -> Counters {
@@ -20,22 +18,15 @@ pub(crate) fn packets_by_worker(workers: &mut [Worker]) -> Vec<u64> {
     workers.iter_mut().map(|worker| worker.published.latest().decoder_pkts).collect()
 }
 
-/// The engine's and the gate's by name.
-pub(crate) fn named(engine: &Counters, gate: Option<&GateCounters>) -> BTreeMap<String, u64> {
-    let mut named: BTreeMap<String, u64> =
-        engine.iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    if let Some(GateCounters { socket, control, uninspected, closed, no_peer, foreign }) = gate {
-        let gate = [
-            ("gate.to_worker", socket),
-            ("gate.passed_control", control),
-            ("gate.passed_uninspected", uninspected),
-            ("gate.dropped_closed", closed),
-            ("gate.dropped_no_peer", no_peer),
-            ("gate.foreign", foreign),
-        ];
-        named.extend(gate.map(|(name, value)| (name.to_owned(), *value)));
-    }
-    named
+/// Takes over what the kernel counted.
+pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
+    let GateCounters { socket, control, uninspected, closed, no_peer, foreign } = *gate;
+    counters.gate_to_worker = socket;
+    counters.gate_passed_control = control;
+    counters.gate_passed_uninspected = uninspected;
+    counters.gate_dropped_closed = closed;
+    counters.gate_dropped_no_peer = no_peer;
+    counters.gate_foreign = foreign;
 }
 
 #[cfg(test)]
@@ -43,14 +34,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_paths_and_no_two_parts_share_one() {
-        let gate = GateCounters { uninspected: 7, ..GateCounters::default() };
-        let engine = Counters { decoder_pkts: 3, ..Counters::default() };
-        let named = named(&engine, Some(&gate));
-        assert_eq!(named.get("gate.passed_uninspected"), Some(&7));
-        assert_eq!(named.get("decoder.pkts"), Some(&3));
-        assert_eq!(named.len(), Counters::NAMES.len() + 6);
-        let names: Vec<&String> = named.keys().collect();
-        assert!(names.iter().all(|name| !names.iter().any(|other| other.starts_with(&format!("{name}.")))));
+    fn every_outcome_in_the_kernel_has_its_name() {
+        let gate = GateCounters { socket: 1, control: 2, uninspected: 3, closed: 4, no_peer: 5, foreign: 6 };
+        let mut counters = Counters::default();
+        set_gate(&mut counters, &gate);
+        let named: Vec<_> = counters.iter().filter(|(name, _)| name.starts_with("gate.")).collect();
+        let expected = [
+            ("gate.to_worker", 1),
+            ("gate.passed_control", 2),
+            ("gate.passed_uninspected", 3),
+            ("gate.dropped_closed", 4),
+            ("gate.dropped_no_peer", 5),
+            ("gate.foreign", 6),
+        ];
+        assert_eq!(named, expected);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::counters;
 use super::start::Running;
-use super::supervisor::{Event, stats};
+use super::supervisor::{Event, stats, totals};
 use super::worker::{Ended, Worker};
 use crate::config::{Config, RecordType};
 use crate::exit::Failure;
@@ -22,8 +22,7 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
         tracing::error!("{error}");
     }
     wait_for_workers(&mut gate)?;
-    let kernel = gate.warden.counters();
-    let totals = counters::merged(&mut gate.workers);
+    let totals = totals(&mut gate);
     let packets_by_worker = counters::packets_by_worker(&mut gate.workers);
     let last = stats(&gate, totals);
     let Running {
@@ -59,10 +58,8 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     }
     let written = log.finish();
     drop((signals, guard));
-    if let Ok(kernel) = kernel
-        && kernel.uninspected > 0
-    {
-        tracing::warn!("{} packets passed uninspected", kernel.uninspected);
+    if totals.gate_passed_uninspected > 0 {
+        tracing::warn!("{} packets passed uninspected", totals.gate_passed_uninspected);
     }
     for fault in &faults {
         tracing::error!("{fault}");

@@ -105,16 +105,19 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
     Next::Stay
 }
 
+/// The counters of all workers and of the kernel.
+pub(crate) fn totals(gate: &mut Running) -> Counters {
+    let mut totals = counters::merged(&mut gate.workers);
+    match gate.warden.counters() {
+        Ok(kernel) => counters::set_gate(&mut totals, &kernel),
+        Err(failure) => tracing::error!("{failure}"),
+    }
+    totals
+}
+
 /// All counters by name.
-pub(crate) fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
-    let kernel = match gate.warden.counters() {
-        Ok(kernel) => Some(kernel),
-        Err(failure) => {
-            tracing::error!("{failure}");
-            None
-        }
-    };
-    counters::named(&counters::merged(&mut gate.workers), kernel.as_ref())
+fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
+    totals(gate).iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn reopen(gate: &Running) {
@@ -176,7 +179,7 @@ impl Watch {
         self.next = Instant::now() + self.interval.unwrap_or(LONG);
         // Rules that no worker uses any more are freed here, not on the packet path.
         gate.retired.retain(|rules| Arc::strong_count(rules) > 1);
-        let counters = counters::merged(&mut gate.workers);
+        let counters = totals(gate);
         let lost = counters.capture_kernel_drops.saturating_sub(self.kernel_drops);
         if lost > 0 {
             tracing::warn!("{lost} packets were lost before the workers could take them");
