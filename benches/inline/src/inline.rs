@@ -1,0 +1,188 @@
+//! What flow tracking costs an inline worker.
+//!
+//! Client, gate and server in namespaces. One worker thread has one AF_XDP module over both ports of the gate, and
+//! judges in turn without an engine, with flow tracking, and with flow tracking that leaves checksums alone: round
+//! for round on the same module, under the same load, so that what else the machine does hits all alike. Each round
+//! with an engine is set against the rounds without one before and after it.
+
+use crate::cpu;
+use crate::load::{self, Load};
+use crate::output::line;
+use crate::rounds::Round;
+use crate::spread::Spread;
+use crate::workers::{self, Tracking};
+use anyhow::{Context, Result, ensure};
+use portcullis_bpf::{Fail, Gate, GateConfig, XdpMode};
+use portcullis_capture::PacketModule;
+use portcullis_capture_xdp::{InlineSet, PortSetup, XdpConfig, XdpModule};
+use portcullis_testkit::Lab;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Flows, in turn: one series of rounds for each number.
+    #[arg(long, value_delimiter = ',', default_value = "64,10000")]
+    flows: Vec<u32>,
+    /// Rounds of each kind.
+    #[arg(long, default_value_t = 10)]
+    rounds: u32,
+    /// Milliseconds of a round.
+    #[arg(long, default_value_t = 500)]
+    round_ms: u64,
+    /// Frames a second; as many as go where not given.
+    #[arg(long)]
+    pps: Option<u32>,
+    /// Bytes of a frame without its check sequence: 60 are 64 on a wire.
+    #[arg(long, default_value_t = 60)]
+    size: usize,
+    /// The CPU that sends, and that everything but the worker runs on.
+    #[arg(long, default_value_t = 0)]
+    sender_cpu: usize,
+    /// The worker's CPU.
+    #[arg(long, default_value_t = 1)]
+    worker_cpu: usize,
+}
+
+/// A kind of round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bare,
+    Tracking,
+    TrackingUnverified,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "no engine",
+            Self::Tracking => "flow tracking",
+            Self::TrackingUnverified => "flow tracking, checksums not verified",
+        }
+    }
+}
+
+/// One cycle; every other round is one without an engine, so that each other one lies between two of them.
+const CYCLE: [Kind; 4] = [Kind::Bare, Kind::Tracking, Kind::Bare, Kind::TrackingUnverified];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(portcullis_testkit::is_root(), "namespaces and AF_XDP need root");
+    ensure!(arguments.sender_cpu != arguments.worker_cpu, "the worker needs a CPU of its own");
+    // Threads and processes that are started from here on stay there.
+    cpu::pin(arguments.sender_cpu)?;
+    for flows in &arguments.flows {
+        let load =
+            Load { flows: *flows, size: arguments.size, rate: arguments.pps, cpu: arguments.sender_cpu };
+        series(arguments, &load)?;
+    }
+    Ok(())
+}
+
+/// All rounds over one number of flows, with what came of them.
+fn series(arguments: &Arguments, load: &Load) -> Result<()> {
+    let lab = Lab::inline()?;
+    let scratch = tempfile::tempdir()?;
+    let (mut gate, set, mut module) = lab.gate.run(|| open(scratch.path()))?;
+    let sink = load::receive(&lab)?;
+    let sender = load::send(&lab, load)?;
+    let worker = std::thread::scope(|scope| {
+        let rounds = scope.spawn(|| measure(arguments, &mut module));
+        rounds.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let (rounds, records) = worker?;
+    let sent = sender.stop("sent")?;
+    set.quiesce(&mut gate)?;
+    let stats = module.stats();
+    let arrived = sink.stop("received")?;
+
+    line(format_args!("{} flows, {} bytes, {}", load.flows, load.size + 4, pace(load)))?;
+    report(&rounds)?;
+    line(format_args!(
+        "  all rounds together: {sent} sent, {} received by the worker, {} lost before it, {} not sent on, \
+         {arrived} arrived; {records} flow records\n",
+        stats.received, stats.kernel_drops, stats.send_errors
+    ))?;
+    Ok(())
+}
+
+fn pace(load: &Load) -> String {
+    load.rate.map_or_else(|| "as fast as they go".to_owned(), |rate| format!("{rate} a second"))
+}
+
+/// Puts the gate between its ports; in the gate's namespace.
+fn open(scratch: &std::path::Path) -> Result<(Gate, InlineSet, XdpModule)> {
+    let ports = [Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT];
+    for port in ports {
+        // Nobody restores them: they vanish with their namespace.
+        let _ = PortSetup::apply(port)?;
+    }
+    let [first, second] = ports.map(str::to_owned);
+    let config = XdpConfig { pairs: vec![(first, second)], workers: Some(1), ..XdpConfig::default() };
+    let mut gate = Gate::load(&GateConfig {
+        name: "bench-inline".to_owned(),
+        ports: config.gate_ports()?,
+        fail: Fail::Open,
+        forward: true,
+        mode: XdpMode::Auto,
+        pin_dir: None,
+        lock_dir: scratch.to_owned(),
+    })?;
+    let (set, modules) = InlineSet::open(&config, &mut gate)?;
+    let module = modules.into_iter().next().context("the set has no worker")?;
+    Ok((gate, set, module))
+}
+
+/// The worker's thread: a cycle to warm up, then those that count.
+fn measure(arguments: &Arguments, module: &mut XdpModule) -> Result<(Vec<(Kind, Round)>, u64)> {
+    // The loggers first: they stay with everything else.
+    let mut verified = Tracking::new(true)?;
+    let mut unverified = Tracking::new(false)?;
+    cpu::pin(arguments.worker_cpu)?;
+    let length = Duration::from_millis(arguments.round_ms);
+    let mut rounds = Vec::new();
+    let cycles = (0..=arguments.rounds).flat_map(|_| CYCLE);
+    for (place, kind) in cycles.chain([Kind::Bare]).enumerate() {
+        let round = match kind {
+            Kind::Bare => workers::accept_all(module, length)?,
+            Kind::Tracking => verified.round(module, length)?,
+            Kind::TrackingUnverified => unverified.round(module, length)?,
+        };
+        if place >= CYCLE.len() {
+            rounds.push((kind, round));
+        }
+    }
+    Ok((rounds, verified.finish()? + unverified.finish()?))
+}
+
+fn report(rounds: &[(Kind, Round)]) -> Result<()> {
+    for kind in [Kind::Bare, Kind::Tracking, Kind::TrackingUnverified] {
+        let own = || rounds.iter().filter(|(other, _)| *other == kind).map(|(_, round)| round);
+        let spread = |measure: fn(&Round) -> f64| Spread::of(own().map(measure));
+        line(format_args!("  {}, {} rounds", kind.name(), own().count()))?;
+        line(format_args!("    packets by CPU second  {:.0} k", spread(Round::by_cpu_second).scaled(1e-3)))?;
+        line(format_args!("    packets by second      {:.0} k", spread(Round::by_second).scaled(1e-3)))?;
+        let nanos = Spread::of(own().map(|round| 1e9 / round.by_cpu_second()));
+        line(format_args!("    CPU ns by packet       {nanos:.0}"))?;
+        line(format_args!("    worker ran             {:.2} of the time", spread(Round::busy)))?;
+        line(format_args!("    packets by burst       {:.1}", spread(Round::by_burst)))?;
+        line(format_args!("    lost before the worker {:.3} of what came", spread(Round::loss)))?;
+        if kind != Kind::Bare {
+            let (by_cpu, by_time) =
+                (against(rounds, kind, Round::by_cpu_second), against(rounds, kind, Round::by_second));
+            line(format_args!(
+                "    AGAINST NO ENGINE      {by_cpu:.3} by CPU second, {by_time:.3} by second"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Each round of a kind against the mean of the two without an engine beside it.
+fn against(rounds: &[(Kind, Round)], kind: Kind, measure: fn(&Round) -> f64) -> Spread {
+    let ratios = rounds.windows(3).filter_map(|window| match window {
+        [(Kind::Bare, before), (own, round), (Kind::Bare, after)] if *own == kind => {
+            Some(measure(round) / f64::midpoint(measure(before), measure(after)))
+        }
+        _ => None,
+    });
+    Spread::of(ratios)
+}

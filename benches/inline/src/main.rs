@@ -1,0 +1,59 @@
+//! Measures the whole gate on real interfaces and captures.
+//!
+//! - [`inline`]: what flow tracking costs an inline worker, on live frames over veth
+//! - [`replay`]: `portcullis replay` of a generated capture
+//!
+//! Figures go to standard output. Needs root and two CPUs of which nothing else uses much.
+#![forbid(unsafe_code)]
+
+mod cpu;
+mod inline;
+mod load;
+mod output;
+mod replay;
+mod rounds;
+mod spread;
+mod workers;
+
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures the whole gate on real interfaces and captures.
+#[derive(Debug, Parser)]
+#[command(name = "bench-inline", version)]
+enum Arguments {
+    /// Packets a second of worker CPU time, with the engine and without, in turn on the same module.
+    Inline(inline::Arguments),
+    /// Packets a second and peak memory of `portcullis replay` over a generated capture.
+    ReplayFigures(replay::Arguments),
+    /// Runs a program and tells what it took; for the other measurements.
+    #[command(hide = true)]
+    Measured(replay::Measured),
+}
+
+fn main() -> ExitCode {
+    // The load generator runs in processes of its own: this program again, under this word.
+    let mut arguments = std::env::args_os().peekable();
+    if std::env::args_os().nth(1).is_some_and(|word| word == load::WORD) {
+        let program = arguments.next();
+        let rest: Vec<OsString> = program.into_iter().chain(arguments.skip(1)).collect();
+        return portcullis_loadgen::main_from(rest);
+    }
+    let result = match Arguments::parse() {
+        Arguments::Inline(arguments) => inline::run(&arguments),
+        Arguments::ReplayFigures(arguments) => replay::run(&arguments),
+        Arguments::Measured(measured) => replay::run_measured(&measured),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
