@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::content::{Contents, Spec};
+use crate::buffer::Buffer;
+use crate::content::bytes::Amount;
+use crate::content::{Contents, Item, Spec};
 use crate::error::Fault;
 use crate::header::{Header, Protocol};
 use crate::input::Input;
@@ -12,6 +14,9 @@ use crate::signature::{Metadata, Reference, Signature, Target};
 
 /// Priority of a rule that gives none and has no class, as in Suricata.
 const PRIORITY_DEFAULT: u8 = 3;
+
+/// Most contents and steps of one rule; it bounds how deep matching recurses.
+const PARTS_MAX: usize = 128;
 
 /// What a keyword asks of a packet besides contents and flow.
 pub(crate) trait PacketTest: fmt::Debug + Send + Sync {
@@ -31,6 +36,13 @@ pub(crate) struct ContentDraft {
     pub(crate) chop: Option<(usize, usize)>,
     /// `fast_pattern:only`
     pub(crate) only: bool,
+}
+
+/// A content or another step.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Content(ContentDraft),
+    Step(Item),
 }
 
 /// What the options say that only records show.
@@ -53,7 +65,11 @@ pub(crate) struct Texts {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) texts: Texts,
-    pub(crate) contents: Vec<ContentDraft>,
+    /// What the next contents look at.
+    pub(crate) buffer: Buffer,
+    parts: Vec<(Buffer, Part)>,
+    /// Names of extracted values, by number.
+    pub(crate) variables: Vec<String>,
     pub(crate) flow: Option<FlowNeeds>,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
     /// Does it ask for a decoder event?
@@ -63,9 +79,38 @@ pub(crate) struct Draft {
 impl Draft {
     /// The content that a modifier at `at` belongs to.
     pub(crate) fn content(&mut self, at: usize, modifier: &str) -> Result<&mut ContentDraft, Fault> {
-        self.contents
-            .last_mut()
-            .ok_or_else(|| Fault::new(at, format!("`{modifier}` needs a `content` before it")))
+        let mut parts = self.parts.iter_mut().rev();
+        let last = parts.find_map(|(_, part)| match part {
+            Part::Content(content) => Some(content),
+            Part::Step(_) => None,
+        });
+        last.ok_or_else(|| Fault::new(at, format!("`{modifier}` needs a `content` before it")))
+    }
+
+    /// Adds a content that looks at the current buffer.
+    pub(crate) fn push_content(&mut self, content: ContentDraft) -> Result<(), Fault> {
+        self.push_part(content.at, Part::Content(content))
+    }
+
+    /// Adds a step on the current buffer.
+    pub(crate) fn push(&mut self, at: usize, step: Item) -> Result<(), Fault> {
+        self.push_part(at, Part::Step(step))
+    }
+
+    fn push_part(&mut self, at: usize, part: Part) -> Result<(), Fault> {
+        if self.parts.len() >= PARTS_MAX {
+            return Err(Fault::new(at, format!("the rule has more than {PARTS_MAX} contents")));
+        }
+        self.parts.push((self.buffer, part));
+        Ok(())
+    }
+
+    /// The contents so far, with the buffers they look at.
+    pub(crate) fn contents(&self) -> impl DoubleEndedIterator<Item = (Buffer, &ContentDraft)> {
+        self.parts.iter().filter_map(|(buffer, part)| match part {
+            Part::Content(content) => Some((*buffer, content)),
+            Part::Step(_) => None,
+        })
     }
 
     /// The whole rule, checked; `end` is where a missing option would be.
@@ -75,8 +120,10 @@ impl Draft {
         end: usize,
         options: &LoadOptions,
     ) -> Result<(Signature, Rule), Fault> {
-        for content in &mut self.contents {
-            content.check()?;
+        for (_, part) in &mut self.parts {
+            if let Part::Content(content) = part {
+                content.check()?;
+            }
         }
         let flow = self.flow.unwrap_or_default();
         if flow.only_stream && header.protocol == Protocol::TcpPacket
@@ -84,7 +131,7 @@ impl Draft {
         {
             return Err(Fault::new(end, "the protocol and `flow` contradict each other about streams"));
         }
-        let has_contents = !self.contents.is_empty();
+        let has_contents = !self.parts.is_empty();
         let ip_only = !has_contents
             && self.tests.is_empty()
             && self.flow.is_none()
@@ -96,7 +143,7 @@ impl Draft {
             (false, _) => Kind::Packet,
         };
         let fast_pattern = self.fast_pattern();
-        let specs: Vec<Spec> = self.contents.into_iter().map(|content| content.spec).collect();
+        let contents = compile(self.parts);
         let stream_capable = header.protocol == Protocol::Tcp && !flow.no_stream && self.tests.is_empty()
             || header.protocol == Protocol::TcpStream;
         let signature = signature(self.texts, &header, end, options)?;
@@ -107,7 +154,7 @@ impl Draft {
             kind,
             flow,
             tests: self.tests,
-            contents: has_contents.then(|| Contents::compile(&specs)),
+            contents,
             fast_pattern,
             stream_capable,
         };
@@ -117,7 +164,11 @@ impl Draft {
     /// What the prefilter looks for, in lower case: the marked content, else the longest. A negated one
     /// cannot serve.
     fn fast_pattern(&self) -> Option<Vec<u8>> {
-        let usable = || self.contents.iter().filter(|content| !content.spec.negated);
+        let usable = || {
+            self.contents()
+                .filter(|(buffer, content)| *buffer == Buffer::Payload && !content.spec.negated)
+                .map(|(_, content)| content)
+        };
         let marked = usable().find(|content| content.fast_pattern);
         // Of equally long ones the first.
         let chosen = marked.or_else(|| usable().rev().max_by_key(|content| content.spec.bytes.len()))?;
@@ -134,6 +185,7 @@ impl ContentDraft {
         let fault = |reason: String| Err(Fault::new(self.at, reason));
         let length = self.spec.bytes.len();
         let relative = self.spec.is_relative();
+        let fits = |limit: i64| usize::try_from(limit).is_ok_and(|limit| limit >= length);
         let placed = self.spec.offset.is_some() || self.spec.depth.is_some();
         if relative && placed {
             return fault("`distance` and `within` cannot be mixed with `offset` and `depth`".to_owned());
@@ -144,13 +196,12 @@ impl ContentDraft {
         if self.only && (relative || placed || self.spec.negated || self.startswith || self.spec.endswith) {
             return fault("`fast_pattern:only` cannot be mixed with placements or negation".to_owned());
         }
-        if let Some(depth) = self.spec.depth.filter(|&depth| usize::from(depth) < length) {
+        if let Some(depth) = fixed(self.spec.depth).filter(|&depth| !fits(depth)) {
             return fault(format!(
                 "`depth` {depth} is less than the content's {length} bytes: it can never match"
             ));
         }
-        let fits = |within: i32| usize::try_from(within).is_ok_and(|within| within >= length);
-        if let Some(within) = self.spec.within.filter(|&within| !fits(within)) {
+        if let Some(within) = fixed(self.spec.within).filter(|&within| !fits(within)) {
             return fault(format!(
                 "`within` {within} is less than the content's {length} bytes: it can never match"
             ));
@@ -161,11 +212,35 @@ impl ContentDraft {
             ));
         }
         if self.startswith {
-            self.spec.offset = Some(0);
-            self.spec.depth = u16::try_from(length).ok();
+            self.spec.offset = Some(Amount::Fixed(0));
+            self.spec.depth = i64::try_from(length).ok().map(Amount::Fixed);
         }
         Ok(())
     }
+}
+
+/// The number, where the rule says it.
+const fn fixed(amount: Option<Amount>) -> Option<i64> {
+    match amount {
+        Some(Amount::Fixed(number)) => Some(number),
+        Some(Amount::Extracted(_)) | None => None,
+    }
+}
+
+/// What is asked of each buffer, in the order of their first use.
+fn compile(parts: Vec<(Buffer, Part)>) -> Vec<(Buffer, Contents)> {
+    let mut buffers: Vec<(Buffer, Vec<Item>)> = Vec::new();
+    for (buffer, part) in parts {
+        let item = match part {
+            Part::Content(content) => Item::Content(content.spec),
+            Part::Step(step) => step,
+        };
+        match buffers.iter_mut().find(|(known, _)| *known == buffer) {
+            Some((_, items)) => items.push(item),
+            None => buffers.push((buffer, vec![item])),
+        }
+    }
+    buffers.into_iter().map(|(buffer, items)| (buffer, Contents::compile(&items))).collect()
 }
 
 fn signature(texts: Texts, header: &Header, end: usize, options: &LoadOptions) -> Result<Signature, Fault> {

@@ -215,7 +215,7 @@ impl Group {
         let mut has_contents = false;
         for &id in ids {
             let Some(rule) = rules.get(id as usize) else { continue };
-            has_contents |= rule.contents.is_some();
+            has_contents |= rule.looks_at_payload();
             match &rule.fast_pattern {
                 Some(pattern) => patterns.entry(pattern).or_default().push(id),
                 None => always.push(id),

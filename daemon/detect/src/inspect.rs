@@ -43,8 +43,8 @@ impl RuleSet {
             outcome: Outcome::default(),
         };
         let mut work = Work(self.packet_work_max);
-        // Contents are only looked at where the payload was put in lower case.
-        let haystack = Haystack { bytes: input.payload, lower };
+        // Where a rule asks of the payload, that was put in lower case.
+        let haystack = Haystack { bytes: input.payload, lower: Some(lower) };
         for id in Merge([ip_only, selection.events, &selection.wide.always, always, candidates]) {
             let Some(rule) = self.rules.get(id as usize) else { continue };
             match rule.matches(input, haystack, &mut work) {

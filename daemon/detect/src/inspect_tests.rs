@@ -397,7 +397,7 @@ proptest! {
         let (mut verdict, mut logged) = ("none", Vec::new());
         for (id, rule) in rules.rules.iter().enumerate() {
             let asked = rule.kind != crate::rule::Kind::IpOnly || flow.is_none_or(|flow| flow.first_in_direction);
-            let haystack = Haystack { bytes: payload, lower: &lower };
+            let haystack = Haystack { bytes: payload, lower: Some(&lower) };
             if !asked || rule.matches(&input, haystack, &mut Work(u32::MAX)).unwrap().is_none() {
                 continue;
             }

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod buffer;
 mod classification;
 mod content;
 mod draft;

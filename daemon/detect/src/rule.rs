@@ -1,5 +1,6 @@
 //! A compiled rule and its full match.
 
+use crate::buffer::Buffer;
 use crate::content::{Contents, Exhausted, Haystack, Work};
 use crate::draft::PacketTest;
 use crate::header::Header;
@@ -57,7 +58,8 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
     pub(crate) flow: FlowNeeds,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
-    pub(crate) contents: Option<Contents>,
+    /// What is asked of each buffer.
+    pub(crate) contents: Vec<(Buffer, Contents)>,
     /// What the prefilter looks for, in lower case.
     pub(crate) fast_pattern: Option<Vec<u8>>,
     /// Is a content match on stream data a match on the stream?
@@ -71,7 +73,7 @@ impl Rule {
     pub(crate) fn matches(
         &self,
         input: &Input<'_>,
-        haystack: Haystack<'_>,
+        payload: Haystack<'_>,
         work: &mut Work,
     ) -> Result<Option<Match>, Exhausted> {
         let packet = input.decoded;
@@ -86,11 +88,23 @@ impl Rule {
         if self.stream_only && !on_stream {
             return Ok(None);
         }
-        let Some(contents) = &self.contents else { return Ok(Some(Match { stream: false })) };
-        if haystack.bytes.is_empty() || !contents.matches(haystack, work)? {
-            return Ok(None);
+        for (buffer, contents) in &self.contents {
+            let haystack = match buffer {
+                Buffer::Payload => Some(payload),
+                other => other.of(input).map(|bytes| Haystack { bytes, lower: None }),
+            };
+            let haystack = haystack.filter(|haystack| !haystack.bytes.is_empty());
+            let Some(haystack) = haystack else { return Ok(None) };
+            if !contents.matches(haystack, work)? {
+                return Ok(None);
+            }
         }
-        Ok(Some(Match { stream: on_stream && self.stream_capable }))
+        Ok(Some(Match { stream: on_stream && self.stream_capable && self.looks_at_payload() }))
+    }
+
+    /// Does it ask something of the payload?
+    pub(crate) fn looks_at_payload(&self) -> bool {
+        self.contents.iter().any(|(buffer, _)| *buffer == Buffer::Payload)
     }
 
     /// How far the action of a match reaches.

@@ -155,7 +155,11 @@ fn faults_have_their_place_and_reason() {
         "`startswith` cannot be mixed with other placements",
     );
     check("content:\"a\"; offset:1; offset:1; sid:1;", 24, "`offset` is given twice");
-    check("content:\"a\"; distance:len; sid:1;", 23, "`len` is not a whole number from -1048576 to 1048576");
+    check(
+        "content:\"a\"; distance:len; sid:1;",
+        23,
+        "`len` is neither a number nor a value extracted before",
+    );
     check(
         "content:\"ab\"; fast_pattern:1,2; sid:1;",
         1,

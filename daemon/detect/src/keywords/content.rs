@@ -1,15 +1,14 @@
 //! `content` and its modifiers.
 
+use super::bytes::amount;
 use super::{Entry, Setting, Takes, once};
 use crate::content::Spec;
 use crate::draft::{ContentDraft, Draft};
 use crate::error::Fault;
 use crate::pattern;
 
-/// Most contents of one rule; it bounds how deep matching recurses.
-const CONTENTS_MAX: usize = 128;
 /// Largest distance either way, as in Suricata.
-const DISTANCE_MAX: i32 = 1_048_576;
+const DISTANCE_MAX: i64 = 1_048_576;
 
 pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["content"], takes: Takes::Value, setup: content },
@@ -25,13 +24,9 @@ pub(super) const KEYWORDS: &[Entry] = &[
 ];
 
 fn content(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    if draft.contents.len() >= CONTENTS_MAX {
-        return Err(Fault::new(setting.at, format!("the rule has more than {CONTENTS_MAX} contents")));
-    }
     let (negated, bytes) = pattern::parse(setting.value)?;
     let spec = Spec { bytes, negated, ..Spec::default() };
-    draft.contents.push(ContentDraft { at: setting.at, spec, ..ContentDraft::default() });
-    Ok(())
+    draft.push_content(ContentDraft { at: setting.at, spec, ..ContentDraft::default() })
 }
 
 fn nocase(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
@@ -40,24 +35,27 @@ fn nocase(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 }
 
 fn offset(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let number = amount(draft, setting.value, 0, i64::from(u16::MAX))?;
     let content = draft.content(setting.at, "offset")?;
-    once(&mut content.spec.offset, setting.value.number(0, u16::MAX)?, setting.at, "offset")
+    once(&mut content.spec.offset, number, setting.at, "offset")
 }
 
 fn depth(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let number = amount(draft, setting.value, 1, i64::from(u16::MAX))?;
     let content = draft.content(setting.at, "depth")?;
-    once(&mut content.spec.depth, setting.value.number(1, u16::MAX)?, setting.at, "depth")
+    once(&mut content.spec.depth, number, setting.at, "depth")
 }
 
 fn distance(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let number = amount(draft, setting.value, -DISTANCE_MAX, DISTANCE_MAX)?;
     let content = draft.content(setting.at, "distance")?;
-    let number = setting.value.number(-DISTANCE_MAX, DISTANCE_MAX)?;
     once(&mut content.spec.distance, number, setting.at, "distance")
 }
 
 fn within(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let number = amount(draft, setting.value, 1, DISTANCE_MAX)?;
     let content = draft.content(setting.at, "within")?;
-    once(&mut content.spec.within, setting.value.number(1, DISTANCE_MAX)?, setting.at, "within")
+    once(&mut content.spec.within, number, setting.at, "within")
 }
 
 fn startswith(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
@@ -73,7 +71,7 @@ fn endswith(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 /// `fast_pattern`, `fast_pattern:only` or `fast_pattern:offset,length`. On a negated content, which no
 /// prefilter can look for, it is a hint without effect.
 fn fast_pattern(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    if draft.contents.iter().any(|content| content.fast_pattern) {
+    if draft.contents().any(|(_, content)| content.fast_pattern) {
         return Err(Fault::new(setting.at, "`fast_pattern` is given twice"));
     }
     let content = draft.content(setting.at, "fast_pattern")?;

@@ -3,6 +3,8 @@
 //! A keyword is an [`Entry`] of its family's table: its names, whether it takes a value, and how it
 //! changes the [`Draft`]. One that looks at packets adds a [`PacketTest`](crate::draft::PacketTest).
 
+mod buffer;
+mod bytes;
 mod content;
 mod event;
 mod flow;
@@ -47,6 +49,8 @@ struct Setting<'a> {
 const TABLE: &[&[Entry]] = &[
     text::KEYWORDS,
     content::KEYWORDS,
+    buffer::KEYWORDS,
+    bytes::KEYWORDS,
     flow::KEYWORDS,
     event::KEYWORDS,
     size::KEYWORDS,

@@ -4,7 +4,18 @@ use super::*;
 
 fn matches(specs: &[Spec], payload: &[u8], work: u32) -> Result<bool, Exhausted> {
     let lower = payload.to_ascii_lowercase();
-    Contents::compile(specs).matches(Haystack { bytes: payload, lower: &lower }, &mut Work(work))
+    let items: Vec<_> = specs.iter().cloned().map(Item::Content).collect();
+    let contents = Contents::compile(&items);
+    let short = contents.matches(Haystack { bytes: payload, lower: None }, &mut Work(100_000));
+    let found = contents.matches(Haystack { bytes: payload, lower: Some(&lower) }, &mut Work(work));
+    assert!(found.is_err() || short.is_err() || found == short, "with and without a copy in lower case");
+    found
+}
+
+const ZERO: Option<Amount> = Some(Amount::Fixed(0));
+
+fn fixed(amount: Option<Amount>) -> Option<i64> {
+    amount.map(|amount| amount.value(&[0; VARIABLES_MAX]))
 }
 
 /// The same by the definition: try every place of every content in turn.
@@ -23,9 +34,9 @@ fn places(spec: &Spec, payload: &[u8], previous: usize) -> Vec<usize> {
         let found = &payload[at..end];
         let same = if spec.nocase { found.eq_ignore_ascii_case(&spec.bytes) } else { found == spec.bytes };
         let (low, limit) = if spec.is_relative() {
-            (previous as i64 + i64::from(spec.distance.unwrap_or(0)), spec.within.map(i64::from))
+            (previous as i64 + fixed(spec.distance).unwrap_or(0), fixed(spec.within))
         } else {
-            (i64::from(spec.offset.unwrap_or(0)), spec.depth.map(i64::from))
+            (fixed(spec.offset).unwrap_or(0), fixed(spec.depth))
         };
         same && at as i64 >= low
             && limit.is_none_or(|limit| end as i64 <= low + limit)
@@ -42,15 +53,15 @@ fn letters(least: usize, most: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn specs() -> impl Strategy<Value = Vec<Spec>> {
-    let placed = (prop::option::of(0_u16..8), prop::option::of(1_u16..8)).prop_map(|(offset, depth)| Spec {
-        offset,
-        depth,
+    let placed = (prop::option::of(0_i64..8), prop::option::of(1_i64..8)).prop_map(|(offset, depth)| Spec {
+        offset: offset.map(Amount::Fixed),
+        depth: depth.map(Amount::Fixed),
         ..Spec::default()
     });
     let relative =
-        (prop::option::of(-4_i32..5), prop::option::of(1_i32..6)).prop_map(|(distance, within)| Spec {
-            distance: distance.or_else(|| within.is_none().then_some(0)),
-            within,
+        (prop::option::of(-4_i64..5), prop::option::of(1_i64..6)).prop_map(|(distance, within)| Spec {
+            distance: distance.or_else(|| within.is_none().then_some(0)).map(Amount::Fixed),
+            within: within.map(Amount::Fixed),
             ..Spec::default()
         });
     let one = (prop_oneof![placed, relative], letters(1, 3), any::<[bool; 3]>(), 0..6).prop_map(
@@ -82,8 +93,14 @@ proptest! {
 
 #[test]
 fn a_chain_that_cannot_match_is_cut_short_by_the_bound() {
-    let step = Spec { bytes: b"a".to_vec(), distance: Some(0), within: Some(40), ..Spec::default() };
+    let step =
+        Spec { bytes: b"a".to_vec(), distance: ZERO, within: Some(Amount::Fixed(40)), ..Spec::default() };
     let mut specs = vec![step; 12];
-    specs.push(Spec { bytes: b"b".to_vec(), distance: Some(0), within: Some(1), ..Spec::default() });
+    specs.push(Spec {
+        bytes: b"b".to_vec(),
+        distance: ZERO,
+        within: Some(Amount::Fixed(1)),
+        ..Spec::default()
+    });
     assert_eq!(matches(&specs, &[b'a'; 400], 100_000), Err(Exhausted));
 }

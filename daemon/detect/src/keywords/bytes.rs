@@ -1,0 +1,250 @@
+//! `byte_test`, `byte_jump`, `byte_extract`, `isdataat`.
+
+use super::{Entry, Setting, Takes};
+use crate::content::bytes::{
+    Amount, BINARY_MAX, ByteExtract, ByteJump, ByteTest, Comparison, DataAt, Form, Number, Origin, TEXT_MAX,
+    Value as Compared,
+};
+use crate::content::{Item, VARIABLES_MAX};
+use crate::draft::Draft;
+use crate::error::Fault;
+use crate::syntax::Value;
+
+pub(super) const KEYWORDS: &[Entry] = &[
+    Entry { names: &["byte_test"], takes: Takes::Value, setup: byte_test },
+    Entry { names: &["byte_jump"], takes: Takes::Value, setup: byte_jump },
+    Entry { names: &["byte_extract"], takes: Takes::Value, setup: byte_extract },
+    Entry { names: &["isdataat"], takes: Takes::Value, setup: isdataat },
+];
+
+/// Largest offset either way, as in Suricata.
+const OFFSET_MAX: i64 = 65_535;
+
+/// `bytes, [!]operator, value, offset[, relative][, big|little][, string[, hex|dec|oct]][, bitmask N]`
+fn byte_test(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let mut parts = Parts::of(setting);
+    let length = parts.next("the number of bytes")?;
+    let operator = parts.next("an operator")?;
+    let text = operator.text()?;
+    let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim_start()));
+    let comparison = match text {
+        "=" => Comparison::Equal,
+        "" if negated => Comparison::Equal,
+        "<" => Comparison::Less,
+        ">" => Comparison::Greater,
+        "<=" => Comparison::LessOrEqual,
+        ">=" => Comparison::GreaterOrEqual,
+        "&" => Comparison::And,
+        "^" => Comparison::Xor,
+        _ => return Err(Fault::new(operator.at, format!("unknown operator `{text}`"))),
+    };
+    let value = parts.next("a value")?;
+    let value = match c_number(value.text()?) {
+        Some(number) => Compared::Fixed(number),
+        None => Compared::Extracted(variable(draft, value)?),
+    };
+    let offset = parts.next("an offset")?;
+    let mut options = Options::read(parts, &["bitmask"])?;
+    let number = options.number(draft, length, offset, 0)?;
+    let test = ByteTest { number, mask: options.mask, comparison, negated, value };
+    draft.push(setting.at, Item::Test(test))
+}
+
+/// `bytes, offset[, relative][, multiplier N][, big|little][, string[, hex|dec|oct]][, align]
+/// [, from_beginning|from_end][, post_offset N]`
+fn byte_jump(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let mut parts = Parts::of(setting);
+    let length = parts.next("the number of bytes")?;
+    let offset = parts.next("an offset")?;
+    let allowed = ["multiplier", "align", "from_beginning", "from_end", "post_offset"];
+    let mut options = Options::read(parts, &allowed)?;
+    let number = options.number(draft, length, offset, 0)?;
+    let jump = ByteJump {
+        number,
+        multiplier: options.multiplier.map_or(1, u32::from),
+        align: options.align.is_some(),
+        origin: options.origin.unwrap_or(Origin::Number),
+        post_offset: options.post_offset.unwrap_or(0),
+    };
+    draft.push(setting.at, Item::Jump(jump))
+}
+
+/// `bytes, offset, name[, relative][, multiplier N][, big|little][, string[, hex|dec|oct]][, align 2|4]`
+fn byte_extract(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let mut parts = Parts::of(setting);
+    let length = parts.next("the number of bytes")?;
+    let offset = parts.next("an offset")?;
+    let name = parts.next("a name")?;
+    let mut options = Options::read(parts, &["multiplier", "align"])?;
+    let number = options.number(draft, length, offset, 10)?;
+    let text = name.text()?;
+    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+        return Err(Fault::new(name.at, format!("`{text}` is not a name")));
+    }
+    let known = draft.variables.iter().position(|known| known == text);
+    if known.is_none() && draft.variables.len() == VARIABLES_MAX {
+        return Err(Fault::new(name.at, format!("the rule extracts more than {VARIABLES_MAX} values")));
+    }
+    let variable = known.unwrap_or(draft.variables.len());
+    if known.is_none() {
+        draft.variables.push(text.to_owned());
+    }
+    let align = options.align.unwrap_or(1);
+    let extract = ByteExtract { number, variable, multiplier: options.multiplier.unwrap_or(1), align };
+    draft.push(setting.at, Item::Extract(extract))
+}
+
+/// `[!]offset[, relative]`
+fn isdataat(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let mut parts = Parts::of(setting);
+    let offset = parts.next("an offset")?;
+    let (negated, offset) = match offset.bytes.strip_prefix(b"!") {
+        Some(rest) => {
+            let blanks = rest.len() - rest.trim_ascii_start().len();
+            (true, Value { at: offset.at + 1 + blanks, bytes: rest.trim_ascii_start() })
+        }
+        None => (false, offset),
+    };
+    let offset = amount(draft, offset, 0, OFFSET_MAX)?;
+    let mut relative = false;
+    for part in parts.0 {
+        match part.text()? {
+            "relative" => relative = true,
+            // Everything is looked at raw.
+            "rawbytes" => {}
+            other => return Err(Fault::new(part.at, format!("unknown option `{other}`"))),
+        }
+    }
+    draft.push(setting.at, Item::DataAt(DataAt { offset, relative, negated }))
+}
+
+/// A number from `least` to `most`, or the name of a value extracted before.
+pub(super) fn amount(draft: &Draft, value: Value<'_>, least: i64, most: i64) -> Result<Amount, Fault> {
+    let text = value.text()?;
+    if text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+        return variable(draft, value).map(Amount::Extracted);
+    }
+    value.number(least, most).map(Amount::Fixed)
+}
+
+fn variable(draft: &Draft, value: Value<'_>) -> Result<usize, Fault> {
+    let text = value.text()?;
+    let known = draft.variables.iter().position(|known| known == text);
+    known.ok_or_else(|| {
+        Fault::new(value.at, format!("`{text}` is neither a number nor a value extracted before"))
+    })
+}
+
+/// A number as C writes it: decimal, `0x` and hexadecimal, `0` and octal.
+fn c_number(text: &str) -> Option<u64> {
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).ok();
+    }
+    let base = if text.len() > 1 && text.starts_with('0') { 8 } else { 10 };
+    u64::from_str_radix(text, base).ok().filter(|_| !text.starts_with('+'))
+}
+
+/// The parts of a value, between commas.
+struct Parts<'a>(std::vec::IntoIter<Value<'a>>, usize);
+
+impl<'a> Parts<'a> {
+    fn of(setting: Setting<'a>) -> Self {
+        let end = setting.value.at + setting.value.bytes.len();
+        Self(setting.value.list().collect::<Vec<_>>().into_iter(), end)
+    }
+
+    fn next(&mut self, what: &str) -> Result<Value<'a>, Fault> {
+        self.0.next().ok_or_else(|| Fault::new(self.1, format!("expected {what}")))
+    }
+}
+
+/// The options that follow the fixed parts.
+#[derive(Debug, Default)]
+struct Options {
+    relative: bool,
+    little: bool,
+    text: bool,
+    base: Option<u32>,
+    mask: Option<u64>,
+    multiplier: Option<u16>,
+    align: Option<u64>,
+    origin: Option<Origin>,
+    post_offset: Option<i32>,
+}
+
+impl Options {
+    /// Reads them; those that not every keyword has are `allowed` by name.
+    fn read(parts: Parts<'_>, allowed: &[&str]) -> Result<Self, Fault> {
+        let mut options = Self::default();
+        for part in parts.0 {
+            let text = part.text()?;
+            let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            let lower = name.to_ascii_lowercase();
+            let common = ["relative", "big", "little", "string", "dec", "hex", "oct"];
+            let unknown = || Fault::new(part.at, format!("unknown option `{text}`"));
+            if lower == "dce" {
+                return Err(Fault::new(part.at, "`dce` is not supported"));
+            }
+            if !common.contains(&&*lower) && !allowed.contains(&&*lower) {
+                return Err(unknown());
+            }
+            let start = part.bytes.len() - rest.trim_start().len();
+            let argument = Value { at: part.at + start, bytes: rest.trim_start().as_bytes() };
+            let wants = matches!(&*lower, "multiplier" | "post_offset" | "bitmask");
+            if wants == rest.is_empty() && lower != "align" {
+                return Err(unknown());
+            }
+            options.set(&lower, argument)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, argument: Value<'_>) -> Result<(), Fault> {
+        match name {
+            "relative" => self.relative = true,
+            "big" => self.little = false,
+            "little" => self.little = true,
+            "string" => self.text = true,
+            "dec" => self.base = Some(10),
+            "hex" => self.base = Some(16),
+            "oct" => self.base = Some(8),
+            "multiplier" => self.multiplier = Some(argument.number(1, u16::MAX)?),
+            "align" if argument.bytes.is_empty() => self.align = Some(4),
+            "align" => match argument.number(2_u64, 4)? {
+                3 => return Err(Fault::new(argument.at, "`align` takes 2 or 4")),
+                align => self.align = Some(align),
+            },
+            "from_beginning" => self.origin = Some(Origin::Beginning),
+            "from_end" => self.origin = Some(Origin::End),
+            "post_offset" => self.post_offset = Some(argument.number(-65_535, 65_535)?),
+            _ => {
+                let mask = c_number(argument.text()?).filter(|&mask| mask != 0);
+                let fault = || Fault::new(argument.at, "expected a mask with at least one bit");
+                self.mask = Some(mask.ok_or_else(fault)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The number that the keyword reads; `base` is that of text without one.
+    fn number(
+        &mut self,
+        draft: &Draft,
+        length: Value<'_>,
+        offset: Value<'_>,
+        base: u32,
+    ) -> Result<Number, Fault> {
+        let form = match (self.text, self.little) {
+            (true, _) => Form::Text(self.base.unwrap_or(base)),
+            (false, true) => Form::Little,
+            (false, false) => Form::Big,
+        };
+        let most = if self.text { TEXT_MAX } else { BINARY_MAX };
+        Ok(Number {
+            length: amount(draft, length, 0, most)?,
+            offset: amount(draft, offset, i64::from(i32::MIN), i64::from(i32::MAX))?,
+            relative: self.relative,
+            form,
+        })
+    }
+}
