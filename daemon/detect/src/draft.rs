@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use portcullis_flow::FlowBit;
+
 use crate::buffer::Buffer;
 use crate::content::bytes::Amount;
 use crate::content::{Contents, Item, Spec};
 use crate::error::Fault;
 use crate::header::{Header, Protocol};
 use crate::input::Input;
-use crate::rule::{FlowNeeds, Kind, Rule};
+use crate::rule::{BitChange, FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
 use crate::signature::{Metadata, Reference, Signature, Target};
 
@@ -72,6 +74,10 @@ pub(crate) struct Draft {
     pub(crate) variables: Vec<String>,
     pub(crate) flow: Option<FlowNeeds>,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
+    pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
+    pub(crate) reads_bits: bool,
+    /// The bits' places and names.
+    pub(crate) bit_names: Vec<(usize, FlowBit, Vec<u8>)>,
     /// Does it ask for a decoder event?
     pub(crate) on_event: bool,
 }
@@ -135,6 +141,7 @@ impl Draft {
         let ip_only = !has_contents
             && self.tests.is_empty()
             && self.flow.is_none()
+            && self.bit_changes.iter().all(|(change, _)| *change == BitChange::Set)
             && !matches!(header.protocol, Protocol::TcpPacket | Protocol::TcpStream | Protocol::PacketHeader);
         let kind = match (ip_only, header.negated_address) {
             (false, _) if self.on_event && !has_contents => Kind::Event,
@@ -154,6 +161,8 @@ impl Draft {
             kind,
             flow,
             tests: self.tests,
+            bit_changes: self.bit_changes,
+            reads_bits: self.reads_bits,
             contents,
             fast_pattern,
             stream_capable,

@@ -1,8 +1,9 @@
 //! What the caller knows about the packet to be judged.
 
-use portcullis_wire::Decoded;
+use std::cell::Cell;
 
-use portcullis_flow::Direction;
+use portcullis_flow::{Direction, FlowBits};
+use portcullis_wire::Decoded;
 
 /// One packet, as the rules see it.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,11 @@ pub struct Input<'a> {
     pub payload: &'a [u8],
     /// The packet's flow; `None` where it has none (invalid, not tracked, table full).
     pub flow: Option<FlowFacts>,
+    /// What rules remember about the flow: rules that match change it, and rules asked after them see
+    /// that. `None` where the packet has no flow; needed only if [`RuleSet::uses_bits`].
+    ///
+    /// [`RuleSet::uses_bits`]: crate::RuleSet::uses_bits
+    pub bits: Option<&'a Cell<FlowBits>>,
 }
 
 /// What is known about a packet's flow when the packet is judged, this packet already accounted for.

@@ -1,5 +1,9 @@
 //! Judging one packet.
 
+use std::cell::Cell;
+
+use portcullis_flow::FlowBits;
+
 use crate::content::{Haystack, Work};
 use crate::input::Input;
 use crate::outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
@@ -9,8 +13,8 @@ use crate::scratch::Scratch;
 use crate::signature::Action;
 
 impl RuleSet {
-    /// Asks all rules that can match about one packet, in rule order: by action order, priority, then
-    /// order of loading, as Suricata does.
+    /// Asks all rules that can match about one packet, in rule order: by action order, what they do with
+    /// flow bits, priority, then order of loading, as Suricata does.
     ///
     /// The first `pass` or `drop` that matches decides ([`Outcome::verdict`]). A `pass` also ends the
     /// inspection; after a `drop` the rules that follow may still alert. A drop reaches the flow when a
@@ -40,6 +44,7 @@ impl RuleSet {
             alerts,
             alerts_max: self.packet_alert_max(),
             has_flow: input.flow.is_some(),
+            bits: input.bits,
             outcome: Outcome::default(),
         };
         let mut work = Work(self.packet_work_max);
@@ -70,16 +75,22 @@ enum Next {
 }
 
 /// Collects what the matches say.
-struct Judge<'s> {
+struct Judge<'s, 'i> {
     alerts: &'s mut Vec<Alert>,
     alerts_max: usize,
     has_flow: bool,
+    bits: Option<&'i Cell<FlowBits>>,
     outcome: Outcome<'static>,
 }
 
-impl Judge<'_> {
+impl Judge<'_, '_> {
     fn matched(&mut self, id: RuleId, rule: &Rule, matched: Match) -> Next {
         let scope = rule.scope(matched, self.has_flow);
+        if let Some(bits) = self.bits {
+            for &(change, bit) in &rule.bit_changes {
+                self.outcome.bits_refused += u32::from(!change.apply(bit, bits));
+            }
+        }
         match rule.header.action {
             Action::Pass => {
                 if self.outcome.verdict == Verdict::None {

@@ -55,7 +55,7 @@ fn packet(protocol: u8) -> Decoded {
 /// What a packet gets: verdict, alerting sids.
 fn judge(rules: &RuleSet, decoded: &Decoded, payload: &[u8], flow: Option<FlowFacts>) -> (Verdict, Vec<u32>) {
     let mut scratch = Scratch::new(rules);
-    let outcome = rules.inspect(&Input { decoded, frame: payload, payload, flow }, &mut scratch);
+    let outcome = rules.inspect(&Input { decoded, frame: payload, payload, flow, bits: None }, &mut scratch);
     assert_eq!(outcome.unjudged, Unjudged::default());
     (outcome.verdict, sids(rules, &outcome))
 }
@@ -291,8 +291,10 @@ fn alerts_are_bounded_and_drops_are_not_lost_by_it() {
     let rules = load_with(&text, &options);
     let mut scratch = Scratch::new(&rules);
     let decoded = packet(17);
-    let outcome =
-        rules.inspect(&Input { decoded: &decoded, frame: b"", payload: b"a", flow: None }, &mut scratch);
+    let outcome = rules.inspect(
+        &Input { decoded: &decoded, frame: b"", payload: b"a", flow: None, bits: None },
+        &mut scratch,
+    );
     assert_eq!(sids(&rules, &outcome), [1, 2, 3, 4, 5, 6]);
     assert!(outcome.alerts.iter().all(|alert| !alert.blocked));
     assert_eq!((outcome.overflow, outcome.suppressed), (15, 1));
@@ -308,7 +310,7 @@ fn work_beyond_the_limit_is_reported() {
         let rules = load_with(&text, &LoadOptions { packet_work_max: work, ..LoadOptions::default() });
         let mut scratch = Scratch::new(&rules);
         let (decoded, payload) = (packet(17), [b'a'; 300]);
-        let input = Input { decoded: &decoded, frame: &[], payload: &payload, flow: None };
+        let input = Input { decoded: &decoded, frame: &[], payload: &payload, flow: None, bits: None };
         let outcome = rules.inspect(&input, &mut scratch);
         assert_eq!((outcome.verdict, outcome.unjudged), (Verdict::None, expect), "{action}");
     };
@@ -331,7 +333,7 @@ fn inspection_stays_within_the_memory_it_was_given() {
     let payload: String = (1..=200).map(|sid| sid.to_string()).collect::<String>().repeat(100);
     let decoded = packet(17);
     let payload = &payload.as_bytes()[..payload.len().min(65_507)];
-    let input = Input { decoded: &decoded, frame: payload, payload, flow: None };
+    let input = Input { decoded: &decoded, frame: payload, payload, flow: None, bits: None };
     assert_eq!(rules.inspect(&input, &mut scratch).overflow, 185);
     assert_eq!(held(&scratch), before);
 }
@@ -342,7 +344,7 @@ fn a_scratch_serves_any_rule_set() {
     let large = load("alert ip any any -> any any (content:\"a\"; sid:1;)");
     let mut scratch = Scratch::new(&small);
     let decoded = packet(6);
-    let input = Input { decoded: &decoded, frame: b"", payload: b"a", flow: None };
+    let input = Input { decoded: &decoded, frame: b"", payload: b"a", flow: None, bits: None };
     for rules in [&small, &large, &small] {
         assert_eq!(rules.inspect(&input, &mut scratch).alerts.len(), 1);
     }
@@ -392,7 +394,7 @@ proptest! {
         }
         let flow = direction.map(|direction| FlowFacts { direction, established, first_in_direction, stream_data });
         let payload = payload.as_bytes();
-        let input = Input { decoded: &decoded, frame: payload, payload, flow };
+        let input = Input { decoded: &decoded, frame: payload, payload, flow, bits: None };
         let lower = payload.to_ascii_lowercase();
         let (mut verdict, mut logged) = ("none", Vec::new());
         for (id, rule) in rules.rules.iter().enumerate() {

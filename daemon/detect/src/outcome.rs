@@ -70,6 +70,8 @@ pub struct Outcome<'s> {
     pub overflow: u32,
     /// Matches of `noalert` rules: acted on, not logged (`detect.alerts_suppressed`).
     pub suppressed: u32,
+    /// Bits that matches could not set, the flow having [as many as it can](portcullis_flow::FlowBits::MOST).
+    pub bits_refused: u32,
     /// What the work limit cut off.
     pub unjudged: Unjudged,
 }

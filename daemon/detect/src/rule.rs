@@ -6,7 +6,7 @@ use crate::draft::PacketTest;
 use crate::header::Header;
 use crate::input::{FlowFacts, Input};
 use crate::outcome::Scope;
-use portcullis_flow::Direction;
+use portcullis_flow::{Direction, FlowBit};
 
 /// When a rule is asked, and how far its action reaches, by Suricata's signature types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub(crate) struct Match {
     pub(crate) stream: bool,
 }
 
+/// What a match does to a bit of the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BitChange {
+    Set,
+    Unset,
+    Toggle,
+}
+
 /// One rule, compiled.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -58,6 +66,10 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
     pub(crate) flow: FlowNeeds,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
+    /// What a match does to the flow's bits.
+    pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
+    /// Does it ask for bits?
+    pub(crate) reads_bits: bool,
     /// What is asked of each buffer.
     pub(crate) contents: Vec<(Buffer, Contents)>,
     /// What the prefilter looks for, in lower case.
@@ -69,6 +81,17 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Where it stands among rules of the same action, as in Suricata: those that write bits come before
+    /// those that read them, and both before all others.
+    pub(crate) fn bit_order(&self) -> u8 {
+        match (self.bit_changes.is_empty(), self.reads_bits) {
+            (false, false) => 0,
+            (false, true) => 1,
+            (true, true) => 2,
+            (true, false) => 3,
+        }
+    }
+
     /// The full match, cheapest questions first.
     pub(crate) fn matches(
         &self,

@@ -3,6 +3,8 @@
 use hashbrown::hash_map::{Entry, HashMap};
 use std::collections::BTreeMap;
 
+use portcullis_flow::FlowBit;
+
 use crate::classification::Classifications;
 use crate::draft::Draft;
 use crate::error::{Fault, RuleError};
@@ -84,6 +86,7 @@ pub struct RuleSet {
     pub(crate) groups: Groups,
     packet_alert_max: u16,
     pub(crate) packet_work_max: u32,
+    uses_bits: bool,
 }
 
 impl RuleSet {
@@ -91,8 +94,13 @@ impl RuleSet {
     /// are loaded as they are written.
     #[must_use]
     pub fn load(sources: &[Source<'_>], options: &LoadOptions) -> Loaded {
-        let mut loader =
-            Loader { options, pool: AddressPool::default(), seen: HashMap::new(), found: Vec::new() };
+        let mut loader = Loader {
+            options,
+            pool: AddressPool::default(),
+            seen: HashMap::new(),
+            bits: HashMap::new(),
+            found: Vec::new(),
+        };
         let mut errors = Vec::new();
         for source in sources {
             for line in logical_lines(source.text) {
@@ -110,10 +118,12 @@ impl RuleSet {
         let mut found = loader.found;
         let place = |action| options.action_order.iter().position(|&other| other == action);
         // Stable: rules alike in both stay in the order of the files.
-        found.sort_by_key(|(signature, _)| (place(signature.action), signature.priority));
+        found
+            .sort_by_key(|(signature, rule)| (place(signature.action), rule.bit_order(), signature.priority));
         let (signatures, rules): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let rules = RuleSet {
             groups: Groups::build(&rules),
+            uses_bits: rules.iter().any(|rule| rule.reads_bits || !rule.bit_changes.is_empty()),
             signatures,
             rules,
             packet_alert_max: options.packet_alert_max,
@@ -132,6 +142,12 @@ impl RuleSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signatures.is_empty()
+    }
+
+    /// Does any rule look at the flow's bits or change them?
+    #[must_use]
+    pub const fn uses_bits(&self) -> bool {
+        self.uses_bits
     }
 
     /// The description of `rule`; `None` for an id of another rule set that is out of range here.
@@ -156,6 +172,8 @@ struct Loader<'a> {
     pool: AddressPool,
     /// Where each `gid` and `sid` was first used.
     seen: HashMap<(u32, u32), (String, usize)>,
+    /// Names of the bits in use.
+    bits: HashMap<FlowBit, Vec<u8>>,
     found: Vec<(Signature, Rule)>,
 }
 
@@ -170,6 +188,12 @@ impl Loader<'_> {
                 sid_at = option.at;
             }
             keywords::apply(&mut draft, option)?;
+        }
+        for (at, bit, name) in &draft.bit_names {
+            if *self.bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
+                let reason = "this name cannot be told from that of another bit: choose another";
+                return Err(Fault::new(*at, reason));
+            }
         }
         let end = line.text.trim_ascii_end().len().saturating_sub(1);
         let (signature, rule) = draft.finish(header, end, self.options)?;

@@ -13,6 +13,7 @@ use portcullis_flow::{
 };
 use portcullis_wire::decoded::{TcpFlags, Transport};
 use portcullis_wire::{Decoded, Timestamp};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,11 +198,17 @@ impl Judge {
         }
         let frame = packet.bytes();
         let flow = case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded));
-        let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow };
+        let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
+        let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
+        let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow, bits: bits.as_ref() };
         let outcome = rules.set().inspect(&input, scratch);
         counters.detect_alert += outcome.alerts.len() as u64;
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
+        counters.flow_bits_refused += u64::from(outcome.bits_refused);
+        if let (Some(bits), Some((flow, _))) = (bits, case.flow.as_mut()) {
+            flow.set_bits(bits.get());
+        }
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
         let (mut verdict, dropped_by) = decide(case, outcome.verdict, settings.inline);
         // A limit must not lose a drop: what could not be ruled out is dropped.

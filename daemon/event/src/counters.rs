@@ -150,6 +150,8 @@ counters! {
     flow_end_tcp_liberal: sum "flow.end.tcp_liberal",
     #[doc = "New flows refused because the buckets for their key were full (ours)."]
     flow_index_refused: sum "flow.index_refused",
+    #[doc = "Bits that rules could not set, the flow having as many as it can (ours)."]
+    flow_bits_refused: sum "flow.bits_refused",
     #[doc = "Slots that the search for expired flows looked at (ours)."]
     flow_wrk_slots_swept: sum "flow.wrk.slots_swept",
     #[doc = "Most slots that it looked at in one burst (ours)."]

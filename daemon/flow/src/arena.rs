@@ -2,6 +2,7 @@
 //! place of three arrays that never move. Owns layout and growth; knows nothing of keys, time or
 //! states.
 
+use crate::bits::FlowBits;
 use crate::flow::{FlowAction, FlowState};
 use crate::key::FlowKey;
 use crate::memory::Mapped;
@@ -44,12 +45,13 @@ pub(crate) struct Cold {
     pub(crate) vlans: VlanIds,
     /// Type and code of the first ICMP message, and of the first one back.
     pub(crate) icmp: [[u8; 2]; 2],
+    pub(crate) bits: FlowBits,
     /// The next slot of the queue it is in, while it is in one.
     pub(crate) next: u32,
 }
 
 const _: () = assert!(size_of::<Hot>() == 128 && align_of::<Hot>() == 64);
-const _: () = assert!(size_of::<Cold>() == 40);
+const _: () = assert!(size_of::<Cold>() == 72);
 
 /// Bytes of one flow, without its share of the index.
 pub(crate) const FLOW_BYTES: u64 = (size_of::<Hot>() + size_of::<Cold>() + size_of::<u32>()) as u64;

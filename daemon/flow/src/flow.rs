@@ -2,6 +2,7 @@
 //! memory; it cannot outlive the call it was lent for.
 
 use crate::arena::{Cold, Hot};
+use crate::bits::FlowBits;
 use crate::key::{FlowKey, protocol};
 use crate::tcp::TcpSummary;
 use portcullis_capture::{DropReason, PortId};
@@ -289,6 +290,17 @@ impl Flow<'_> {
     #[must_use]
     pub fn seen(&self, direction: Direction) -> bool {
         self.hot.flags & (SEEN << direction.index()) != 0
+    }
+
+    /// What rules remember about it.
+    #[must_use]
+    pub fn bits(&self) -> FlowBits {
+        self.cold.bits
+    }
+
+    /// Changes what rules remember about it.
+    pub fn set_bits(&mut self, bits: FlowBits) {
+        self.cold.bits = bits;
     }
 
     /// Did a rule alert on it?

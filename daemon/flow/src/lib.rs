@@ -6,6 +6,7 @@
 //! - [`settings`]: the `flow` and `flow-timeouts` settings, as plain data
 //! - [`table`]: [`FlowTable`], which finds, creates, updates, expires, evicts and ends flows
 //! - [`flow`]: [`Flow`], the view of one flow
+//! - [`bits`]: what rules remember about a flow
 //! - [`tcp`]: the TCP state of a flow, by Suricata's names
 //! - [`hooks`]: lifecycle callbacks, run in order, panics caught
 //! - [`stats`]: what is counted, by Suricata's names
@@ -20,6 +21,7 @@
 #![deny(unsafe_code)]
 
 mod arena;
+pub mod bits;
 mod evict;
 pub mod flow;
 pub mod hash;
@@ -37,6 +39,7 @@ pub mod tcp;
 mod timeouts;
 mod track;
 
+pub use bits::{FlowBit, FlowBits};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
 pub use hash::FlowHash;
 pub use hooks::{

@@ -8,6 +8,7 @@ mod bytes;
 mod content;
 mod event;
 mod flow;
+mod flowbits;
 mod icmp;
 mod ip;
 mod number;
@@ -52,6 +53,7 @@ const TABLE: &[&[Entry]] = &[
     buffer::KEYWORDS,
     bytes::KEYWORDS,
     flow::KEYWORDS,
+    flowbits::KEYWORDS,
     event::KEYWORDS,
     size::KEYWORDS,
     ip::KEYWORDS,

@@ -1,4 +1,4 @@
-//! Keywords on the TCP header: `flags seq ack window`.
+//! Keywords on the TCP header: `flags seq ack window tcp.mss`.
 
 use portcullis_wire::decoded::{Tcp, TcpFlags, Transport};
 
@@ -14,6 +14,7 @@ pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["seq", "tcp.seq"], takes: Takes::Value, setup: seq },
     Entry { names: &["ack", "tcp.ack"], takes: Takes::Value, setup: ack },
     Entry { names: &["window", "tcp.window"], takes: Takes::Value, setup: window },
+    Entry { names: &["tcp.mss"], takes: Takes::Value, setup: mss },
 ];
 
 #[derive(Debug)]
@@ -39,6 +40,34 @@ fn ack(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 
 fn window(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     add(draft, setting, 65_535, |header| u32::from(header.window))
+}
+
+fn mss(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    draft.tests.push(Box::new(SegmentSize(Condition::parse(setting.value, 65_535)?)));
+    Ok(())
+}
+
+/// The maximum segment size option (RFC 9293 §3.2).
+#[derive(Debug)]
+struct SegmentSize(Condition);
+
+impl PacketTest for SegmentSize {
+    fn matches(&self, input: &Input<'_>) -> bool {
+        let Transport::Tcp(header) = &input.decoded.transport else { return false };
+        let mut options = header.options.of(input.frame);
+        loop {
+            options = match *options {
+                [2, 4, high, low, ..] => return self.0.holds(u32::from(u16::from_be_bytes([high, low]))),
+                [] | [0, ..] => return false,
+                [1, ref rest @ ..] => rest,
+                [_, length, ..] if length >= 2 => match options.get(usize::from(length)..) {
+                    Some(rest) => rest,
+                    None => return false,
+                },
+                _ => return false,
+            };
+        }
+    }
 }
 
 fn add(draft: &mut Draft, setting: Setting<'_>, most: u32, field: fn(&Tcp) -> u32) -> Result<(), Fault> {

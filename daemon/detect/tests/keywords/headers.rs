@@ -3,6 +3,40 @@
 use crate::{matches, v4, v6};
 
 #[test]
+fn ip_options_are_asked_for_by_name() {
+    let check = |name: &str, options: &[u8], expect: bool| {
+        let frame = v4().ip_options(options).udp(1, 2).to_vec();
+        assert_eq!(matches("ip", &format!("ipopts:{name};"), &frame), expect, "{name} in {options:?}");
+    };
+    let route = [1, 7, 3, 4];
+    check("rr", &route, true);
+    check("nop", &route, true);
+    check("eol", &route, false);
+    check("eol", &[7, 3, 4, 0], true);
+    check("lsrr", &route, false);
+    check("any", &route, true);
+    check("any", &[], false);
+    // After the end there is none.
+    check("rr", &[0, 7, 3, 4], false);
+    check("rtralt", &[148, 4, 0, 0], true);
+    assert!(!matches("ip", "ipopts:any;", &v6().extension(0, &[1, 4, 0, 0, 0, 0]).udp(1, 2).to_vec()));
+    assert_eq!(crate::fault("ipopts:none;"), "unknown IP option `none`");
+}
+
+#[test]
+fn the_largest_segment_is_an_option() {
+    let check = |condition: &str, options: &[u8], expect: bool| {
+        let frame = v4().tcp(1, 2).tcp_options(options).to_vec();
+        assert_eq!(matches("tcp", &format!("tcp.mss:{condition};"), &frame), expect, "{condition}");
+    };
+    check("1460", &[2, 4, 5, 180], true);
+    check("<536", &[1, 3, 3, 7, 2, 4, 2, 0], true);
+    check("<536", &[2, 4, 5, 180], false);
+    check(">0", &[0, 0, 0, 0, 2, 4, 5, 180], false);
+    check(">0", &[], false);
+}
+
+#[test]
 fn contents_look_at_the_buffer_before_them() {
     let check = |protocol: &str, options: &str, frame: &[u8], expect: bool| {
         assert_eq!(matches(protocol, options, frame), expect, "{options}");

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails tells so")]
 
 mod bytes;
+mod flowbits;
 mod headers;
 
 use portcullis_detect::{Input, LoadOptions, RuleSet, Scratch, Source};
@@ -16,7 +17,8 @@ fn matches(protocol: &str, options: &str, frame: &[u8]) -> bool {
     let loaded = RuleSet::load(&[source], &LoadOptions::default());
     assert_eq!(loaded.errors, []);
     let decoded = Decoder::default().decode(LinkType::Ethernet, None, false, frame);
-    let input = Input { decoded: &decoded, frame, payload: decoded.payload.of(frame), flow: None };
+    let input =
+        Input { decoded: &decoded, frame, payload: decoded.payload.of(frame), flow: None, bits: None };
     let mut scratch = Scratch::new(&loaded.rules);
     !loaded.rules.inspect(&input, &mut scratch).alerts.is_empty()
 }

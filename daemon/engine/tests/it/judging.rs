@@ -110,6 +110,28 @@ fn a_drop_on_tcp_data_that_is_not_of_the_stream_drops_that_packet_only() {
 }
 
 #[test]
+fn bits_belong_to_their_flow() {
+    let rules = r#"
+        alert udp any any -> any any (content:"login"; flowbits:set,login; flowbits:noalert; sid:1;)
+        drop udp any any -> any any (content:"secret"; flowbits:isset,login; sid:2;)
+    "#;
+    let mut rig = Rig::new(&inline(), rules);
+    let (client, server) = ((CLIENT, 1), (SERVER, 2));
+    let verdicts = rig.send(&[
+        udp(client, server, b"secret"),
+        udp(client, server, b"login"),
+        udp(server, client, b"secret"),
+        udp((CLIENT, 3), server, b"secret"),
+    ]);
+    assert_eq!(verdicts, [Verdict::Accept, Verdict::Accept, RULES, Verdict::Accept]);
+    // A new flow with the same key begins without.
+    rig.pass(400);
+    rig.worker.keep_house(rig.now());
+    assert_eq!(rig.send(&[udp(client, server, b"secret")]), [Verdict::Accept]);
+    assert_eq!(rig.counters().flow_bits_refused, 0);
+}
+
+#[test]
 fn without_the_power_to_drop_a_drop_rule_alerts() {
     let mut rig = Rig::new(&EngineSettings::default(), "drop ip any any -> any any (sid:5;)");
     let verdicts = rig.send(&[udp((CLIENT, 1), (SERVER, 2), b""), udp((CLIENT, 1), (SERVER, 2), b"")]);

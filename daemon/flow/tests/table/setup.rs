@@ -13,7 +13,7 @@ fn refusal(settings: FlowSettings, worker: u8, workers: u8) -> String {
 fn bad_settings_are_refused_by_name() {
     let good = FlowSettings::default();
     let small = refusal(FlowSettings { memcap: 10_000, ..good }, 0, 4);
-    assert_eq!(small, "flow.memcap of 10000 bytes over 4 workers is too small: each needs 2944 bytes");
+    assert_eq!(small, "flow.memcap of 10000 bytes over 4 workers is too small: each needs 3456 bytes");
     let percent = refusal(FlowSettings { emergency_recovery: 0, ..good }, 0, 1);
     assert_eq!(percent, "flow.emergency-recovery is 0, must be 1 to 100");
     assert!(refusal(FlowSettings { emergency_recovery: 101, ..good }, 0, 1).contains("101"));
@@ -47,14 +47,14 @@ fn memuse_is_exact_and_within_memcap() {
     let block = table.stats().memuse - empty;
     assert_eq!(block % u64::from(portcullis_flow::table::BLOCK), 0, "whole flows");
     let flow = block / u64::from(portcullis_flow::table::BLOCK);
-    assert_eq!(flow, 172);
+    assert_eq!(flow, 204);
     assert_eq!(table.stats().spare, u64::from(portcullis_flow::table::BLOCK) - 1);
     for port in 0..5000 {
         track(&mut table, &udp((1, port), (2, 2)), at(0));
         assert!(table.stats().memuse <= 400_000);
     }
     assert_eq!(table.stats().memuse, empty + flow * u64::from(table.capacity()));
-    assert!(400_000 - table.stats().memuse < 2 * 172 + 64, "no room for another flow was left");
+    assert!(400_000 - table.stats().memuse < 2 * 204 + 64, "no room for another flow was left");
 }
 
 #[test]
