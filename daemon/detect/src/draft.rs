@@ -78,6 +78,7 @@ pub(crate) struct Draft {
     pub(crate) reads_bits: bool,
     /// The bits' places and names.
     pub(crate) bit_names: Vec<(usize, FlowBit, Vec<u8>)>,
+    pub(crate) bypass: bool,
     /// Does it ask for a decoder event?
     pub(crate) on_event: bool,
 }
@@ -141,6 +142,7 @@ impl Draft {
         let ip_only = !has_contents
             && self.tests.is_empty()
             && self.flow.is_none()
+            && !self.bypass
             && self.bit_changes.iter().all(|(change, _)| *change == BitChange::Set)
             && !matches!(header.protocol, Protocol::TcpPacket | Protocol::TcpStream | Protocol::PacketHeader);
         let kind = match (ip_only, header.negated_address) {
@@ -161,6 +163,7 @@ impl Draft {
             kind,
             flow,
             tests: self.tests,
+            bypass: self.bypass,
             bit_changes: self.bit_changes,
             reads_bits: self.reads_bits,
             contents,

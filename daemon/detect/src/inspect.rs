@@ -86,6 +86,7 @@ struct Judge<'s, 'i> {
 impl Judge<'_, '_> {
     fn matched(&mut self, id: RuleId, rule: &Rule, matched: Match) -> Next {
         let scope = rule.scope(matched, self.has_flow);
+        self.outcome.bypass |= rule.bypass;
         if let Some(bits) = self.bits {
             for &(change, bit) in &rule.bit_changes {
                 self.outcome.bits_refused += u32::from(!change.apply(bit, bits));

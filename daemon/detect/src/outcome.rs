@@ -72,6 +72,8 @@ pub struct Outcome<'s> {
     pub suppressed: u32,
     /// Bits that matches could not set, the flow having [as many as it can](portcullis_flow::FlowBits::MOST).
     pub bits_refused: u32,
+    /// Did a `bypass` rule match? The flow's further packets are then to pass without inspection.
+    pub bypass: bool,
     /// What the work limit cut off.
     pub unjudged: Unjudged,
 }

@@ -63,6 +63,8 @@ pub(crate) enum BitChange {
 pub(crate) struct Rule {
     pub(crate) header: Header,
     pub(crate) noalert: bool,
+    /// Does a match end the inspection of the flow?
+    pub(crate) bypass: bool,
     pub(crate) kind: Kind,
     pub(crate) flow: FlowNeeds,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,

@@ -7,6 +7,7 @@ use crate::tally;
 use portcullis_capture::{DropReason, Packet, Verdict, WorkerId};
 use portcullis_detect::{self as detect, FlowFacts, Input, Scope, Scratch};
 use portcullis_event::{Counters, Reporter};
+use portcullis_flow::flow::Bypass;
 use portcullis_flow::{
     Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowStats, FlowTable, Keyed,
     PacketAccess, TcpState, Tracked, TrackedInput, WorkerContext,
@@ -142,6 +143,11 @@ impl Judge {
                 self.counters.flow_callbacks_init += 1;
                 self.in_flow(&mut flow, direction, decoded, packet)
             }
+            Tracked::Known(flow, _) if flow.bypass().is_some() => {
+                self.counters.flow_bypassed_local_pkts += 1;
+                self.counters.flow_bypassed_local_bytes += u64::from(input.length);
+                Verdict::Accept
+            }
             Tracked::Known(mut flow, direction) => self.in_flow(&mut flow, direction, decoded, packet),
             Tracked::Untracked => self.apply_rules(&mut Case { decoded, flow: None }, packet),
             Tracked::Refused => self.without_memory(decoded, packet),
@@ -206,6 +212,11 @@ impl Judge {
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
         counters.flow_bits_refused += u64::from(outcome.bits_refused);
+        // A flow that is dropped stays so: only what is let through may go by unseen.
+        let bypass = outcome.bypass && !matches!(outcome.verdict, detect::Verdict::Drop { .. });
+        if let Some((flow, _)) = case.flow.as_mut().filter(|_| bypass) {
+            flow.set_bypass(Bypass::Local);
+        }
         if let (Some(bits), Some((flow, _))) = (bits, case.flow.as_mut()) {
             flow.set_bits(bits.get());
         }

@@ -11,9 +11,12 @@ pub enum LinkType {
     Null,
     /// `LINKTYPE_PPP` (9).
     Ppp,
-    /// `LINKTYPE_RAW` (101, also 12 and 14), `LINKTYPE_IPV4` (228), `LINKTYPE_IPV6` (229): no
-    /// link header at all.
+    /// `LINKTYPE_RAW` (101, also 12 and 14): no link header at all.
     Raw,
+    /// `LINKTYPE_IPV4` (228): decoded as [`Raw`](Self::Raw), as in Suricata.
+    Ipv4,
+    /// `LINKTYPE_IPV6` (229): the same.
+    Ipv6,
     /// `LINKTYPE_LINUX_SLL` (113): cooked capture.
     LinuxSll,
     /// `LINKTYPE_LINUX_SLL2` (276): cooked capture, second version.
@@ -32,7 +35,9 @@ impl LinkType {
             1 => Self::Ethernet,
             0 | 108 => Self::Null,
             9 => Self::Ppp,
-            12 | 14 | 101 | 228 | 229 => Self::Raw,
+            12 | 14 | 101 => Self::Raw,
+            228 => Self::Ipv4,
+            229 => Self::Ipv6,
             113 => Self::LinuxSll,
             276 => Self::LinuxSll2,
             104 => Self::CiscoHdlc,
@@ -48,10 +53,25 @@ impl LinkType {
             Self::Null => 0,
             Self::Ppp => 9,
             Self::Raw => 101,
+            Self::Ipv4 => 228,
+            Self::Ipv6 => 229,
             Self::LinuxSll => 113,
             Self::LinuxSll2 => 276,
             Self::CiscoHdlc => 104,
             Self::Other(number) => number,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_names_its_link_type() {
+        for number in [0, 1, 9, 101, 104, 113, 147, 228, 229, 276] {
+            assert_eq!(LinkType::from_number(number).number(), number);
+        }
+        assert_eq!(LinkType::from_number(12), LinkType::Raw);
     }
 }

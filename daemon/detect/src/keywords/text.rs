@@ -1,5 +1,5 @@
 //! Keywords that describe a rule and match nothing: `msg sid rev gid classtype priority reference metadata
-//! target noalert`.
+//! target noalert bypass`.
 
 use super::{Entry, Setting, Takes, once};
 use crate::draft::Draft;
@@ -17,6 +17,7 @@ pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["metadata"], takes: Takes::Value, setup: metadata },
     Entry { names: &["target"], takes: Takes::Value, setup: target },
     Entry { names: &["noalert"], takes: Takes::Nothing, setup: noalert },
+    Entry { names: &["bypass"], takes: Takes::Nothing, setup: bypass },
 ];
 
 fn msg(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
@@ -85,6 +86,12 @@ fn target(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
         }
     };
     once(&mut draft.texts.target, side, setting.at, "target")
+}
+
+/// A match ends the inspection of its flow; see [`Outcome::bypass`](crate::Outcome::bypass).
+fn bypass(draft: &mut Draft, _: Setting<'_>) -> Result<(), Fault> {
+    draft.bypass = true;
+    Ok(())
 }
 
 fn noalert(draft: &mut Draft, _: Setting<'_>) -> Result<(), Fault> {

@@ -110,6 +110,35 @@ fn a_drop_on_tcp_data_that_is_not_of_the_stream_drops_that_packet_only() {
 }
 
 #[test]
+fn a_bypassed_flow_is_counted_and_not_inspected() {
+    let rules = r#"
+        pass udp any any -> any any (content:"hello"; bypass; sid:1;)
+        drop udp any any -> any any (content:"bad"; sid:2;)
+        drop udp any any -> any any (content:"evil"; bypass; sid:3;)
+    "#;
+    let mut rig = Rig::new(&inline(), rules);
+    let (client, server) = ((CLIENT, 1), (SERVER, 2));
+    let verdicts = rig.send(&[
+        udp(client, server, b"bad"),
+        udp(client, server, b"hello"),
+        udp(client, server, b"bad"),
+        udp(server, client, b"bad"),
+        udp((CLIENT, 3), server, b"evil"),
+        udp((CLIENT, 3), server, b"bad"),
+    ]);
+    let pass = Verdict::Accept;
+    assert_eq!(verdicts, [RULES, pass, pass, pass, RULES, RULES]);
+    let counters = rig.finish();
+    assert_eq!((counters.flow_bypassed_local_pkts, counters.flow_end_state_local_bypassed), (2, 1));
+    assert_eq!(counters.flow_bypassed_local_bytes, 2 * (14 + 20 + 8 + 3));
+    let flows = rig.records(|record| match record {
+        Record::Flow(flow) => Some((flow.state.name(), flow.bypass, flow.counts.pkts_toserver)),
+        _ => None,
+    });
+    assert!(flows.contains(&("bypassed", Some(portcullis_flow::flow::Bypass::Local), 3)), "{flows:?}");
+}
+
+#[test]
 fn bits_belong_to_their_flow() {
     let rules = r#"
         alert udp any any -> any any (content:"login"; flowbits:set,login; flowbits:noalert; sid:1;)

@@ -21,7 +21,7 @@ impl Job<'_> {
     pub(super) fn link_layer(&mut self, link: LinkType, frame: Cursor<'_>) -> Step {
         match link {
             LinkType::Ethernet => self.ethernet(frame),
-            LinkType::Raw => self.raw(frame),
+            LinkType::Raw | LinkType::Ipv4 | LinkType::Ipv6 => self.raw(frame),
             LinkType::Null => self.null(frame),
             LinkType::Ppp => self.ppp(frame),
             LinkType::LinuxSll => self.sll(frame),
@@ -307,6 +307,8 @@ mod tests {
         };
         check(LinkType::Raw, Layer::Raw, &[], 4);
         check(LinkType::Raw, Layer::Raw, &[], 6);
+        check(LinkType::Ipv4, Layer::Raw, &[], 4);
+        check(LinkType::Ipv6, Layer::Raw, &[], 6);
         check(LinkType::Null, Layer::Null, &[2, 0, 0, 0], 4);
         check(LinkType::Null, Layer::Null, &[0, 0, 0, 2], 4);
         for family in [10, 23, 24, 26, 28, 30] {

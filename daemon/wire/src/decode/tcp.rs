@@ -63,7 +63,8 @@ fn walk_options(mut options: &[u8]) -> bool {
                     2 => length == 4,
                     3 => length == 3,
                     4 => length == 2,
-                    5 => length >= 10 && (length - 2) % 8 == 0,
+                    // One without blocks is useless, and common.
+                    5 => length >= 2 && (length - 2) % 8 == 0,
                     8 => length == 10,
                     _ => length >= 2,
                 };
@@ -125,6 +126,7 @@ mod tests {
         check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2], true);
         check(&[2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 7], true);
         check(&[5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1], true);
+        check(&[5, 2, 1, 1], true);
         check(&[254, 4, 0, 0], true);
         check(&[1, 1, 1, 254], true);
         check(&[0, 2, 0, 0], true);
