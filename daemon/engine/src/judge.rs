@@ -199,7 +199,7 @@ impl Judge {
     fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
         let Self { settings, rules, scratch, reporter, counters, .. } = self;
         let decoded = case.decoded;
-        if rules.set().is_empty() || decoded.bad_checksums.ipv4 || decoded.bad_checksums.transport {
+        if rules.set().is_empty() {
             return Verdict::Accept;
         }
         let frame = packet.bytes();
@@ -301,11 +301,12 @@ fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded) -> FlowF
 }
 
 /// Does the packet carry data of a TCP stream, as its receiver will see it? Not before the handshake is
-/// complete (fast open is not followed), not with a reset, whose data is not part of the stream, and not
-/// after the end.
+/// complete (fast open is not followed), not with a reset, whose data is not part of the stream, not with
+/// a wrong checksum, and not after the end.
 fn is_stream_data(flow: &Flow<'_>, decoded: &Decoded) -> bool {
     let Transport::Tcp(header) = &decoded.transport else { return false };
     !decoded.payload.is_empty()
+        && !decoded.bad_checksums.transport
         && header.flags.0 & (TcpFlags::SYN | TcpFlags::RST) == 0
         && flow.tcp().is_some_and(|tcp| {
             tcp.session && tcp.state >= TcpState::Established && tcp.state != TcpState::Closed

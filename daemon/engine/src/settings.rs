@@ -93,7 +93,8 @@ pub struct EngineSettings {
     pub flow_memcap_policy: PacketPolicy,
     /// What happens to packets that cannot be decoded.
     pub invalid_policy: PacketPolicy,
-    /// Are TCP, UDP and ICMP checksums verified? Packets with a wrong one are not inspected.
+    /// Are checksums verified? As in Suricata, a TCP segment with a wrong one changes no session and is no
+    /// stream data; rules still see the packet.
     pub validate_checksums: bool,
     /// Which records are made.
     pub records: RecordSettings,

@@ -81,6 +81,7 @@ impl FlowTable {
             return false;
         }
         if let (Transport::Tcp(tcp), false) = (packet.decoded.transport, packet.keyed.quoted)
+            && !packet.decoded.bad_checksums.transport
             && hot.session.is_replaced_by(&tcp, self.midstream)
         {
             self.stats.tcp_reuse += 1;
@@ -182,6 +183,8 @@ impl Flow<'_> {
         self.hot.ttl_min[side] = if first { ttl } else { self.hot.ttl_min[side].min(ttl) };
         self.hot.ttl_max[side] = self.hot.ttl_max[side].max(ttl);
         match packet.decoded.transport {
+            // Its receiver will not believe it (RFC 9293 §3.1).
+            Transport::Tcp(_) if packet.decoded.bad_checksums.transport => {}
             Transport::Tcp(tcp) => {
                 self.hot.session.observe(direction, &tcp, packet.decoded.payload.len(), midstream);
                 self.progress(self.hot.session.state().flow_state());

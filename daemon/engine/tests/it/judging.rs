@@ -184,14 +184,28 @@ fn a_pass_rule_exempts_the_flow_from_the_rules_below_it() {
 }
 
 #[test]
-fn packets_with_wrong_checksums_are_not_inspected() {
-    let rule = r#"drop udp any any -> any any (content:"bad"; sid:8;)"#;
-    let mut frame = udp((CLIENT, 1), (SERVER, 2), b"bad");
-    frame[40] ^= 0xff;
+fn packets_with_wrong_checksums_are_judged_alone_and_not_believed() {
+    let rule = r#"drop tcp any any -> any any (content:"bad"; sid:8;)"#;
+    let wrong = |mut frame: Vec<u8>| {
+        frame[14 + 20 + 16] ^= 0xff;
+        frame
+    };
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let frames = [
+        wrong(tcp(true, TcpFlags::RST | TcpFlags::ACK, 101, 501, b"")),
+        wrong(tcp(true, data, 101, 501, b"bad")),
+        tcp(true, data, 101, 501, b"good"),
+    ];
     let mut rig = Rig::new(&inline(), rule);
-    assert_eq!(rig.send(&[frame.clone()]), [Verdict::Accept]);
+    let _ = rig.send(&handshake());
+    assert_eq!(rig.send(&frames), [Verdict::Accept, RULES, Verdict::Accept]);
+    let counters = rig.finish();
+    assert_eq!((counters.tcp_invalid_checksum, counters.flow_end_state_established), (2, 1));
+    // Where they are not validated, the reset ends the session.
     let mut rig = Rig::new(&EngineSettings { validate_checksums: false, ..inline() }, rule);
-    assert_eq!(rig.send(&[frame]), [RULES]);
+    let _ = rig.send(&handshake());
+    let _ = rig.send(&frames[..1]);
+    assert_eq!(rig.finish().flow_end_state_closed, 1);
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub struct StreamConfig {
     pub midstream: bool,
     /// What happens to TCP flows that were not seen from the beginning. Acts on flows.
     pub midstream_policy: ExceptionPolicy,
-    /// Are packets with a wrong checksum left out of inspection? `-k` goes before it.
+    /// Are TCP segments with a wrong checksum kept out of sessions and streams? Rules see such packets all the
+    /// same. `-k` goes before it.
     pub checksum_validation: bool,
 }
 
