@@ -1,7 +1,7 @@
 //! What the engine does to packets: verdicts, records, counters.
 
 use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, load, tcp, udp};
-use portcullis_capture::{DropReason, Verdict};
+use portcullis_capture::{CaptureStats, DropReason, Verdict};
 use portcullis_detect::LoadOptions;
 use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
 use portcullis_event::{AlertAction, Record};
@@ -155,7 +155,7 @@ fn bits_belong_to_their_flow() {
     assert_eq!(verdicts, [Verdict::Accept, Verdict::Accept, RULES, Verdict::Accept]);
     // A new flow with the same key begins without.
     rig.pass(400);
-    rig.worker.keep_house(rig.now());
+    rig.worker.keep_house(rig.now(), &CaptureStats::default());
     assert_eq!(rig.send(&[udp(client, server, b"secret")]), [Verdict::Accept]);
     assert_eq!(rig.counters().flow_bits_refused, 0);
 }
@@ -273,7 +273,7 @@ fn time_ends_flows_without_packets() {
     let _ = rig.send(&[udp((CLIENT, 1), (SERVER, 2), b"")]);
     rig.pass(31);
     for _ in 0..200 {
-        rig.worker.idle(rig.now(), &portcullis_capture::CaptureStats::default());
+        rig.worker.idle(rig.now(), &CaptureStats::default());
     }
     let counters = rig.counters();
     assert_eq!((counters.flow_active, counters.flow_end_state_new), (0, 1));
