@@ -9,8 +9,8 @@ use portcullis_detect::{self as detect, FlowFacts, Input, Scope, Scratch};
 use portcullis_event::{Counters, Reporter};
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{
-    Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowStats, FlowTable, Keyed,
-    PacketAccess, TcpState, Tracked, TrackedInput, WorkerContext,
+    Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowTable, Keyed, PacketAccess,
+    TcpState, Tracked, TrackedInput, WorkerContext,
 };
 use portcullis_wire::decoded::{TcpFlags, Transport};
 use portcullis_wire::{Decoded, Timestamp};
@@ -48,8 +48,8 @@ impl Judge {
             settings: settings.clone(),
             scratch: Scratch::new(rules.set()),
             rules,
+            context: callbacks.context(id),
             callbacks,
-            context: WorkerContext::new(id),
             reporter,
             counters: Counters::default(),
         }
@@ -79,8 +79,11 @@ impl Judge {
         verdict
     }
 
-    /// Runs the finish callbacks of a flow that is over, and reports it.
+    /// Runs the removal hooks of a flow that has left the table, reports it, and runs the finish
+    /// callbacks.
     pub(crate) fn flow_ended(&mut self, flow: &mut Flow<'_>, now: Timestamp) {
+        self.context.now = now;
+        self.callbacks.removed(&mut self.context, flow);
         let at = self.ended_at(flow, now);
         report::flow(&mut self.reporter, &self.settings.records, flow, at);
         self.callbacks.finish(&mut self.context, flow);
@@ -88,11 +91,12 @@ impl Judge {
     }
 
     /// Takes over what others count.
-    pub(crate) fn gather(&mut self, stats: &FlowStats) {
+    pub(crate) fn gather(&mut self, table: &FlowTable) {
         let counters = &mut self.counters;
-        counters.set_flow(stats);
+        counters.set_flow(table.stats());
         counters.set_log(&self.reporter);
-        counters.worker_callback_panics = self.callbacks.panics().map(|(_, panics)| panics).sum();
+        let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
+        counters.worker_callback_panics = panics + table.storage_panics();
         counters.update_averages();
     }
 

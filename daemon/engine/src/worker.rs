@@ -76,14 +76,15 @@ impl FlowWorker {
     /// # Errors
     /// The flow table's settings cannot be had: see [`SetupError`].
     pub fn new(settings: &EngineSettings, parts: WorkerParts) -> Result<Self, SetupError> {
-        let WorkerParts { id, workers, rules, callbacks, reporter, publisher, start } = parts;
+        let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
+        let storage = callbacks.take_storage();
         Ok(Self {
             id,
             decoder: Decoder::new(DecoderConfig { validate_checksums: settings.validate_checksums }),
             owner: Owner::new(workers, settings.seed),
             scope: KeyScope { options: settings.flow.key, tenant: 0, inline_set: 0 },
-            table: FlowTable::new(&settings.flow, share, settings.seed, start)?,
+            table: FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?,
             judge: Judge::new(settings, id, rules, callbacks, reporter),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),
@@ -170,7 +171,7 @@ impl FlowWorker {
 
     fn publish(&mut self, capture: &CaptureStats) {
         self.judge.counters.set_capture(capture);
-        self.judge.gather(self.table.stats());
+        self.judge.gather(&self.table);
         self.publisher.publish(&self.judge.counters);
     }
 }

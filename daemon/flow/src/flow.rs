@@ -1,9 +1,11 @@
 //! One flow: who talks to whom, how much, since when, in what state. A view over the flow's
 //! memory; it cannot outlive the call it was lent for.
 
-use crate::arena::{Cold, Hot};
+use crate::arena::{Arena, Cold, Hot};
 use crate::bits::FlowBits;
 use crate::key::{FlowKey, protocol};
+use crate::slot::SlotIndex;
+use crate::storage::Storage;
 use crate::tcp::TcpSummary;
 use portcullis_capture::{DropReason, PortId};
 use portcullis_wire::Timestamp;
@@ -19,6 +21,10 @@ pub(crate) const NO_PAYLOAD_INSPECTION: u16 = 1 << 5;
 pub(crate) const CAPTURE_BYPASSED: u16 = 1 << 6;
 /// A dropped packet to the server was noted; shifted by one, one to the client.
 const DROP_NOTED: u16 = 1 << 7;
+/// It has, or had, removal hooks.
+pub(crate) const HOOKED: u16 = 1 << 15;
+/// Something is, or was, stored beside it.
+pub(crate) const STORED: u16 = 1 << 14;
 
 /// Which way a packet of a flow goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,6 +161,16 @@ pub struct Flow<'t> {
     pub(crate) cold: &'t mut Cold,
     /// When the sweep looks at it next; 0 brings that forward to the next pass.
     pub(crate) deadline: &'t mut u32,
+    pub(crate) storage: &'t mut Storage,
+    pub(crate) slot: SlotIndex,
+}
+
+impl<'t> Flow<'t> {
+    /// The flow in a slot.
+    pub(crate) fn at(slot: SlotIndex, arena: &'t mut Arena, storage: &'t mut Storage) -> Self {
+        let (hot, cold, deadline) = arena.parts(slot);
+        Self { hot, cold, deadline, storage, slot }
+    }
 }
 
 impl Flow<'_> {

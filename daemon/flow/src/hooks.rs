@@ -1,12 +1,16 @@
-//! Lifecycle callbacks: code that runs when a flow begins, at each of its packets, and when it has
-//! ended. Registered before start, made anew for each worker, run in the order of registration.
-//! A callback that panics is caught, counted and not run again.
+//! What users' code in a flow's life looks like: lifecycle callbacks, which run when a flow begins, at
+//! each of its packets, and when it has ended; and removal hooks, which run at the end of the flows
+//! on which they were registered. Made anew for each worker, run in the order of registration. One
+//! that panics is caught, counted and not run again.
 
 use crate::flow::Flow;
 use portcullis_capture::{DropReason, Packet, PacketMeta, WorkerId};
 use portcullis_wire::{Decoded, Timestamp};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use thiserror::Error;
+use std::num::NonZeroU8;
+use std::sync::Arc;
+
+pub use crate::callbacks::{Callbacks, HookClock, HookCost, SAMPLE};
+pub use crate::registry::{RegisterError, Registry};
 
 /// What a callback may know of the worker it runs on.
 #[derive(Debug)]
@@ -16,13 +20,51 @@ pub struct WorkerContext {
     pub worker: WorkerId,
     /// The engine's time.
     pub now: Timestamp,
+    removal_hooks: Arc<[String]>,
 }
 
 impl WorkerContext {
-    /// The context of a worker before its first packet.
+    /// The context of a worker before its first packet, without removal hooks.
     #[must_use]
-    pub const fn new(worker: WorkerId) -> Self {
-        Self { worker, now: Timestamp::ZERO }
+    pub fn new(worker: WorkerId) -> Self {
+        Self::with_hooks(worker, Arc::default())
+    }
+
+    pub(crate) fn with_hooks(worker: WorkerId, removal_hooks: Arc<[String]>) -> Self {
+        Self { worker, now: Timestamp::ZERO, removal_hooks }
+    }
+
+    /// The removal hook of this name. A search by name: ask once, not for each packet.
+    #[must_use]
+    pub fn removal_hook(&self, name: &str) -> Option<HookId> {
+        let place = self.removal_hooks.iter().position(|known| known == name)?;
+        HookId::from_number(u8::try_from(place + 1).ok()?)
+    }
+
+    /// The name of a removal hook; `None` for one of another registry.
+    #[must_use]
+    pub fn removal_hook_name(&self, id: HookId) -> Option<&str> {
+        self.removal_hooks.get(usize::from(id.number()) - 1).map(String::as_str)
+    }
+}
+
+/// Names a removal hook. From [`Registry::removal_hook`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HookId(NonZeroU8);
+
+impl HookId {
+    /// Most removal hooks that there can be.
+    pub const MOST: usize = 15;
+
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match NonZeroU8::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    pub(crate) const fn number(self) -> u8 {
+        self.0.get()
     }
 }
 
@@ -113,134 +155,22 @@ pub trait FlowCallbacks: Send {
     }
 }
 
+/// A user's code at the end of the flows on which it is registered (Zeek's removal hook). One value
+/// serves one worker. A closure over context and flow is one.
+pub trait RemovalHook: Send {
+    /// The flow has left the table; its record is not yet written. Runs once a flow. What it writes to
+    /// the flow is still reported; hooks it registers run too.
+    fn removed(&mut self, context: &mut WorkerContext, flow: &mut Flow<'_>);
+}
+
+impl<F: FnMut(&mut WorkerContext, &mut Flow<'_>) + Send> RemovalHook for F {
+    fn removed(&mut self, context: &mut WorkerContext, flow: &mut Flow<'_>) {
+        self(context, flow);
+    }
+}
+
+/// Makes a removal hook of one worker.
+pub type RemovalFactory = Box<dyn Fn(WorkerId) -> Box<dyn RemovalHook> + Send + Sync>;
+
 /// Makes the callbacks of one worker.
 pub type CallbackFactory = Box<dyn Fn(WorkerId) -> Box<dyn FlowCallbacks> + Send + Sync>;
-
-/// Why a registration was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RegisterError {
-    /// The workers have started: flows may be under way whose beginning it would have missed.
-    #[error("flow callbacks {0:?} cannot be registered: the workers have started")]
-    Started(String),
-    /// The name is in use.
-    #[error("flow callbacks {0:?} are registered already")]
-    Duplicate(String),
-}
-
-/// All lifecycle callbacks, in order of registration.
-#[derive(Default)]
-pub struct Registry {
-    entries: Vec<(String, CallbackFactory)>,
-    frozen: bool,
-}
-
-impl Registry {
-    /// Adds callbacks under a name, which tells them apart in logs and counters.
-    ///
-    /// # Errors
-    /// After [`freeze`](Self::freeze), and where the name is in use.
-    pub fn register(&mut self, name: &str, factory: CallbackFactory) -> Result<(), RegisterError> {
-        if self.frozen {
-            return Err(RegisterError::Started(name.to_owned()));
-        }
-        if self.entries.iter().any(|(taken, _)| taken == name) {
-            return Err(RegisterError::Duplicate(name.to_owned()));
-        }
-        self.entries.push((name.to_owned(), factory));
-        Ok(())
-    }
-
-    /// Refuses all further registration: the workers start.
-    pub fn freeze(&mut self) {
-        self.frozen = true;
-    }
-
-    /// The callbacks of one worker.
-    #[must_use]
-    pub fn instantiate(&self, worker: WorkerId) -> Callbacks {
-        let hook = |(name, factory): &(String, CallbackFactory)| Hook {
-            name: name.clone(),
-            callbacks: factory(worker),
-            panics: 0,
-            enabled: true,
-        };
-        Callbacks { hooks: self.entries.iter().map(hook).collect() }
-    }
-}
-
-impl std::fmt::Debug for Registry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.entries.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Registry").field("names", &names).field("frozen", &self.frozen).finish()
-    }
-}
-
-struct Hook {
-    name: String,
-    callbacks: Box<dyn FlowCallbacks>,
-    panics: u64,
-    enabled: bool,
-}
-
-/// The lifecycle callbacks of one worker.
-#[derive(Default)]
-pub struct Callbacks {
-    hooks: Vec<Hook>,
-}
-
-impl Callbacks {
-    /// Is there nothing to run?
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hooks.is_empty()
-    }
-
-    /// Runs every `init`, in order.
-    pub fn init(
-        &mut self,
-        context: &mut WorkerContext,
-        flow: &mut Flow<'_>,
-        packet: &Packet<'_>,
-        decoded: &Decoded,
-    ) {
-        self.run(|hook| hook.init(context, flow, packet, decoded));
-    }
-
-    /// Runs every `update`, in order, also when an earlier one asked for a drop.
-    pub fn update(
-        &mut self,
-        context: &mut WorkerContext,
-        flow: &mut Flow<'_>,
-        packet: &mut PacketAccess<'_, '_>,
-    ) {
-        self.run(|hook| hook.update(context, flow, packet));
-    }
-
-    /// Runs every `finish`, in order.
-    pub fn finish(&mut self, context: &mut WorkerContext, flow: &mut Flow<'_>) {
-        self.run(|hook| hook.finish(context, flow));
-    }
-
-    /// Panics caught so far, by name of the callbacks; each has at most one, after which it is
-    /// disabled.
-    pub fn panics(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.hooks.iter().map(|hook| (hook.name.as_str(), hook.panics))
-    }
-
-    fn run(&mut self, mut call: impl FnMut(&mut dyn FlowCallbacks)) {
-        for hook in self.hooks.iter_mut().filter(|hook| hook.enabled) {
-            // What a panic may leave half done is the callbacks' own value, which is never used
-            // again, and the flow's plain fields, each of which is valid by itself.
-            if catch_unwind(AssertUnwindSafe(|| call(hook.callbacks.as_mut()))).is_err() {
-                hook.panics += 1;
-                hook.enabled = false;
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Callbacks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.hooks.iter().map(|hook| (&hook.name, hook.panics, hook.enabled))).finish()
-    }
-}

@@ -8,7 +8,8 @@
 //! - [`flow`]: [`Flow`], the view of one flow
 //! - [`bits`]: what rules remember about a flow
 //! - [`tcp`]: the TCP state of a flow, by Suricata's names
-//! - [`hooks`]: lifecycle callbacks, run in order, panics caught
+//! - [`hooks`]: lifecycle callbacks and removal hooks, run in order, panics caught
+//! - [`storage`]: values that hooks keep beside flows
 //! - [`stats`]: what is counted, by Suricata's names
 //!
 //! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
@@ -22,6 +23,7 @@
 
 mod arena;
 pub mod bits;
+mod callbacks;
 mod evict;
 pub mod flow;
 pub mod hash;
@@ -31,9 +33,11 @@ pub mod key;
 #[expect(unsafe_code, reason = "huge pages and prefetch need raw memory")]
 mod memory;
 mod queue;
+mod registry;
 pub mod settings;
 mod slot;
 pub mod stats;
+pub mod storage;
 pub mod table;
 pub mod tcp;
 mod timeouts;
@@ -43,12 +47,14 @@ pub use bits::{FlowBit, FlowBits};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
 pub use hash::FlowHash;
 pub use hooks::{
-    CallbackFactory, Callbacks, FlowCallbacks, PacketAccess, RegisterError, Registry, WorkerContext,
+    CallbackFactory, Callbacks, FlowCallbacks, HookClock, HookCost, HookId, PacketAccess, RegisterError,
+    Registry, RemovalFactory, RemovalHook, WorkerContext,
 };
 pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
 pub use memory::prefetch_start;
 pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};
 pub use stats::FlowStats;
+pub use storage::{Storage, StorageId};
 pub use table::{FlowTable, Share};
 pub use tcp::{TcpState, TcpSummary};
 pub use track::{Tracked, TrackedInput};

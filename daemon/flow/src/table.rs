@@ -11,6 +11,7 @@ use crate::queue::{SparePool, WorkQueue};
 use crate::settings::{FlowSettings, SetupError};
 use crate::slot::SlotIndex;
 use crate::stats::FlowStats;
+use crate::storage::Storage;
 use crate::timeouts::Expiry;
 use portcullis_wire::Timestamp;
 
@@ -46,9 +47,12 @@ pub struct FlowTable {
     pub(crate) midstream: bool,
     pub(crate) low_water: u32,
     pub(crate) capacity: u32,
+    pub(crate) storage: Storage,
     hasher: Hasher,
     sweep: Cursor,
     retire: Cursor,
+    /// Bytes of one flow, what hooks store included.
+    flow_bytes: u64,
     /// Spare flows above which emergency mode ends.
     recovery: u32,
     next_id: u64,
@@ -70,6 +74,20 @@ impl FlowTable {
         seed: u64,
         start: Timestamp,
     ) -> Result<Self, SetupError> {
+        Self::with_storage(settings, share, seed, start, Storage::default())
+    }
+
+    /// A table with the columns that hooks asked for.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_storage(
+        settings: &FlowSettings,
+        share: Share,
+        seed: u64,
+        start: Timestamp,
+        mut storage: Storage,
+    ) -> Result<Self, SetupError> {
         let Share { worker, workers } = share;
         if worker >= workers {
             return Err(SetupError::NoSuchWorker { worker, workers });
@@ -77,11 +95,13 @@ impl FlowTable {
         if !(1..=100).contains(&settings.emergency_recovery) {
             return Err(SetupError::EmergencyRecovery(settings.emergency_recovery));
         }
-        let capacity = capacity_within(settings.memcap / u64::from(workers));
+        let flow_bytes = FLOW_BYTES + storage.flow_bytes();
+        let capacity = capacity_within(settings.memcap / u64::from(workers), flow_bytes);
         if u64::from(capacity) < LEAST_FLOWS {
-            let least = LEAST_FLOWS * FLOW_BYTES + index::bytes_for(LEAST_FLOWS);
+            let least = LEAST_FLOWS * flow_bytes + index::bytes_for(LEAST_FLOWS);
             return Err(SetupError::MemcapTooSmall { memcap: settings.memcap, workers, least });
         }
+        storage.reserve(capacity)?;
         let low_water = (capacity / 8).min(LOW_WATER);
         let prealloc = settings.prealloc.div_ceil(u32::from(workers)).min(capacity);
         let recovery = u64::from(prealloc) * u64::from(settings.emergency_recovery) / 100;
@@ -97,6 +117,8 @@ impl FlowTable {
             midstream: settings.midstream,
             low_water,
             capacity,
+            storage,
+            flow_bytes,
             hasher: Hasher::new(seed),
             sweep: Cursor::default(),
             retire: Cursor::default(),
@@ -157,18 +179,25 @@ impl FlowTable {
         &self.stats
     }
 
+    /// Values of hooks whose drop panicked when their flow ended.
+    #[must_use]
+    pub const fn storage_panics(&self) -> u64 {
+        self.storage.panics()
+    }
+
     /// Finishes up to `budget` flows of the work queue: lends each to `on_end`, counts its end and
     /// makes its memory ready for use. Returns how many.
     pub fn finish(&mut self, budget: usize, on_end: &mut dyn FnMut(&mut Flow<'_>)) -> usize {
         let mut finished = 0;
         while finished < budget {
             let Some(slot) = self.work.pop(&mut self.arena) else { break };
+            on_end(&mut Flow::at(slot.index(), &mut self.arena, &mut self.storage));
             let (hot, cold, deadline) = self.arena.parts(slot.index());
-            on_end(&mut Flow { hot, cold, deadline });
             let session = hot.session.summary();
             let capture = hot.flags & CAPTURE_BYPASSED != 0;
             self.stats.end.count(hot.state, capture, session.session.then_some(session.state));
             self.stats.active -= 1;
+            self.storage.clear(slot.index(), hot);
             (*hot, *cold, *deadline) = (Hot::default(), Cold::default(), NO_DEADLINE);
             self.spare.push(&mut self.arena, slot);
             finished += 1;
@@ -259,7 +288,8 @@ impl FlowTable {
             self.spare.push(&mut self.arena, slot);
         }
         let opened = self.spare.len() - before;
-        self.stats.memuse += u64::from(opened) * FLOW_BYTES;
+        self.storage.open(opened);
+        self.stats.memuse += u64::from(opened) * self.flow_bytes;
         self.stats.spare = u64::from(self.spare.len());
         opened
     }
@@ -286,10 +316,10 @@ impl FlowTable {
     }
 }
 
-/// Most flows whose memory and index fit in `share` bytes.
-fn capacity_within(share: u64) -> u32 {
-    let fits = |flows: u64| flows * FLOW_BYTES + index::bytes_for(flows) <= share;
-    let (mut fitting, mut beyond) = (0, (share / FLOW_BYTES).min(u64::from(u32::MAX - 1)) + 1);
+/// Most flows of `flow_bytes` whose memory and index fit in `share` bytes.
+fn capacity_within(share: u64, flow_bytes: u64) -> u32 {
+    let fits = |flows: u64| flows * flow_bytes + index::bytes_for(flows) <= share;
+    let (mut fitting, mut beyond) = (0, (share / flow_bytes).min(u64::from(u32::MAX - 1)) + 1);
     while fitting + 1 < beyond {
         let middle = fitting.midpoint(beyond);
         if fits(middle) {

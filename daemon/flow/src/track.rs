@@ -52,8 +52,7 @@ impl FlowTable {
         let arena = &self.arena;
         let found = self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
         if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
-            let (hot, cold, deadline) = self.arena.parts(slot);
-            let mut flow = Flow { hot, cold, deadline };
+            let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
             let direction = flow.direction_of(packet.keyed);
             flow.take_in(packet, direction, self.midstream);
             return Tracked::Known(flow, direction);
@@ -66,8 +65,7 @@ impl FlowTable {
             return Tracked::Refused;
         };
         let direction = first_direction(packet.decoded, self.midstream);
-        let (hot, cold, deadline) = self.arena.parts(slot);
-        let mut flow = Flow { hot, cold, deadline };
+        let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
         flow.take_in(packet, direction, self.midstream);
         *flow.deadline = self.expiry.deadline(flow.hot);
         Tracked::New(flow, direction)

@@ -5,4 +5,6 @@ mod full;
 mod lifecycle;
 mod model;
 mod packets;
+mod removal;
 mod setup;
+mod stored;

@@ -2,7 +2,7 @@
 
 use portcullis_capture::PortId;
 use portcullis_flow::{
-    Direction, EndReason, Flow, FlowKey, FlowSettings, FlowTable, KeyScope, Keyed, Share, Tracked,
+    Direction, EndReason, Flow, FlowKey, FlowSettings, FlowTable, KeyScope, Keyed, Share, Storage, Tracked,
     TrackedInput,
 };
 use portcullis_wire::decoded::{Address, Icmp, Quoted, Tcp, TcpFlags, Transport, Udp};
@@ -68,6 +68,30 @@ pub(crate) fn keyed(decoded: &Decoded) -> Keyed {
 
 pub(crate) fn table(settings: &FlowSettings) -> FlowTable {
     FlowTable::new(settings, Share { worker: 0, workers: 1 }, 42, at(0)).expect("good settings")
+}
+
+/// A table with columns of hooks.
+pub(crate) fn table_with(settings: &FlowSettings, storage: Storage) -> FlowTable {
+    let share = Share { worker: 0, workers: 1 };
+    FlowTable::with_storage(settings, share, 42, at(0), storage).expect("good settings")
+}
+
+/// The packets of a step of traffic in which flows end in every way: a newcomer, answered if odd, and a
+/// session that begins anew on the same ports each time.
+pub(crate) fn packets_of(step: u64) -> Vec<Decoded> {
+    let port = u16::try_from(step % 60_000).expect("a port");
+    let seq = u32::try_from(step).expect("a short test");
+    let (client, server) = ((1, port), (2, 53));
+    let mut packets = vec![udp(client, server)];
+    if step % 97 == 1 {
+        packets.push(udp(server, client));
+    }
+    let syn = tcp((3, 7), (2, 80), TcpFlags::SYN, seq.wrapping_mul(1000), 0);
+    let reset = tcp((2, 80), (3, 7), TcpFlags::RST | TcpFlags::ACK, 0, seq.wrapping_mul(1000) + 1);
+    if step.is_multiple_of(50) {
+        packets.extend([syn, reset]);
+    }
+    packets
 }
 
 /// What became of a packet: the flow's id and the direction.
