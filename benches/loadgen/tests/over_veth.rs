@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_testkit::{NetNs, RawSocket, VethPair, require_root};
 
@@ -76,7 +76,9 @@ fn live_frames_until_told_to_stop_all_arrive() {
     let mut ready = [0; "state=ready\n".len()];
     receiver.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
     let sender = start(&left, &["send", "--iface", "l0", "--pps", "50000", "--seconds", "60"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while right.counters("r0").unwrap().rx_packets < 1000 {
+        assert!(Instant::now() < deadline, "not even 1000 frames came");
         std::thread::sleep(Duration::from_millis(5));
     }
     let sent = stop(sender);

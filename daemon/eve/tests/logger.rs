@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn dropped(flow_id: u64) -> Record<'static> {
     Record::Drop(DropRecord {
@@ -68,9 +68,11 @@ fn events(path: &Path) -> Vec<(String, u64)> {
     text.lines().map(event).collect()
 }
 
-/// Waits for another thread. The test hangs, and is killed, if it never comes.
+/// Waits for another thread, but not for ever.
 fn wait_until(mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !reached() {
+        assert!(Instant::now() < deadline, "the other thread never comes that far");
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -4,11 +4,11 @@ use portcullis_bpf::{Fail, Gate, GateConfig, XdpMode};
 use portcullis_capture::{Burst, PacketModule, Poll, Verdict};
 use portcullis_capture_xdp::{CopyMode, FrameAccount, InlineSet, XdpConfig, XdpError, XdpModule};
 use portcullis_testkit::{Lab, LabOptions, NetNs, RawSocket, require_root};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a frame that must come is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long something that must come is waited for: a lost frame fails a test rather than holding it up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a bench is made of.
 #[derive(Clone)]
@@ -69,22 +69,25 @@ impl Bench {
     /// Polls all modules until `enough` packets were judged and none follows at once.
     pub(crate) fn run(&mut self, enough: usize, mut judge: impl FnMut(usize, &mut Burst<'_>)) {
         let mut count = 0;
+        let mut deadline = Instant::now() + PATIENCE;
         while count < enough {
             let before = count;
             for (worker, module) in self.modules.iter_mut().enumerate() {
                 count += poll(module, &mut |burst| judge(worker, burst));
             }
             if count == before {
+                assert!(Instant::now() < deadline, "only {count} of {enough} packets came");
                 let module = &mut self.modules[0];
                 module.wait(module.now().after(Duration::from_millis(1))).unwrap();
+            } else {
+                deadline = Instant::now() + PATIENCE;
             }
         }
-        while self
-            .modules
-            .iter_mut()
-            .enumerate()
-            .any(|(worker, module)| poll(module, &mut |burst| judge(worker, burst)) > 0)
-        {}
+        until("a moment without packets", || {
+            let mut modules = self.modules.iter_mut().enumerate();
+            let came = modules.any(|(worker, module)| poll(module, &mut |burst| judge(worker, burst)) > 0);
+            (!came).then_some(())
+        });
     }
 
     /// The frames of all workers, each in one place.
@@ -104,6 +107,17 @@ impl Bench {
 
     pub(crate) fn assert_nothing_lost(&self) {
         assert_eq!(self.set.unaccounted(&self.modules), 0, "{:?} of {}", self.account(), self.set.frames());
+    }
+}
+
+/// Goes on until `step` gives something, but not for ever.
+pub(crate) fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = step() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What goes through, and what is left when it cannot.
 
-use crate::common::{Bench, Options, PATIENCE, all, gate_config, lab, poll, xdp_config};
+use crate::common::{Bench, Options, PATIENCE, all, gate_config, lab, poll, until, xdp_config};
 use portcullis_bpf::{Fail, Gate, GateCounters, XdpMode};
 use portcullis_capture::{Burst, DropReason, PacketModule, Poll, PortId, Verdict};
 use portcullis_capture_xdp::{BindMode, CopyMode, InlineSet, XdpError};
@@ -151,10 +151,11 @@ fn a_peer_that_is_down_costs_its_packets_only() {
     assert!(stats.send_errors >= 320 - 64, "{stats:?}");
     bench.lab.gate.set_up(Lab::GATE_SERVER_PORT).unwrap();
     let last = frame(77, 99, &[]);
-    while bench.server.receive_matching(Duration::from_millis(10), |frame| frame == last).unwrap().is_none() {
+    until("the peer takes packets again", || {
         bench.client.send(&last).unwrap();
         bench.run(1, |_, burst| all(burst, Verdict::Accept));
-    }
+        bench.server.receive_matching(Duration::from_millis(10), |frame| frame == last).unwrap()
+    });
     bench.assert_nothing_lost();
 }
 
@@ -163,12 +164,13 @@ fn a_port_that_vanishes_is_an_error() {
     let mut bench = Bench::new(&Options::default());
     bench.lab.gate.output("ip", &["link", "del", Lab::GATE_SERVER_PORT]).unwrap();
     let module = &mut bench.modules[0];
-    let failed = loop {
-        match module.wait(module.now().after(Duration::from_millis(100))) {
-            Err(error) => break error,
-            Ok(_) => drop(module.poll(&mut |_| {})),
+    let failed = until("the port's loss is noticed", || {
+        let waited = module.wait(module.now().after(Duration::from_millis(100)));
+        if waited.is_ok() {
+            drop(module.poll(&mut |_| {}));
         }
-    };
+        waited.err()
+    });
     assert!(matches!(&failed, XdpError::PortLost { name, .. } if name == Lab::GATE_SERVER_PORT), "{failed}");
 }
 
@@ -190,19 +192,17 @@ fn without_a_module_the_fail_policy_acts() {
         let refused = |counters: GateCounters| counters.uninspected + counters.closed;
         // The sockets are gone a moment after their descriptors: another test's child may have copies until it
         // starts its program. A frame for them is lost.
-        while refused(bench.gate.counters().unwrap()) == 0 {
+        until("the fail policy acts", || {
             bench.client.send(&unseen).unwrap();
             std::thread::sleep(Duration::from_millis(1));
-        }
+            (refused(bench.gate.counters().unwrap()) > 0).then_some(())
+        });
         let before = bench.gate.counters().unwrap();
         bench.client.send(&control).unwrap();
-        let after = loop {
-            let counters = bench.gate.counters().unwrap();
-            if counters != before {
-                break counters;
-            }
+        let after = until("the control frame is counted", || {
             std::thread::sleep(Duration::from_millis(1));
-        };
+            Some(bench.gate.counters().unwrap()).filter(|counters| *counters != before)
+        });
         if fail == Fail::Open {
             receive(&mut bench.server, &unseen);
             receive(&mut bench.server, &control);
@@ -249,9 +249,11 @@ fn quiescing_loses_nothing() {
         bench.run(1000, |_, burst| all(burst, Verdict::Accept));
         bench.set.quiesce(&mut bench.gate).unwrap();
         let module = &mut bench.modules[0];
-        while module.poll(&mut |burst| all(burst, Verdict::Accept)).unwrap() != Poll::End {
-            module.wait(portcullis_wire::Timestamp::NEVER).unwrap();
-        }
+        until("the end", || {
+            let poll = module.poll(&mut |burst| all(burst, Verdict::Accept)).unwrap();
+            module.wait(module.now().after(PATIENCE)).unwrap();
+            (poll == Poll::End).then_some(())
+        });
         assert_eq!(module.poll(&mut |_| {}).unwrap(), Poll::End, "and stays there");
         sending.join().unwrap()
     });
@@ -297,8 +299,8 @@ fn each_pair_is_a_wire_of_its_own() {
         for from in [0, 1] {
             let sent = frame(90, port, &[]);
             ends[from].send(&sent).unwrap();
-            let mut came = Vec::new();
-            while came.is_empty() {
+            let came = until("the packet", || {
+                let mut came = Vec::new();
                 let mut judge = |burst: &mut Burst<'_>| {
                     came.extend(burst.packets().iter().map(|packet| packet.meta.ingress));
                     all(burst, Verdict::Accept);
@@ -306,7 +308,8 @@ fn each_pair_is_a_wire_of_its_own() {
                 if poll(module, &mut judge) == 0 {
                     module.wait(module.now().after(PATIENCE)).unwrap();
                 }
-            }
+                Some(came).filter(|came| !came.is_empty())
+            });
             assert_eq!(came, [PortId(port)]);
             receive(&mut ends[1 - from], &sent);
             port += 1;

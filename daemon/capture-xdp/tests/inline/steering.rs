@@ -1,11 +1,12 @@
 //! Packets that another worker judges: their frames come back, and a worker that sleeps is woken.
 
-use crate::common::{Bench, Options, PATIENCE, all, poll};
+use crate::common::{Bench, Options, PATIENCE, all, poll, until};
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Verdict, WorkerId};
 use portcullis_capture_xdp::{CopyMode, XdpModule};
 use portcullis_testkit::{Lab, RawSocket};
 use portcullis_wire::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 const OTHER: Verdict = Verdict::Steer(WorkerId(1));
 
@@ -49,15 +50,14 @@ fn frames_come_home_so_that_no_pool_drains() {
 #[test]
 fn a_full_ring_drops_and_counts() {
     let mut bench = Bench::new(&Options { queues: 2, ring_size: 2048, ..Options::default() });
-    let mut received = 0;
-    while received < 1500 {
+    until("more packets than the ring holds", || {
         for _ in 0..16 {
             bench.client.send(&frame(60)).unwrap();
         }
         // Worker 1 does nothing.
         while poll(&mut bench.modules[0], &mut |burst| all(burst, OTHER)) > 0 {}
-        received = bench.modules[0].stats().received;
-    }
+        (bench.modules[0].stats().received >= 1500).then_some(())
+    });
     let stats = bench.modules[0].stats();
     assert_eq!(stats.steered_out, 1024, "{stats:?}");
     assert_eq!(stats.steer_refused, stats.received - 1024, "{stats:?}");
@@ -82,18 +82,34 @@ fn a_sleeping_owner_is_woken() {
                 second.poll(&mut |burst| all(burst, Verdict::Accept)).unwrap();
             }
         });
+        // However this ends, the owner must.
+        let _end = OnDrop(|| {
+            done.store(true, Ordering::Release);
+            waker.wake_by_ref();
+        });
         for length in 60..110 {
             client.send(&frame(length)).unwrap();
-            while poll(first, &mut |burst| all(burst, OTHER)) == 0 {
-                first.wait(Timestamp::NEVER).unwrap();
-            }
+            until("the packet", || {
+                let count = poll(first, &mut |burst| all(burst, OTHER));
+                if count == 0 {
+                    first.wait(first.now().after(PATIENCE)).unwrap();
+                }
+                (count > 0).then_some(())
+            });
             let arrived = server.receive_matching(PATIENCE, |received| received == frame(length)).unwrap();
             assert!(arrived.is_some(), "the owner sleeps on");
         }
-        done.store(true, Ordering::Release);
-        waker.wake_by_ref();
     });
     bench.assert_nothing_lost();
+}
+
+/// Does something when it goes out of scope, also by a panic.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
 }
 
 /// An IPv4 UDP frame of a flow, which a sender's queue is chosen by.
@@ -114,8 +130,10 @@ fn by_owner(mut module: XdpModule, worker: usize) -> XdpModule {
             burst.judge(index, if own { Verdict::Accept } else { Verdict::Steer(WorkerId(owner)) });
         }
     };
+    let deadline = Instant::now() + 6 * PATIENCE;
     while module.poll(&mut judge).unwrap() != Poll::End {
-        module.wait(Timestamp::NEVER).unwrap();
+        assert!(Instant::now() < deadline, "worker {worker} does not end");
+        module.wait(module.now().after(PATIENCE)).unwrap();
     }
     module
 }
