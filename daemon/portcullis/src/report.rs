@@ -1,4 +1,4 @@
-//! What a replay comes to, as a table for people. Only builds the text; [`output`](crate::output)
+//! What a replay or a run came to, as a table for people. Only builds the text; [`output`](crate::output)
 //! prints it.
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -6,7 +6,7 @@ use portcullis_event::Counters;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a replay came to.
+/// What a replay or a run came to.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// All workers' counters, merged.
@@ -50,10 +50,13 @@ impl Summary {
             ("invalid", grouped(counters.decoder_invalid), none()),
             ("accepted", grouped(counters.ips_accepted), none()),
             ("dropped", grouped(counters.ips_blocked), none()),
+        ];
+        rows.extend(self.lost());
+        rows.extend([
             ("flows", grouped(counters.flow_total), none()),
             ("alerts", grouped(counters.detect_alert), none()),
             ("rules", grouped(self.rules), self.refused()),
-        ];
+        ]);
         if let Some((count, path)) = &self.records {
             rows.push(("records", grouped(*count), format!("in {}", path.display())));
         }
@@ -74,6 +77,23 @@ impl Summary {
         }
         let shares: Vec<String> = self.packets_by_worker.iter().map(|&packets| grouped(packets)).collect();
         format!("by worker: {}", shares.join(" + "))
+    }
+
+    /// Packets that neither a rule nor a policy dropped, and that did not leave all the same.
+    fn lost(&self) -> Option<(&'static str, String, String)> {
+        let counters = &self.counters;
+        let places = [
+            (counters.capture_kernel_drops, "before the workers"),
+            (counters.worker_steer_refused, "between workers"),
+            (counters.capture_send_errors, "at sending"),
+        ];
+        let lost: u64 = places.iter().map(|(lost, _)| lost).sum();
+        let places: Vec<String> = places
+            .iter()
+            .filter(|(lost, _)| *lost > 0)
+            .map(|(lost, place)| format!("{} {place}", grouped(*lost)))
+            .collect();
+        (lost > 0).then(|| ("lost", grouped(lost), places.join(", ")))
     }
 
     fn refused(&self) -> String {
@@ -163,6 +183,12 @@ mod tests {
  memory            64  MiB at most
 ";
         assert_eq!(format!("\n{}", summary.table()), expected);
+        let losses = Counters { capture_kernel_drops: 1000, worker_steer_refused: 20, ..summary.counters };
+        let lossy = Summary { counters: losses, ..summary.clone() }.table();
+        assert!(
+            lossy.contains(" lost           1,020  1,000 before the workers, 20 between workers\n"),
+            "{lossy}"
+        );
         let idle = Summary { elapsed: Duration::ZERO, records: None, peak_memory: None, ..summary };
         assert!(!idle.table().contains("rate") && !idle.table().contains("records"));
     }

@@ -124,7 +124,7 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
 
 /// Says what of the counters does not balance once all flows have ended.
 fn imbalance(counters: &Counters, config: &Config) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = packet_imbalance(counters);
     let ended = counters.flow_end_state_new
         + counters.flow_end_state_established
         + counters.flow_end_state_closed
@@ -147,6 +147,30 @@ fn imbalance(counters: &Counters, config: &Config) -> Vec<String> {
     faults
 }
 
+/// Every packet that a worker took was judged once, here or by its owner, or counted as refused.
+fn packet_imbalance(counters: &Counters) -> Vec<String> {
+    let mut faults = Vec::new();
+    let judged = counters.decoder_pkts;
+    let (accepted, blocked) = (counters.ips_accepted, counters.ips_blocked);
+    if accepted + blocked != judged {
+        faults.push(format!(
+            "verdicts do not balance: {judged} judged, {accepted} accepted, {blocked} blocked"
+        ));
+    }
+    let (passed_on, taken, refused) =
+        (counters.worker_steered_out, counters.worker_steered_in, counters.worker_steer_refused);
+    if passed_on != taken {
+        faults.push(format!("steering does not balance: {passed_on} passed on, {taken} taken"));
+    }
+    let received = counters.capture_kernel_packets.saturating_sub(counters.capture_kernel_drops);
+    let received = received + counters.capture_reentered;
+    if received != judged + refused {
+        faults
+            .push(format!("packets do not balance: {received} received, {judged} judged, {refused} refused"));
+    }
+    faults
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +179,15 @@ mod tests {
     #[test]
     fn what_does_not_balance_is_named() {
         let balanced = Counters {
+            capture_kernel_packets: 30,
+            capture_kernel_drops: 3,
+            capture_reentered: 1,
+            worker_steered_out: 6,
+            worker_steered_in: 6,
+            worker_steer_refused: 2,
+            decoder_pkts: 26,
+            ips_accepted: 21,
+            ips_blocked: 5,
             flow_total: 7,
             flow_end_state_new: 4,
             flow_end_state_closed: 3,
@@ -174,6 +207,9 @@ mod tests {
             }
         };
         check(&[], balanced, &[]);
+        check(&[], Counters { capture_kernel_drops: 4, ..balanced }, &["packets"]);
+        check(&[], Counters { worker_steered_in: 5, ..balanced }, &["steering"]);
+        check(&[], Counters { ips_blocked: 4, ..balanced }, &["verdicts"]);
         check(&[], Counters { flow_active: 1, ..balanced }, &["flows"]);
         check(&[], Counters { flow_end_state_new: 5, ..balanced }, &["flows", "callbacks"]);
         check(&[], Counters { flow_callbacks_init: 6, ..balanced }, &["callbacks"]);

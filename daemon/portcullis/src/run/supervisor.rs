@@ -160,7 +160,7 @@ pub(crate) fn stats(gate: &Running, counters: Counters) -> StatsRecord {
 struct Watch {
     interval: Option<Duration>,
     next: Instant,
-    kernel_drops: u64,
+    lost: [u64; 3],
     refused: u64,
 }
 
@@ -168,7 +168,7 @@ impl Watch {
     fn new(gate: &Running) -> Self {
         let interval = gate.config.stats_interval;
         let next = Instant::now() + interval.unwrap_or(LONG);
-        Self { interval, next, kernel_drops: 0, refused: 0 }
+        Self { interval, next, lost: [0; 3], refused: 0 }
     }
 
     fn left(&self) -> Duration {
@@ -180,16 +180,24 @@ impl Watch {
         // Rules that no worker uses any more are freed here, not on the packet path.
         gate.retired.retain(|rules| Arc::strong_count(rules) > 1);
         let counters = totals(gate);
-        let lost = counters.capture_kernel_drops.saturating_sub(self.kernel_drops);
-        if lost > 0 {
-            tracing::warn!("{lost} packets were lost before the workers could take them");
+        let lost =
+            [counters.capture_kernel_drops, counters.worker_steer_refused, counters.capture_send_errors];
+        let [received, steered, sent] = [0, 1, 2].map(|way: usize| lost[way].saturating_sub(self.lost[way]));
+        if received > 0 {
+            tracing::warn!("{received} packets were lost before the workers could take them");
+        }
+        if steered > 0 {
+            tracing::warn!("{steered} packets were lost between workers: their owners are too busy");
+        }
+        if sent > 0 {
+            tracing::warn!("{sent} packets were lost at sending: the port took no more");
         }
         let refused = counters.log_evidence_refused.saturating_add(counters.log_flow_refused);
         let unwritten = refused.saturating_sub(self.refused);
         if unwritten > 0 {
             tracing::warn!("{unwritten} records were refused: the log is too slow");
         }
-        (self.kernel_drops, self.refused) = (counters.capture_kernel_drops, refused);
+        (self.lost, self.refused) = (lost, refused);
         if self.interval.is_some() {
             let record = stats(gate, counters);
             gate.log.stats(record);
