@@ -246,6 +246,8 @@ counters! {
     worker_steer_refused: sum "worker.steer_refused",
     #[doc = "Callbacks and hooks that panicked and were disabled (ours)."]
     worker_callback_panics: sum "worker.callback_panics",
+    #[doc = "Lines that the log could not take, for want of room on the disk or the like (ours)."]
+    log_lines_lost: sum "log.lines.lost",
     #[doc = "Alert and drop records handed to the logger (ours)."]
     log_evidence_pushed: sum "log.evidence.pushed",
     #[doc = "Alert and drop records refused by a full ring (ours)."]

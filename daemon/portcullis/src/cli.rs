@@ -14,9 +14,9 @@ Exit status:
   3  something failed while running (a device, a thread, an output)
   4  no daemon answers on the control socket, or it refused the command";
 
-/// An inline intrusion prevention system: AF_XDP in, Suricata rules, EVE JSON out.
+/// Inline intrusion prevention: judges every packet between two ports by Suricata rules, writes EVE JSON
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, after_help = EXIT_STATUS, subcommand_required = true)]
+#[command(name = "portcullis", version, after_help = EXIT_STATUS, subcommand_required = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -95,12 +95,16 @@ pub struct ReplayArgs {
     pub simulate_ips: bool,
 
     /// Worker threads, 1 to 255; any number gives the same records
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
     pub workers: NonZeroU8,
 
     /// Write the packets that were accepted to this capture file
     #[arg(long, value_name = "OUT.pcap")]
     pub write: Option<PathBuf>,
+}
+
+fn workers(text: &str) -> Result<NonZeroU8, &'static str> {
+    text.parse().map_err(|_| "a number from 1 to 255 is needed")
 }
 
 /// Values of `-k`.
@@ -165,8 +169,8 @@ mod tests {
         check("portcullis run", Err("--config <FILE>"));
         check("portcullis replay a.pcap -l out -k none --simulate-ips --set a=b --set c=d -S r", Ok(()));
         check("portcullis replay a.pcap -knone --workers 4 --write out.pcap", Ok(()));
-        check("portcullis replay a.pcap --workers 0", Err("--workers"));
-        check("portcullis replay a.pcap --workers 256", Err("--workers"));
+        check("portcullis replay a.pcap --workers 0", Err("'--workers <N>': a number from 1 to 255"));
+        check("portcullis replay a.pcap --workers 256", Err("'--workers <N>': a number from 1 to 255"));
         check("portcullis replay a.pcap -k some", Err("possible values: none, all"));
         check("portcullis replay", Err("<PCAP>"));
         check("portcullis check", Err("required"));

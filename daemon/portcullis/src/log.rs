@@ -24,6 +24,8 @@ pub struct Log {
     handle: LoggerHandle,
     stats: RecordProducer,
     path: Option<PathBuf>,
+    /// Errors that [`trouble`](Self::trouble) has told of.
+    told: u64,
 }
 
 /// What the logger wrote.
@@ -75,12 +77,29 @@ impl Log {
         let formatter = Formatter::new(settings::eve(&config.eve, interfaces));
         let handle = LoggerThread::spawn(evidence, flow, formatter, sinks)
             .map_err(|error| Failure::Runtime(format!("cannot start the logger: {error}")))?;
-        Ok((Self { handle, stats, path }, reporters))
+        Ok((Self { handle, stats, path, told: 0 }, reporters))
     }
 
     /// Writes the counters. Where the ring is full the next statistics will have them.
     pub fn stats(&mut self, stats: StatsRecord) {
         let _ = self.stats.push(&Record::Stats(stats));
+    }
+
+    /// Lines that could not be written so far.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.handle.counts().lost
+    }
+
+    /// What went wrong with the file since this was asked last, if anything did.
+    pub fn trouble(&mut self) -> Option<String> {
+        let counts = self.handle.counts();
+        if counts.errors <= self.told {
+            return None;
+        }
+        self.told = counts.errors;
+        let reason = self.handle.last_error().unwrap_or_else(|| "no reason known".to_owned());
+        Some(format!("the log: {reason}; {} lines are lost so far", counts.lost))
     }
 
     /// Has the file opened anew, for one that was moved away.
@@ -93,7 +112,7 @@ impl Log {
     /// # Errors
     /// The last lines could not be written, or lines were lost on the way.
     pub fn finish(self) -> Result<Written, Failure> {
-        let Self { handle, stats, path } = self;
+        let Self { handle, stats, path, .. } = self;
         drop(stats);
         handle.close();
         let complaint = handle.last_error();
@@ -112,6 +131,7 @@ mod tests {
     use super::*;
     use crate::config::{Inline, Sources, parse};
     use portcullis_event::Counters;
+    use std::time::{Duration, Instant};
 
     fn config(overrides: &[&str]) -> Config {
         let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
@@ -158,6 +178,28 @@ mod tests {
         std::fs::write(folder.path().join("file"), "").unwrap();
         let result = Log::start(&config(&[]), &folder.path().join("file"), Vec::new(), 1, RingMode::Live);
         assert!(matches!(result, Err(Failure::Runtime(_))));
+    }
+
+    #[test]
+    fn trouble_is_told_while_it_lasts_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _reporters) =
+            Log::start(&config(&[]), folder.path(), Vec::new(), 1, RingMode::Live).unwrap();
+        assert_eq!(log.trouble(), None);
+        let path = folder.path().join("eve.json");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        log.reopen();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let told = loop {
+            if let Some(told) = log.trouble() {
+                break told;
+            }
+            assert!(Instant::now() < deadline, "nothing is told");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(told.contains("eve.json") && told.ends_with("0 lines are lost so far"), "{told}");
+        assert_eq!((log.trouble(), log.lost()), (None, 0));
     }
 
     #[test]

@@ -112,6 +112,7 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
         Ok(kernel) => counters::set_gate(&mut totals, &kernel),
         Err(failure) => tracing::error!("{failure}"),
     }
+    totals.log_lines_lost = gate.log.lost();
     totals
 }
 
@@ -122,7 +123,7 @@ fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
 
 fn reopen(gate: &Running) {
     gate.log.reopen();
-    tracing::info!("log files are opened anew");
+    tracing::info!("opening the log files anew");
 }
 
 /// New rules for all workers; the old ones stay where a new one has a fault.
@@ -196,6 +197,9 @@ impl Watch {
         let unwritten = refused.saturating_sub(self.refused);
         if unwritten > 0 {
             tracing::warn!("{unwritten} records were refused: the log is too slow");
+        }
+        if let Some(trouble) = gate.log.trouble() {
+            tracing::error!("{trouble}");
         }
         (self.lost, self.refused) = (lost, refused);
         if self.interval.is_some() {
