@@ -107,8 +107,14 @@ impl Judge {
             Some(EndReason::Shutdown) => now,
             Some(EndReason::Timeout) => {
                 let timeouts = self.settings.flow.timeouts.of(flow.protocol());
-                let idle = timeouts.idle(flow.state(), flow.emergency());
-                flow.last_seen().after(Duration::from_secs(u64::from(idle))).min(now)
+                let shared = timeouts.idle(flow.state(), flow.emergency());
+                let shared = Duration::from_secs(u64::from(shared));
+                let idle = match flow.idle_timeout() {
+                    None => shared,
+                    Some(own) if flow.emergency() => own.min(shared),
+                    Some(own) => own,
+                };
+                flow.last_seen().after(idle).min(now)
             }
             _ => flow.last_seen(),
         }

@@ -1,6 +1,6 @@
 //! What the engine is told at start, as plain values: whoever reads files has checked them.
 
-use portcullis_flow::FlowSettings;
+use portcullis_flow::{FlowSettings, TimeoutOverride};
 
 /// What to do with a packet that could not be dealt with as usual (Suricata's exception policies,
 /// of packet scope).
@@ -89,6 +89,8 @@ pub struct EngineSettings {
     pub inline: bool,
     /// The flow tables' settings; `memcap` is that of all workers together.
     pub flow: FlowSettings,
+    /// Idle timeouts of some flows, in place of those of `flow`.
+    pub timeout_overrides: Vec<TimeoutOverride>,
     /// `flow.memcap-policy`, resolved.
     pub flow_memcap_policy: PacketPolicy,
     /// What happens to packets that cannot be decoded.
@@ -107,6 +109,7 @@ impl Default for EngineSettings {
         Self {
             inline: false,
             flow: FlowSettings::default(),
+            timeout_overrides: Vec::new(),
             flow_memcap_policy: PacketPolicy::Ignore,
             invalid_policy: PacketPolicy::Ignore,
             validate_checksums: true,

@@ -13,7 +13,8 @@ use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Packet, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowTable, KeyScope, Keyed, SetupError, Share, prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowTable, KeyScope, Keyed, SetupError, Share, TimeoutOverrides,
+    prefetch_start,
 };
 use portcullis_wire::decode::{Decoder, DecoderConfig};
 use portcullis_wire::{Decoded, Timestamp};
@@ -79,12 +80,17 @@ impl FlowWorker {
         let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
         let storage = callbacks.take_storage();
+        let mut table = FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?;
+        if !settings.timeout_overrides.is_empty() {
+            let overrides = TimeoutOverrides(settings.timeout_overrides.clone());
+            table.set_idle_timeouts(Some(Box::new(overrides)));
+        }
         Ok(Self {
             id,
             decoder: Decoder::new(DecoderConfig { validate_checksums: settings.validate_checksums }),
             owner: Owner::new(workers, settings.seed),
             scope: KeyScope { options: settings.flow.key, tenant: 0, inline_set: 0 },
-            table: FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?,
+            table,
             judge: Judge::new(settings, id, rules, callbacks, reporter),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),

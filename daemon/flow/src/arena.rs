@@ -4,6 +4,7 @@
 
 use crate::bits::FlowBits;
 use crate::flow::{FlowAction, FlowState};
+use crate::idle::Idle;
 use crate::key::FlowKey;
 use crate::memory::Mapped;
 use crate::settings::SetupError;
@@ -27,6 +28,7 @@ pub(crate) struct Hot {
     pub(crate) ingress: PortId,
     /// Why it ended: bits of [`EndReason`](crate::flow::EndReason).
     pub(crate) end: u8,
+    pub(crate) idle: Idle,
     // The second line. Pairs are by direction: to the server, to the client.
     pub(crate) packets: [u64; 2],
     pub(crate) bytes: [u64; 2],

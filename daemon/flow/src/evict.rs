@@ -41,12 +41,11 @@ impl FlowTable {
                 continue;
             }
             self.stats.get_used_eval += 1;
-            let hot = self.arena.hot(slot);
-            if self.expiry.is_over(hot, now) {
+            if self.is_over(slot, now) {
                 self.retire(slot, EndReason::Timeout);
                 return;
             }
-            let Some(rank) = rank(hot, now) else {
+            let Some(rank) = rank(self.arena.hot(slot), now) else {
                 self.stats.get_used_eval_reject += 1;
                 continue;
             };

@@ -23,6 +23,10 @@ pub(crate) const CAPTURE_BYPASSED: u16 = 1 << 6;
 const DROP_NOTED: u16 = 1 << 7;
 /// It has, or had, removal hooks.
 pub(crate) const HOOKED: u16 = 1 << 15;
+/// Its state has changed since its idle timeout was decided.
+pub(crate) const STATE_CHANGED: u16 = 1 << 13;
+/// Its idle timeout was set, not decided by the table.
+pub(crate) const IDLE_FIXED: u16 = 1 << 12;
 /// Something is, or was, stored beside it.
 pub(crate) const STORED: u16 = 1 << 14;
 
@@ -397,6 +401,7 @@ impl Flow<'_> {
     pub(crate) fn set_state(&mut self, state: FlowState) {
         if self.hot.state != state {
             self.hot.state = state;
+            self.hot.flags |= STATE_CHANGED;
             // Another state has another timeout, perhaps a shorter one.
             *self.deadline = 0;
         }

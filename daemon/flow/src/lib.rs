@@ -10,6 +10,7 @@
 //! - [`tcp`]: the TCP state of a flow, by Suricata's names
 //! - [`hooks`]: lifecycle callbacks and removal hooks, run in order, panics caught
 //! - [`storage`]: values that hooks keep beside flows
+//! - [`idle`]: idle timeouts of single flows
 //! - [`stats`]: what is counted, by Suricata's names
 //!
 //! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
@@ -28,6 +29,7 @@ mod evict;
 pub mod flow;
 pub mod hash;
 pub mod hooks;
+pub mod idle;
 mod index;
 pub mod key;
 #[expect(unsafe_code, reason = "huge pages and prefetch need raw memory")]
@@ -50,6 +52,7 @@ pub use hooks::{
     CallbackFactory, Callbacks, FlowCallbacks, HookClock, HookCost, HookId, PacketAccess, RegisterError,
     Registry, RemovalFactory, RemovalHook, WorkerContext,
 };
+pub use idle::{FlowMatch, IdleTimeouts, Network, TimeoutOverride, TimeoutOverrides};
 pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
 pub use memory::prefetch_start;
 pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};

@@ -5,6 +5,7 @@ use crate::arena::{Arena, Cold, FLOW_BYTES, Hot, NO_DEADLINE};
 use crate::evict::Cursor;
 use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
 use crate::hash::{FlowHash, Hasher};
+use crate::idle::IdleTimeouts;
 use crate::index::{self, Index};
 use crate::key::FlowKey;
 use crate::queue::{SparePool, WorkQueue};
@@ -173,6 +174,13 @@ impl FlowTable {
         self.expiry.emergency()
     }
 
+    /// Lets `overrides` decide about the idle timeouts of single flows, from now on: of those that
+    /// begin, and of others when their state changes. `None` leaves it to `flow-timeouts` again for
+    /// these.
+    pub fn set_idle_timeouts(&mut self, overrides: Option<Box<dyn IdleTimeouts>>) {
+        self.expiry.set_overrides(overrides);
+    }
+
     /// What was counted.
     #[must_use]
     pub const fn stats(&self) -> &FlowStats {
@@ -235,11 +243,10 @@ impl FlowTable {
         if deadline > seconds && (deadline == NO_DEADLINE || !self.emergency()) {
             return;
         }
-        let hot = self.arena.hot(slot);
-        if self.expiry.is_over(hot, now) {
+        if self.is_over(slot, now) {
             self.retire(slot, EndReason::Timeout);
         } else {
-            let deadline = self.expiry.deadline(hot);
+            let deadline = self.expiry.deadline(self.arena.hot(slot));
             self.arena.set_deadline(slot, deadline);
         }
     }
@@ -255,11 +262,19 @@ impl FlowTable {
             if self.arena.deadlines()[slot.place()] == NO_DEADLINE {
                 continue;
             }
-            let over = self.expiry.is_over(self.arena.hot(slot), now);
+            let over = self.is_over(slot, now);
             self.retire(slot, if over { EndReason::Timeout } else { EndReason::Shutdown });
             left -= 1;
         }
         self.index.len() == 0
+    }
+
+    /// Is the flow over at `now`? Decides about its idle timeout where its state has changed.
+    pub(crate) fn is_over(&mut self, slot: SlotIndex, now: Timestamp) -> bool {
+        if self.expiry.has_overrides() {
+            self.expiry.settle(self.arena.parts(slot).0);
+        }
+        self.expiry.is_over(self.arena.hot(slot), now)
     }
 
     /// Takes a flow out of the table and into the work queue.

@@ -2,7 +2,8 @@
 //! for look-up.
 
 use crate::arena::{Hot, NO_DEADLINE};
-use crate::flow::FlowState;
+use crate::flow::{FlowState, IDLE_FIXED, STATE_CHANGED};
+use crate::idle::{Idle, IdleTimeouts};
 use crate::key::protocol;
 use crate::settings::FlowTimeouts;
 use portcullis_wire::Timestamp;
@@ -13,6 +14,8 @@ pub(crate) struct Expiry {
     /// Nanoseconds by mode (normal, emergency), protocol class, and state.
     table: [[[u64; 4]; 4]; 2],
     emergency: bool,
+    /// What decides about single flows before the table does.
+    overrides: Option<Box<dyn IdleTimeouts>>,
 }
 
 impl Expiry {
@@ -24,7 +27,7 @@ impl Expiry {
         };
         // One protocol of each class, by class.
         let mode = |emergency| [0, protocol::TCP, protocol::UDP, protocol::ICMP].map(|p| nanos(p, emergency));
-        Self { table: [mode(false), mode(true)], emergency: false }
+        Self { table: [mode(false), mode(true)], emergency: false, overrides: None }
     }
 
     pub(crate) const fn emergency(&self) -> bool {
@@ -33,6 +36,27 @@ impl Expiry {
 
     pub(crate) const fn set_emergency(&mut self, emergency: bool) {
         self.emergency = emergency;
+    }
+
+    pub(crate) fn set_overrides(&mut self, overrides: Option<Box<dyn IdleTimeouts>>) {
+        self.overrides = overrides;
+    }
+
+    /// Decides about a flow's own idle timeout, if it is new or its state has changed since.
+    pub(crate) fn settle(&self, hot: &mut Hot) {
+        if let Some(overrides) = &self.overrides
+            && hot.flags & STATE_CHANGED != 0
+        {
+            hot.flags &= !STATE_CHANGED;
+            if hot.flags & IDLE_FIXED == 0 {
+                hot.idle = Idle::of(overrides.idle(&hot.key, hot.state));
+            }
+        }
+    }
+
+    /// Is there anything to [settle](Self::settle)?
+    pub(crate) const fn has_overrides(&self) -> bool {
+        self.overrides.is_some()
     }
 
     /// When the flow is over, if nothing more is seen of it.
@@ -49,7 +73,12 @@ impl Expiry {
             FlowState::Closed => 2,
             FlowState::Bypassed => 3,
         };
-        let idle = self.table[usize::from(self.emergency)][class][state];
+        let shared = self.table[usize::from(self.emergency)][class][state];
+        let idle = match hot.idle.secs().map(|secs| u64::from(secs) * 1_000_000_000) {
+            None => shared,
+            Some(own) if self.emergency => own.min(shared),
+            Some(own) => own,
+        };
         Timestamp::from_nanos(hot.last_seen.as_nanos().saturating_add(idle))
     }
 

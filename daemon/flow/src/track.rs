@@ -67,17 +67,19 @@ impl FlowTable {
         let direction = first_direction(packet.decoded, self.midstream);
         let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
         flow.take_in(packet, direction, self.midstream);
+        flow.hot.flags |= flow::STATE_CHANGED;
+        self.expiry.settle(flow.hot);
         *flow.deadline = self.expiry.deadline(flow.hot);
         Tracked::New(flow, direction)
     }
 
     /// Is this flow still the packet's? One that is over or replaced is retired.
     fn is_current(&mut self, slot: SlotIndex, packet: &TrackedInput<'_>) -> bool {
-        let hot = self.arena.hot(slot);
-        if self.expiry.is_over(hot, packet.now) {
+        if self.is_over(slot, packet.now) {
             self.retire(slot, EndReason::Timeout);
             return false;
         }
+        let hot = self.arena.hot(slot);
         if let (Transport::Tcp(tcp), false) = (packet.decoded.transport, packet.keyed.quoted)
             && !packet.decoded.bad_checksums.transport
             && hot.session.is_replaced_by(&tcp, self.midstream)

@@ -90,6 +90,7 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
 #[must_use]
 pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSettings {
     EngineSettings {
+        timeout_overrides: Vec::new(),
         inline,
         flow: flow(config, live),
         flow_memcap_policy: packet_policy(config.flow.memcap_policy),

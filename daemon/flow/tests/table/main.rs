@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod full;
+mod idle;
 mod lifecycle;
 mod model;
 mod packets;
