@@ -4,6 +4,7 @@ use crate::rules::Rules;
 use crate::worker::FlowWorker;
 use crossbeam::channel::{Receiver, TryRecvError};
 use portcullis_capture::{PacketModule, Poll};
+use portcullis_flow::FlowSelector;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub enum Command {
     /// Judge by these rules from now on. The old ones are freed by whoever holds the last
     /// reference, which is the sender's.
     Rules(Arc<Rules>),
+    /// End the flows that match; for what is asked of the control socket.
+    EndFlows(FlowSelector),
     /// Stop once the module has nothing more at the moment.
     Drain,
 }
@@ -44,6 +47,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
     loop {
         match commands.try_recv() {
             Ok(Command::Rules(rules)) => worker.swap_rules(rules),
+            Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Drain) | Err(TryRecvError::Disconnected) => draining = true,
             Err(TryRecvError::Empty) => {}
         }

@@ -13,8 +13,8 @@ use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Packet, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowTable, KeyScope, Keyed, SetupError, Share, TimeoutOverrides,
-    prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, SetupError, Share,
+    TimeoutOverrides, prefetch_start,
 };
 use portcullis_wire::decode::{Decoder, DecoderConfig};
 use portcullis_wire::{Decoded, Timestamp};
@@ -131,6 +131,7 @@ impl FlowWorker {
     /// ended ones finished, counters published.
     pub fn keep_house(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, SWEEP_PER_BURST);
+        self.table.work_injected(SWEEP_PER_BURST);
         self.finish_flows(BURST * FINISH_PER_PACKET, now);
         self.publish(capture);
     }
@@ -138,6 +139,7 @@ impl FlowWorker {
     /// What a worker does when no packet waits: more of the same.
     pub fn idle(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, IDLE_BATCH);
+        self.table.work_injected(IDLE_BATCH);
         self.finish_flows(IDLE_BATCH, now);
         self.publish(capture);
     }
@@ -154,6 +156,13 @@ impl FlowWorker {
             }
         }
         self.publish(capture);
+    }
+
+    /// Ends the flows that match and are there now, a bounded number of places looked at a burst. A
+    /// request beyond those that may wait is refused and counted.
+    pub fn end_flows(&mut self, which: FlowSelector) {
+        // What is refused is counted by the table.
+        let _ = self.table.inject(which);
     }
 
     /// Judges by these rules from now on.

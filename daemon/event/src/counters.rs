@@ -109,6 +109,10 @@ counters! {
     flow_icmpv4: sum "flow.icmpv4",
     flow_icmpv6: sum "flow.icmpv6",
     flow_tcp_reuse: sum "flow.tcp_reuse",
+    #[doc = "Flows that became elephants (`flow.rate-tracking`)."]
+    flow_elephant: sum "flow.elephant",
+    flow_elephant_toserver: sum "flow.elephant_toserver",
+    flow_elephant_toclient: sum "flow.elephant_toclient",
     #[doc = "Flows evicted by force to make room."]
     flow_get_used: sum "flow.get_used",
     flow_get_used_eval: sum "flow.get_used_eval",
@@ -131,6 +135,8 @@ counters! {
     flow_wrk_flows_evicted: sum "flow.wrk.flows_evicted",
     flow_wrk_flows_injected: sum "flow.wrk.flows_injected",
     flow_wrk_flows_injected_max: max "flow.wrk.flows_injected_max",
+    #[doc = "Requests to end flows that were refused, too many waiting (ours)."]
+    flow_wrk_injections_refused: sum "flow.wrk.injections_refused",
     flow_end_state_new: sum "flow.end.state.new",
     flow_end_state_established: sum "flow.end.state.established",
     flow_end_state_closed: sum "flow.end.state.closed",

@@ -30,6 +30,10 @@ pub struct FlowRecord<'a> {
     pub reason: EndReason,
     /// Did a rule alert on it?
     pub alerted: bool,
+    /// Was it an elephant to the server (`flow.rate-tracking`)?
+    pub elephant_toserver: bool,
+    /// Was it one to the client?
+    pub elephant_toclient: bool,
     /// What a rule or a policy decided for the whole flow.
     pub action: Option<FlowAction>,
     /// Exception policies that were applied to it.
@@ -54,6 +58,8 @@ impl FlowRecord<'_> {
             bypass: flow.bypass(),
             reason: flow.end().unwrap_or(EndReason::Unknown),
             alerted: flow.alerted(),
+            elephant_toserver: flow.elephant(Direction::ToServer),
+            elephant_toclient: flow.elephant(Direction::ToClient),
             action: flow.action(),
             exception_policies: PolicyTargets::default(),
             tcp: flow.tcp().map(TcpPart::from),

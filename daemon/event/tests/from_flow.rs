@@ -130,6 +130,8 @@ fn a_tcp_flow() {
         bypass: None,
         reason: EndReason::Shutdown,
         alerted: true,
+        elephant_toserver: false,
+        elephant_toclient: false,
         action: Some(FlowAction::Pass),
         exception_policies: PolicyTargets::default(),
         tcp: record.tcp,

@@ -27,6 +27,8 @@ pub(crate) const HOOKED: u16 = 1 << 15;
 pub(crate) const STATE_CHANGED: u16 = 1 << 13;
 /// Its idle timeout was set, not decided by the table.
 pub(crate) const IDLE_FIXED: u16 = 1 << 12;
+/// It was an elephant to the server; shifted by one, to the client.
+pub(crate) const ELEPHANT: u16 = 1 << 10;
 /// Something is, or was, stored beside it.
 pub(crate) const STORED: u16 = 1 << 14;
 

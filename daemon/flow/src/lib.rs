@@ -11,6 +11,7 @@
 //! - [`hooks`]: lifecycle callbacks and removal hooks, run in order, panics caught
 //! - [`storage`]: values that hooks keep beside flows
 //! - [`idle`]: idle timeouts of single flows
+//! - [`inject`]: flows ended because somebody asks for it
 //! - [`stats`]: what is counted, by Suricata's names
 //!
 //! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
@@ -31,10 +32,12 @@ pub mod hash;
 pub mod hooks;
 pub mod idle;
 mod index;
+pub mod inject;
 pub mod key;
 #[expect(unsafe_code, reason = "huge pages and prefetch need raw memory")]
 mod memory;
 mod queue;
+mod rates;
 mod registry;
 pub mod settings;
 mod slot;
@@ -53,8 +56,10 @@ pub use hooks::{
     Registry, RemovalFactory, RemovalHook, WorkerContext,
 };
 pub use idle::{FlowMatch, IdleTimeouts, Network, TimeoutOverride, TimeoutOverrides};
+pub use inject::FlowSelector;
 pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
 pub use memory::prefetch_start;
+pub use rates::RateTracking;
 pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};
 pub use stats::FlowStats;
 pub use storage::{Storage, StorageId};

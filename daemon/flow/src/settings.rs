@@ -3,6 +3,7 @@
 
 use crate::flow::FlowState;
 use crate::key::{KeyOptions, protocol};
+use crate::rates::RateTracking;
 use thiserror::Error;
 
 /// The `flow`, `flow-timeouts` and `use-for-tracking` settings.
@@ -18,6 +19,8 @@ pub struct FlowSettings {
     pub emergency_recovery: u8,
     /// `flow-timeouts`.
     pub timeouts: FlowTimeouts,
+    /// `flow.rate-tracking`, off by default.
+    pub rate_tracking: Option<RateTracking>,
     /// `vlan.use-for-tracking` and its like.
     pub key: KeyOptions,
     /// Ours, off by default: have the system provide all of memcap's memory at start, rather than
@@ -35,6 +38,7 @@ impl Default for FlowSettings {
             prealloc: 10_000,
             emergency_recovery: 30,
             timeouts: FlowTimeouts::default(),
+            rate_tracking: None,
             key: KeyOptions::default(),
             populate: false,
             midstream: false,

@@ -26,6 +26,12 @@ pub struct FlowStats {
     /// Newcomers refused because the buckets that could hold their key were full: none by chance, so
     /// a sign of chosen keys. Ours; part of [`memcap`](Self::memcap).
     pub index_refused: u64,
+    /// `flow.elephant`: flows that became elephants, in whatever direction.
+    pub elephant: u64,
+    /// `flow.elephant_toserver`: of them those to the server.
+    pub elephant_toserver: u64,
+    /// `flow.elephant_toclient`: of them those to the client.
+    pub elephant_toclient: u64,
     /// `flow.get_used`: flows evicted for a newcomer.
     pub get_used: u64,
     /// `flow.get_used_eval`: flows looked at for eviction.
@@ -59,6 +65,12 @@ pub struct WorkerStats {
     pub spare_sync_empty: u64,
     /// `flow.wrk.flows_evicted`: flows moved to the work queue, for whatever reason.
     pub flows_evicted: u64,
+    /// `flow.wrk.flows_injected`: flows ended because somebody asked for it.
+    pub flows_injected: u64,
+    /// `flow.wrk.flows_injected_max`: most of them for one request (a gauge).
+    pub flows_injected_max: u64,
+    /// Requests to end flows that were refused, too many waiting. Ours.
+    pub injections_refused: u64,
     /// Slots looked at by the sweep. Ours.
     pub slots_swept: u64,
     /// Most slots looked at in one sweep (a gauge). Ours.

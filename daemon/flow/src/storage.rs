@@ -5,6 +5,7 @@
 use crate::arena::Hot;
 use crate::flow::{Flow, HOOKED, STORED};
 use crate::hooks::HookId;
+use crate::rates::{Rate, RateTracking, Rates};
 use crate::settings::SetupError;
 use crate::slot::SlotIndex;
 use std::any::Any;
@@ -137,25 +138,39 @@ pub struct Storage {
     hooks: u8,
     /// Values whose drop panicked.
     panics: u64,
+    rates: Option<Rates>,
 }
 
 impl Storage {
     pub(crate) fn new(columns: &[MakeColumn], hooks: u8) -> Self {
         let columns = columns.iter().map(|make| make()).collect();
-        Self { columns, lists: Vec::new(), hooks, panics: 0 }
+        Self { columns, lists: Vec::new(), hooks, panics: 0, rates: None }
     }
 
     /// Bytes that it takes for each flow: charged to `flow.memcap`. What values own elsewhere is not.
     #[must_use]
     pub fn flow_bytes(&self) -> u64 {
         let lists = if self.hooks > 0 { size_of::<HookList>() as u64 } else { 0 };
-        self.columns.iter().map(|column| column.flow_bytes()).sum::<u64>() + lists
+        let rates = if self.rates.is_some() { size_of::<Rate>() as u64 } else { 0 };
+        self.columns.iter().map(|column| column.flow_bytes()).sum::<u64>() + lists + rates
+    }
+
+    /// Keeps the rates of flows too, where that is asked for.
+    pub(crate) fn track_rates(&mut self, settings: Option<RateTracking>) {
+        self.rates = settings.map(Rates::new);
+    }
+
+    pub(crate) const fn rates_mut(&mut self) -> Option<&mut Rates> {
+        self.rates.as_mut()
     }
 
     pub(crate) fn reserve(&mut self, capacity: u32) -> Result<(), SetupError> {
         let capacity = capacity as usize;
         if self.hooks > 0 {
             reserve(&mut self.lists, capacity)?;
+        }
+        if let Some(rates) = &mut self.rates {
+            reserve(&mut rates.flows, capacity)?;
         }
         self.columns.iter_mut().try_for_each(|column| column.reserve(capacity))
     }
@@ -164,6 +179,9 @@ impl Storage {
         let count = count as usize;
         if self.hooks > 0 {
             self.lists.resize(self.lists.len() + count, HookList::default());
+        }
+        if let Some(rates) = &mut self.rates {
+            rates.flows.resize(rates.flows.len() + count, Rate::default());
         }
         self.columns.iter_mut().for_each(|column| column.open(count));
     }
@@ -174,6 +192,9 @@ impl Storage {
             && let Some(list) = self.lists.get_mut(slot.place())
         {
             *list = HookList::default();
+        }
+        if let Some(rate) = self.rates.as_mut().and_then(|rates| rates.flows.get_mut(slot.place())) {
+            *rate = Rate::default();
         }
         if hot.flags & STORED != 0 {
             for column in &mut self.columns {

@@ -7,6 +7,7 @@ use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
 use crate::hash::{FlowHash, Hasher};
 use crate::idle::IdleTimeouts;
 use crate::index::{self, Index};
+use crate::inject::Injection;
 use crate::key::FlowKey;
 use crate::queue::{SparePool, WorkQueue};
 use crate::settings::{FlowSettings, SetupError};
@@ -24,7 +25,7 @@ const LEAST_FLOWS: u64 = 16;
 /// before anything is finished. Small tables keep an eighth.
 const LOW_WATER: u32 = 64;
 /// Flow ids count quarters of a microsecond and wrap at 2^53, after 71 years.
-const ID_MASK: u64 = (1 << 53) - 1;
+pub(crate) const ID_MASK: u64 = (1 << 53) - 1;
 
 /// Which part of the settings one worker gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub struct FlowTable {
     pub(crate) low_water: u32,
     pub(crate) capacity: u32,
     pub(crate) storage: Storage,
+    pub(crate) injection: Injection,
     hasher: Hasher,
     sweep: Cursor,
     retire: Cursor,
@@ -96,6 +98,7 @@ impl FlowTable {
         if !(1..=100).contains(&settings.emergency_recovery) {
             return Err(SetupError::EmergencyRecovery(settings.emergency_recovery));
         }
+        storage.track_rates(settings.rate_tracking);
         let flow_bytes = FLOW_BYTES + storage.flow_bytes();
         let capacity = capacity_within(settings.memcap / u64::from(workers), flow_bytes);
         if u64::from(capacity) < LEAST_FLOWS {
@@ -119,6 +122,7 @@ impl FlowTable {
             low_water,
             capacity,
             storage,
+            injection: Injection::new(),
             flow_bytes,
             hasher: Hasher::new(seed),
             sweep: Cursor::default(),
@@ -307,6 +311,11 @@ impl FlowTable {
         self.stats.memuse += u64::from(opened) * self.flow_bytes;
         self.stats.spare = u64::from(self.spare.len());
         opened
+    }
+
+    /// The id that the next flow gets, or one before it.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.next_id
     }
 
     /// The next flow id. Workers take turns: each counts in steps of their number.

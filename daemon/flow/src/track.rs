@@ -4,6 +4,7 @@ use crate::flow::{self, Direction, EndReason, Flow, FlowState};
 use crate::hash::FlowHash;
 use crate::key::{Keyed, protocol};
 use crate::slot::{Slot, SlotIndex};
+use crate::stats::FlowStats;
 use crate::table::{BLOCK, FlowTable};
 use crate::tcp::Session;
 use portcullis_capture::PortId;
@@ -55,6 +56,7 @@ impl FlowTable {
             let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
             let direction = flow.direction_of(packet.keyed);
             flow.take_in(packet, direction, self.midstream);
+            count_elephant(&mut self.stats, &mut flow, packet, direction);
             return Tracked::Known(flow, direction);
         }
         if packet.keyed.quoted || !packet.may_create {
@@ -67,6 +69,7 @@ impl FlowTable {
         let direction = first_direction(packet.decoded, self.midstream);
         let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
         flow.take_in(packet, direction, self.midstream);
+        count_elephant(&mut self.stats, &mut flow, packet, direction);
         flow.hot.flags |= flow::STATE_CHANGED;
         self.expiry.settle(flow.hot);
         *flow.deadline = self.expiry.deadline(flow.hot);
@@ -208,6 +211,24 @@ impl Flow<'_> {
         if self.hot.state != FlowState::Bypassed {
             self.set_state(state);
         }
+    }
+}
+
+/// Takes the packet into the flow's rate, where rates are kept, and counts a flow that becomes an
+/// elephant.
+fn count_elephant(
+    stats: &mut FlowStats,
+    flow: &mut Flow<'_>,
+    packet: &TrackedInput<'_>,
+    direction: Direction,
+) {
+    if !flow.became_elephant(direction, packet.length, packet.now) {
+        return;
+    }
+    stats.elephant += u64::from(!flow.elephant(direction.opposite()));
+    match direction {
+        Direction::ToServer => stats.elephant_toserver += 1,
+        Direction::ToClient => stats.elephant_toclient += 1,
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub fn flow(config: &Config, live: bool) -> FlowSettings {
     let times = &config.flow_timeouts;
     FlowSettings {
+        rate_tracking: None,
         memcap: config.flow.memcap,
         prealloc: config.flow.prealloc,
         emergency_recovery: config.flow.emergency_recovery,

@@ -76,6 +76,10 @@ struct FlowObject {
     reason: &'static str,
     alerted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    elephant: Option<bool>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    elephant_direction: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exception_policy: Option<Policies>,
@@ -83,6 +87,7 @@ struct FlowObject {
 
 impl FlowObject {
     fn new(scope: &mut Scope<'_>, record: &FlowRecord<'_>) -> Self {
+        let elephant = elephant_directions(record.elephant_toserver, record.elephant_toclient);
         let policies = record.exception_policies;
         let has_policies = scope.options.flow_exception_policy && !policies.is_empty();
         Self {
@@ -96,9 +101,21 @@ impl FlowObject {
             bypass: record.bypass.map(bypass_name),
             reason: record.reason.name(),
             alerted: record.alerted,
+            elephant: (!elephant.is_empty()).then_some(true),
+            elephant_direction: elephant,
             action: record.action.map(action_name),
             exception_policy: has_policies.then_some(Policies(policies)),
         }
+    }
+}
+
+/// The directions in which a flow was an elephant, by the names in EVE's `flow.elephant_direction`.
+const fn elephant_directions(toserver: bool, toclient: bool) -> &'static [&'static str] {
+    match (toserver, toclient) {
+        (false, false) => &[],
+        (true, false) => &["toserver"],
+        (false, true) => &["toclient"],
+        (true, true) => &["toserver", "toclient"],
     }
 }
 

@@ -144,6 +144,8 @@ pub(crate) fn flow_record() -> FlowRecord<'static> {
         bypass: None,
         reason: EndReason::Timeout,
         alerted: false,
+        elephant_toserver: false,
+        elephant_toclient: false,
         action: None,
         exception_policies: PolicyTargets::default(),
         tcp: Some(TcpPart {

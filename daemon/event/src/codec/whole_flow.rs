@@ -32,6 +32,8 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
         bypass,
         reason,
         alerted,
+        elephant_toserver,
+        elephant_toclient,
         action,
         exception_policies,
         tcp,
@@ -46,6 +48,8 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
     writer.option(*bypass, |writer, bypass| writer.u8(bypass as u8));
     writer.u8(*reason as u8);
     writer.bool(*alerted);
+    writer.bool(*elephant_toserver);
+    writer.bool(*elephant_toclient);
     writer.option(*action, put_action);
     put_policies(writer, *exception_policies);
     writer.option(*tcp, put_tcp);
@@ -63,6 +67,8 @@ pub(super) fn flow<'a>(reader: &mut Reader<'a>) -> Result<FlowRecord<'a>, Decode
         bypass: reader.option(|reader| reader.code("bypass", |code| by_code(&BYPASSES, code)))?,
         reason: reader.code("end reason", |code| by_code(&REASONS, code))?,
         alerted: reader.bool()?,
+        elephant_toserver: reader.bool()?,
+        elephant_toclient: reader.bool()?,
         action: reader.option(|reader| reader.code("flow action", action))?,
         exception_policies: policies(reader)?,
         tcp: reader.option(tcp)?,

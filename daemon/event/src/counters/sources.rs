@@ -57,6 +57,9 @@ impl Counters {
         self.flow_icmpv4 = stats.icmpv4;
         self.flow_icmpv6 = stats.icmpv6;
         self.flow_tcp_reuse = stats.tcp_reuse;
+        self.flow_elephant = stats.elephant;
+        self.flow_elephant_toserver = stats.elephant_toserver;
+        self.flow_elephant_toclient = stats.elephant_toclient;
         self.flow_get_used = stats.get_used;
         self.flow_get_used_eval = stats.get_used_eval;
         self.flow_get_used_eval_reject = stats.get_used_eval_reject;
@@ -70,6 +73,9 @@ impl Counters {
         self.flow_wrk_spare_sync_incomplete = stats.wrk.spare_sync_incomplete;
         self.flow_wrk_spare_sync_empty = stats.wrk.spare_sync_empty;
         self.flow_wrk_flows_evicted = stats.wrk.flows_evicted;
+        self.flow_wrk_flows_injected = stats.wrk.flows_injected;
+        self.flow_wrk_flows_injected_max = stats.wrk.flows_injected_max;
+        self.flow_wrk_injections_refused = stats.wrk.injections_refused;
         self.flow_wrk_slots_swept = stats.wrk.slots_swept;
         self.flow_wrk_slots_swept_max = stats.wrk.slots_swept_max;
         self.flow_wrk_probe_max = stats.wrk.probe_max;

@@ -3,6 +3,7 @@
 mod callbacks;
 mod full;
 mod idle;
+mod inject;
 mod lifecycle;
 mod model;
 mod packets;
