@@ -9,8 +9,8 @@ use portcullis_detect::{self as detect, FlowFacts, Input, Scope, Scratch};
 use portcullis_event::{Counters, Reporter};
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{
-    Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowTable, Keyed, PacketAccess,
-    TcpState, Tracked, TrackedInput, WorkerContext,
+    Callbacks, Direction, EndReason, Flow, FlowAction, FlowHash, FlowState, FlowTable, HookCost, Keyed,
+    PacketAccess, TcpState, Tracked, TrackedInput, WorkerContext,
 };
 use portcullis_wire::decoded::{TcpFlags, Transport};
 use portcullis_wire::{Decoded, Timestamp};
@@ -26,6 +26,8 @@ pub(crate) struct Judge {
     scratch: Scratch,
     callbacks: Callbacks,
     context: WorkerContext,
+    /// Which rule set these rules are, counted from 0 at start.
+    rules_version: u32,
     pub(crate) reporter: Reporter,
     pub(crate) counters: Counters,
 }
@@ -50,6 +52,7 @@ impl Judge {
             rules,
             context: callbacks.context(id),
             callbacks,
+            rules_version: 0,
             reporter,
             counters: Counters::default(),
         }
@@ -58,6 +61,7 @@ impl Judge {
     pub(crate) fn swap_rules(&mut self, rules: Arc<Rules>) {
         self.scratch = Scratch::new(rules.set());
         self.rules = rules;
+        self.rules_version = self.rules_version.wrapping_add(1);
     }
 
     /// Judges one packet and counts it.
@@ -98,6 +102,11 @@ impl Judge {
         let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
         counters.worker_callback_panics = panics + table.storage_panics();
         counters.update_averages();
+    }
+
+    /// What the hooks cost so far.
+    pub(crate) fn hook_costs(&self) -> impl Iterator<Item = HookCost> {
+        self.callbacks.costs().map(|(_, cost)| cost)
     }
 
     /// When the flow was over. The moment at which that was noticed depends on what else the worker
@@ -149,6 +158,7 @@ impl Judge {
         };
         match table.track(&input) {
             Tracked::New(mut flow, direction) => {
+                flow.set_rules_version(self.rules_version);
                 self.callbacks.init(&mut self.context, &mut flow, packet, decoded);
                 self.counters.flow_callbacks_init += 1;
                 self.in_flow(&mut flow, direction, decoded, packet)

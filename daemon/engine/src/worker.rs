@@ -187,6 +187,6 @@ impl FlowWorker {
     fn publish(&mut self, capture: &CaptureStats) {
         self.judge.counters.set_capture(capture);
         self.judge.gather(&self.table);
-        self.publisher.publish(&self.judge.counters);
+        self.publisher.publish(&self.judge.counters, self.judge.hook_costs());
     }
 }

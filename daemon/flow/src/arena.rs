@@ -48,7 +48,8 @@ pub(crate) struct Cold {
     /// Type and code of the first ICMP message, and of the first one back.
     pub(crate) icmp: [[u8; 2]; 2],
     pub(crate) bits: FlowBits,
-    /// The next slot of the queue it is in, while it is in one.
+    /// The next slot of the queue it is in; while it is in the table and so in no queue, the version of
+    /// the rules that it began under.
     pub(crate) next: u32,
 }
 

@@ -394,6 +394,20 @@ impl Flow<'_> {
         self.set_state(FlowState::Bypassed);
     }
 
+    /// Which of the rule sets that there were the flow was last said to be inspected by; `None` once it
+    /// has left the table. 0 where nothing was said.
+    #[must_use]
+    pub fn rules_version(&self) -> Option<u32> {
+        (self.hot.end == 0).then_some(self.cold.next)
+    }
+
+    /// Says which rule set the flow is inspected by; nothing once it has left the table.
+    pub fn set_rules_version(&mut self, version: u32) {
+        if self.hot.end == 0 {
+            self.cold.next = version;
+        }
+    }
+
     /// Why it ended; `None` while it is in the table.
     #[must_use]
     pub fn end(&self) -> Option<EndReason> {

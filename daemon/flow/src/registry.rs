@@ -87,6 +87,12 @@ impl Registry {
         Ok(StorageId::new(column))
     }
 
+    /// Names of the hooks, in the order of their [costs](Callbacks::costs).
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let lifecycle = self.lifecycle.iter().map(|(name, _)| name.as_str());
+        lifecycle.chain(self.removal.iter().map(|(name, _)| name.as_str()))
+    }
+
     /// Has one call in [`SAMPLE`](crate::callbacks::SAMPLE) of each hook timed by this clock. Without
     /// it calls are counted only: the flow engine itself reads no clock, and what a clock says
     /// goes into the hooks' costs and nowhere else.

@@ -119,6 +119,7 @@ impl FlowTable {
         }
         cold.id = id;
         cold.start = packet.now;
+        cold.next = 0;
         cold.vlans = packet.decoded.vlans;
         Some(index)
     }
