@@ -35,7 +35,8 @@ impl Hasher {
     }
 }
 
-fn fold(a: u64, b: u64) -> u64 {
+/// Two words multiplied to 128 bits, halves combined.
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
     let low = product as u64;
@@ -43,7 +44,7 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// Sebastiano Vigna's `SplitMix64` output function: every bit of the input reaches every bit.
-const fn finalise(mut z: u64) -> u64 {
+pub(crate) const fn finalise(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

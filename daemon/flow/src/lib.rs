@@ -13,6 +13,7 @@
 //! - [`idle`]: idle timeouts of single flows
 //! - [`inject`]: flows ended because somebody asks for it
 //! - [`stats`]: what is counted, by Suricata's names
+//! - [`tracker`]: flows for programs that only watch: any key, own state, events
 //!
 //! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
 //! flow's memory), `queue` (spare pool and work queue), `timeouts` (when a flow is over), `memory`
@@ -47,6 +48,7 @@ pub mod table;
 pub mod tcp;
 mod timeouts;
 mod track;
+pub mod tracker;
 
 pub use bits::{FlowBit, FlowBits};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
