@@ -37,8 +37,8 @@ pub(super) struct Store<K, S> {
 impl<K: Clone + Eq + Hash, S> Store<K, S> {
     /// A store for `capacity` flows, `ready` of them with their memory in use at once.
     pub(super) fn new(capacity: u32, ready: usize) -> Result<Self, TrackerError> {
-        let index = Index::new(capacity)
-            .map_err(|_| TrackerError::memory(crate::index::bytes_for(u64::from(capacity)) as usize))?;
+        let bytes = crate::index::bytes_for(u64::from(capacity));
+        let index = Index::new(capacity).map_err(|_| TrackerError::Memory { bytes })?;
         let mut records = Vec::new();
         let bytes = (capacity as usize).saturating_mul(size_of::<Option<Record<K, S>>>());
         records.try_reserve_exact(capacity as usize).map_err(|_| TrackerError::memory(bytes))?;
@@ -110,6 +110,7 @@ impl<K: Clone + Eq + Hash, S> Store<K, S> {
     ///
     /// # Errors
     /// The flow, where there is no place for it: the store is full, or too many keys have this hash.
+    #[expect(clippy::result_large_err, reason = "the flow is the caller's again; a box would allocate")]
     pub(super) fn insert(&mut self, hash: FlowHash, record: Record<K, S>) -> Result<u32, Record<K, S>> {
         if self.is_full() {
             return Err(record);

@@ -1,0 +1,10 @@
+//! The tracker through its public face.
+
+mod capacity;
+mod extractors;
+mod idle;
+mod last_used;
+mod lifecycle;
+mod model;
+mod packets;
+mod tcp;
