@@ -95,7 +95,7 @@ pub fn prefetch_start(bytes: &[u8]) {
 }
 
 /// Asks the processor to load a value's cache lines, for reading and writing soon.
-fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -28,7 +28,7 @@
 //! | `FlowTracker` of flowscope | here | and better |
 //! |---|---|---|
 //! | `new`, `with_config`, `with_state`, `with_config_and_state` | same names | settings out of range and memory refused are errors |
-//! | `track` | [`track`](FlowTracker::track) | [`track_into`](FlowTracker::track_into) collects nothing |
+//! | `track` | [`track`](FlowTracker::track) | [`track_into`](FlowTracker::track_into) collects nothing; [`track_burst`](FlowTracker::track_burst) for many at once |
 //! | `track_with_payload` | [`track_with_payload`](FlowTracker::track_with_payload) | |
 //! | `sweep`, `manual_tick` | same names | looks only at flows that are due; [`sweep_at_most`](FlowTracker::sweep_at_most) is bounded |
 //! | `get`, `get_mut` | same names | |
@@ -75,4 +75,5 @@ pub use extract::{
     MacPair, MacPairKey, Orientation, PacketView, from_fn,
 };
 pub use history::{HISTORY_LETTERS, History};
+pub use packet::BURST;
 pub use tcp::EndpointState;

@@ -2,6 +2,7 @@
 //! exactly one of the lists. Owns the links; knows nothing of what they link.
 
 use super::config::TrackerError;
+use crate::memory::prefetch;
 
 /// The rings' sentinels come first, then one link a place.
 #[derive(Debug)]
@@ -45,6 +46,21 @@ impl Lists {
     pub(super) fn iter(&self, head: u32) -> impl Iterator<Item = u32> {
         let after = |place: u32| self.place(self.links[(self.heads + place) as usize].next);
         std::iter::successors(self.front(head), move |place| after(*place))
+    }
+
+    /// Asks the processor for a place's link.
+    pub(super) fn prefetch(&self, place: u32) {
+        if let Some(link) = self.links.get((self.heads + place) as usize) {
+            prefetch(link);
+        }
+    }
+
+    /// Asks the processor for the links before and after a place's, which moving it changes.
+    pub(super) fn prefetch_neighbours(&self, place: u32) {
+        if let Some(link) = self.links.get((self.heads + place) as usize) {
+            prefetch(&self.links[link.previous as usize]);
+            prefetch(&self.links[link.next as usize]);
+        }
     }
 
     /// Takes a place out of its list, to the front of `head`.

@@ -11,6 +11,7 @@ use super::list::Lists;
 use super::wheel::Wheel;
 use crate::hash::FlowHash;
 use crate::index::Index;
+use crate::memory::prefetch;
 use crate::slot::{Slot, SlotIndex};
 use std::hash::Hash;
 
@@ -68,6 +69,26 @@ impl<K: Clone + Eq + Hash, S> Store<K, S> {
         let is_it =
             |slot: SlotIndex| self.records[slot.place()].as_ref().is_some_and(|record| record.key == *key);
         self.index.find(hash, is_it).map(|slot| slot.0)
+    }
+
+    /// Asks the processor for the index's part that has this hash: the first of three steps ahead of a look-up.
+    pub(super) fn prefetch_index(&self, hash: FlowHash) {
+        self.index.prefetch(hash);
+    }
+
+    /// The second: asks for the flow that most likely is meant, and its link. Where it is.
+    pub(super) fn prefetch_flow(&self, hash: FlowHash) -> Option<u32> {
+        let SlotIndex(place) = self.index.guess(hash)?;
+        if let Some(record) = self.records.get(place as usize) {
+            prefetch(record);
+            self.order.prefetch(place);
+        }
+        Some(place)
+    }
+
+    /// The third: asks for what moves when that flow is noted as used.
+    pub(super) fn prefetch_order(&self, place: u32) {
+        self.order.prefetch_neighbours(place);
     }
 
     /// The flow that was used last, if its key is this one: most packets follow one of their own flow.

@@ -1,7 +1,7 @@
 //! Against a plain model: a vector in the order of last use.
 
-use crate::packets::{End, Event, SERVER, at, check_sums, small, track, udp};
-use portcullis_flow::tracker::{EndReason, FlowEvent};
+use crate::packets::{End, Event, SERVER, at, check_sums, small, tcp, track, udp};
+use portcullis_flow::tracker::{EndReason, FlowEvent, PacketView};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -110,7 +110,45 @@ fn sorted(mut ends: Vec<Ended>) -> Vec<Ended> {
     ends
 }
 
+fn frames(packets: &[(u16, bool, u8)]) -> Vec<Vec<u8>> {
+    let frame = |(port, back, flags): &(u16, bool, u8)| {
+        let (source, destination) = if *back { (SERVER, (1, *port)) } else { ((1, *port), SERVER) };
+        match flags {
+            0 => udp(source, destination, b""),
+            1 => vec![0; 5],
+            flags => tcp(source, destination, *flags, 1, 1).payload(b"data").to_vec(),
+        }
+    };
+    packets.iter().map(frame).collect()
+}
+
 proptest! {
+    /// Taken in by bursts or one by one, packets do the same.
+    #[test]
+    fn bursts_are_packets_one_by_one(
+        packets in prop::collection::vec((1u16..12, any::<bool>(), 0u8..32), 0..200),
+    ) {
+        let frames = frames(&packets);
+        let views: Vec<PacketView<'_>> =
+            frames.iter().zip(0..).map(|(frame, secs)| PacketView::new(frame, at(secs / 3))).collect();
+        let (mut single, mut burst) = (small(6), small(6));
+        let (mut expect, mut shown) = (Vec::new(), Vec::new());
+        for view in &views {
+            let events = single.track_with_payload(*view, |key, side, seq, _| shown.push((*key, side, seq)));
+            expect.extend(events);
+        }
+        let (mut events, mut shown_by_burst) = (Vec::new(), Vec::new());
+        burst.track_burst(
+            &views,
+            |key, side, seq, _| shown_by_burst.push((*key, side, seq)),
+            |event| events.push(event),
+        );
+        prop_assert_eq!(events, expect);
+        prop_assert_eq!(shown_by_burst, shown);
+        prop_assert_eq!(burst.stats(), single.stats());
+        check_sums(&burst);
+    }
+
     #[test]
     fn agrees_with_a_list_in_order_of_use(steps in prop::collection::vec(step(), 1..400)) {
         let mut tracker = small(10);

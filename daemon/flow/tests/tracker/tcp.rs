@@ -130,6 +130,8 @@ fn retransmissions_gaps_and_zero_windows() {
     // The client acknowledges 30 bytes that were never seen of the server; seen twice, counted once.
     let gap = [('c', ACK, 1001, 5031, 0), ('c', ACK, 1001, 5031, 0)];
     check(&after_handshake(&gap), "ShAg", "S1");
+    // Nor is one told of a connection whose beginning was not seen.
+    check(&[('c', ACK, 1, 9, 4), ('s', ACK, 9, 500, 0)], "Da", "OTH");
     // Found at the end it is not reliable.
     check(&after_handshake(&[('c', FIN | ACK, 1001, 5031, 0)]), "ShAF", "S2");
 
