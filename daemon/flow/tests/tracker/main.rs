@@ -1,5 +1,6 @@
 //! The tracker through its public face.
 
+mod allocation;
 mod capacity;
 mod extractors;
 mod idle;
