@@ -75,23 +75,26 @@ impl FlowState {
 }
 
 /// A live flow: its counts, its history, and the user's own state.
+///
+/// In this order what every packet reads or writes is at the beginning.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[repr(C)]
 pub struct FlowEntry<S> {
     /// Counts.
     pub stats: FlowStats,
+    pub(super) connection: Connection,
+    pub(super) idle_timeout: Duration,
     /// The state.
     pub state: FlowState,
+    /// The initiator's.
+    pub(super) orientation: Orientation,
+    pub(super) l4: Option<L4Proto>,
+    pub(super) rules: Rules,
     /// The history; empty but for TCP and UDP.
     pub history: History,
     /// The user's state.
     pub user: S,
-    pub(super) connection: Connection,
-    pub(super) rules: Rules,
-    /// The initiator's.
-    pub(super) orientation: Orientation,
-    pub(super) l4: Option<L4Proto>,
-    pub(super) idle_timeout: Duration,
 }
 
 impl<S> FlowEntry<S> {

@@ -93,11 +93,13 @@ pub(super) enum Counted {
 
 /// What the rules need to remember. Pairs are by side.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Rules {
-    counts: [[u32; 4]; 2],
-    last: [[u32; 3]; 2],
+    // What most packets read comes first.
     once: [u8; 2],
     marked: [u8; 2],
+    counts: [[u32; 4]; 2],
+    last: [[u32; 3]; 2],
 }
 
 impl Rules {

@@ -18,8 +18,9 @@ use std::hash::Hash;
 const IN_USE: u32 = 0;
 const FREE: u32 = 1;
 
-/// A flow with its key.
+/// A flow with its key: at the beginning of a cache line, of which most packets need the first three.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Record<K, S> {
     pub(super) key: K,
     pub(super) entry: FlowEntry<S>,
