@@ -185,15 +185,15 @@ impl<'a> PacketView<'a> {
         self.wire_length
     }
 
-    /// What decoding gives: what was brought, else the frame is decoded into `scratch`, with or without a
-    /// look at its checksums.
-    pub fn decode<'s>(&'s self, scratch: &'s mut Decoded, checksums: bool) -> &'s Decoded {
+    /// Shows what decoding gives: what was brought, else the frame is decoded now, with or without a look at its
+    /// checksums.
+    #[inline]
+    pub fn with_decoding<R>(&self, checksums: bool, read: impl FnOnce(&Decoded) -> R) -> R {
         match self.decoded {
-            Some(decoded) => decoded,
+            Some(decoded) => read(decoded),
             None => {
                 let decoder = Decoder::new(DecoderConfig { validate_checksums: checksums });
-                decoder.decode_into(self.link, None, false, self.frame, scratch);
-                scratch
+                read(&decoder.decode(self.link, None, false, self.frame))
             }
         }
     }

@@ -166,8 +166,7 @@ fn a_program_brings_its_own_key() {
     impl FlowExtractor for ByHostParity {
         type Key = String;
         fn extract(&self, packet: &PacketView<'_>) -> Option<Extracted<String>> {
-            let mut scratch = Decoded::default();
-            let odd = packet.decode(&mut scratch, false).source[15] % 2 == 1;
+            let odd = packet.with_decoding(false, |decoded| decoded.source[15] % 2 == 1);
             Some(Extracted::new(if odd { "odd" } else { "even" }.to_owned(), Orientation::Forward))
         }
     }

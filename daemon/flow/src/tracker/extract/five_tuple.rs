@@ -73,8 +73,7 @@ impl FlowExtractor for FiveTuple {
     type Key = FiveTupleKey;
 
     fn extract(&self, packet: &PacketView<'_>) -> Option<Extracted<FiveTupleKey>> {
-        let mut scratch = Decoded::default();
-        self.of(packet.decode(&mut scratch, self.checksums), 0)
+        packet.with_decoding(self.checksums, |decoded| self.of(decoded, 0))
     }
 }
 

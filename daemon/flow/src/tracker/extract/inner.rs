@@ -25,18 +25,17 @@ impl FlowExtractor for InnerTuple {
     fn extract(&self, packet: &PacketView<'_>) -> Option<Extracted<FiveTupleKey>> {
         let tuple = FiveTuple::bidirectional();
         let decoder = Decoder::new(DecoderConfig { validate_checksums: tuple.checksums() });
-        let mut scratch = Decoded::default();
-        let mut found = *packet.decode(&mut scratch, tuple.checksums());
+        let mut found = packet.with_decoding(tuple.checksums(), |decoded| *decoded);
         let mut offset = 0;
         for _ in 0..DEPTH {
             let Some((link, span)) = carried(&found, &packet.frame()[offset as usize..]) else { break };
             let start = offset + span.start;
             let inner = Span { start, end: offset + span.end };
-            decoder.decode_into(link, None, true, inner.of(packet.frame()), &mut scratch);
-            if scratch.invalid.is_some() || scratch.ip_version == 0 {
+            let next = decoder.decode(link, None, true, inner.of(packet.frame()));
+            if next.invalid.is_some() || next.ip_version == 0 {
                 break;
             }
-            (found, offset) = (scratch, start);
+            (found, offset) = (next, start);
         }
         tuple.of(&found, offset)
     }

@@ -1,8 +1,8 @@
 //! Pairs of addresses: all that two hosts, or two interfaces, say to each other is one flow.
 
 use super::{Extracted, FlowExtractor, Orientation, PacketView};
+use portcullis_wire::LinkType;
 use portcullis_wire::decoded::Address;
-use portcullis_wire::{Decoded, LinkType};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Two IP addresses, whatever they say to each other, fragments included.
@@ -48,14 +48,14 @@ impl FlowExtractor for IpPair {
     type Key = IpPairKey;
 
     fn extract(&self, packet: &PacketView<'_>) -> Option<Extracted<IpPairKey>> {
-        let mut scratch = Decoded::default();
-        let decoded = packet.decode(&mut scratch, false);
-        if decoded.invalid.is_some() || decoded.ip_version == 0 {
-            return None;
-        }
-        let (orientation, low, high) = Orientation::order(decoded.source, decoded.destination);
-        let key = IpPairKey { low, high, version: decoded.ip_version };
-        Some(Extracted { payload: decoded.payload, ..Extracted::new(key, orientation) })
+        packet.with_decoding(false, |decoded| {
+            if decoded.invalid.is_some() || decoded.ip_version == 0 {
+                return None;
+            }
+            let (orientation, low, high) = Orientation::order(decoded.source, decoded.destination);
+            let key = IpPairKey { low, high, version: decoded.ip_version };
+            Some(Extracted { payload: decoded.payload, ..Extracted::new(key, orientation) })
+        })
     }
 }
 
