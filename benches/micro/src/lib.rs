@@ -1,8 +1,17 @@
-//! What the criterion suites measure: workers over preloaded frames.
+//! What the measurements without devices run on, and over.
 //!
 //! - [`frames`]: frames of so many flows, spread over addresses and ports
+//! - [`flows`]: decoded packets of so many flows, by choice of popularity
 //! - [`rig`]: a flow worker with a module that lends the same frames again and again
-#![forbid(unsafe_code)]
+//! - [`tables`]: the flow table, and hash tables that do its least work
+//! - [`floor`]: that work with nothing around it
+//! - [`spread`]: medians and ranges
+#![deny(unsafe_code)]
 
+#[expect(unsafe_code, reason = "the floor checks nothing that it does not have to")]
+pub mod floor;
+pub mod flows;
 pub mod frames;
 pub mod rig;
+pub mod spread;
+pub mod tables;

@@ -1,0 +1,48 @@
+//! Figures that criterion is too slow for: tables of up to ten million flows, a hundred million
+//! replacements, bytes of an idle flow, instructions of a packet.
+//!
+//! Figures go to standard output.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "figures are what this program is for")]
+
+mod compare;
+mod idle;
+mod instructions;
+mod pauses;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Measures the packet path, without devices.
+#[derive(Debug, Parser)]
+#[command(name = "bench-micro", version)]
+enum Arguments {
+    /// Nanoseconds of a look-up and update: the flow table, hash tables and the floor, in turn.
+    Tables(compare::Arguments),
+    /// The longest bursts of a full table in which every packet begins a flow.
+    Pauses(pauses::Arguments),
+    /// Bytes of an idle flow, all in.
+    Idle(idle::Arguments),
+    /// Instructions of a packet, as callgrind counts them (needs valgrind).
+    Instructions,
+    /// What `instructions` runs under callgrind.
+    #[command(hide = true)]
+    Counted(instructions::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse() {
+        Arguments::Tables(arguments) => compare::run(&arguments),
+        Arguments::Pauses(arguments) => pauses::run(&arguments),
+        Arguments::Idle(arguments) => idle::run(&arguments),
+        Arguments::Instructions => instructions::run(),
+        Arguments::Counted(arguments) => instructions::run_counted(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("bench-micro: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

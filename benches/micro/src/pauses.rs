@@ -1,0 +1,101 @@
+//! A full table in which every packet begins a flow, so that for each another one has to go: how
+//! long bursts take, and how many slots the longest of them touched.
+
+use clap::Args;
+use portcullis_bench_micro::flows::{Prepared, packet};
+use portcullis_bench_micro::tables::{BURST, START, flow_table, track_burst};
+use portcullis_flow::FlowTable;
+use portcullis_wire::Timestamp;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// As the flow worker between bursts.
+const SWEEP_PER_BURST: usize = 64;
+/// Packets a second that the clock goes by. All of them begin flows, a flow may be replaced when
+/// it was idle for a second, and so this has to be below the flows there are.
+const RATE: u64 = 5_000_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Flows of the full table; more than 5 million, or newcomers are refused.
+    #[arg(long, default_value_t = 10_000_000)]
+    flows: u64,
+    /// Flows that are replaced.
+    #[arg(long, default_value_t = 100_000_000)]
+    replacements: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut table = flow_table(arguments.flows);
+    let mut tally = Tally::default();
+    let mut next = 0;
+    // Fills it, and lets the replacing get under way.
+    while next < arguments.flows + arguments.flows / 8 {
+        next = burst(&mut table, next, &mut tally);
+    }
+    let before = *table.stats();
+    tally = Tally::default();
+    let end = next + arguments.replacements;
+    while next < end {
+        next = burst(&mut table, next, &mut tally);
+    }
+    let stats = table.stats();
+    println!("{} flows active, {} new ones in", stats.active, stats.total - before.total);
+    println!(
+        "  evicted: {}, by timeout: {}, refused: {}, index refused: {}",
+        stats.get_used - before.get_used,
+        stats.wrk.flows_evicted - before.wrk.flows_evicted - (stats.get_used - before.get_used),
+        stats.memcap - before.memcap,
+        stats.index_refused - before.index_refused,
+    );
+    println!(
+        "  most in one burst: {} slots looked at for expiry and eviction, {} flows finished",
+        tally.most_slots, tally.most_finished
+    );
+    println!("  most buckets that one insertion looked at: {}", stats.wrk.probe_max);
+    tally.nanos.sort_unstable();
+    for (name, share) in [("p50", 500), ("p99", 990), ("p99.9", 999)] {
+        println!("  {name} burst: {} ns", tally.at(share));
+    }
+    let longest: Vec<u32> = tally.nanos.iter().rev().take(8).copied().collect();
+    println!("  longest bursts: {longest:?} ns");
+    Ok(())
+}
+
+#[derive(Default)]
+struct Tally {
+    nanos: Vec<u32>,
+    most_slots: u64,
+    most_finished: usize,
+}
+
+impl Tally {
+    /// The burst that so many of a thousand do not exceed.
+    fn at(&self, of_a_thousand: usize) -> u32 {
+        let place = self.nanos.len() * of_a_thousand / 1000;
+        self.nanos.get(place).copied().unwrap_or(0)
+    }
+}
+
+/// One burst, with what is done after each: 32 newcomers from `next` on. The number after them.
+fn burst(table: &mut FlowTable, next: u64, tally: &mut Tally) -> u64 {
+    let packets: [Prepared; BURST] = std::array::from_fn(|place| packet(next + place as u64, 4));
+    let now = Timestamp::from_nanos(START.as_nanos() + next * 1_000_000_000 / RATE);
+    let before = looked(table);
+    let start = Instant::now();
+    let refused = track_burst(table, &packets, now);
+    table.sweep(now, SWEEP_PER_BURST);
+    let finished = table.finish(SWEEP_PER_BURST, &mut |flow| {
+        black_box(flow.id());
+    });
+    let taken = start.elapsed();
+    black_box(refused);
+    tally.nanos.push(u32::try_from(taken.as_nanos()).unwrap_or(u32::MAX));
+    tally.most_slots = tally.most_slots.max(looked(table) - before);
+    tally.most_finished = tally.most_finished.max(finished);
+    next + BURST as u64
+}
+
+fn looked(table: &FlowTable) -> u64 {
+    table.stats().get_used_eval + table.stats().wrk.slots_swept
+}
