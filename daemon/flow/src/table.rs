@@ -56,6 +56,9 @@ pub struct FlowTable {
     retire: Cursor,
     /// Bytes of one flow, what hooks store included.
     flow_bytes: u64,
+    /// Slots that the sweep has to look at whatever their deadline: since the mode changed, they may
+    /// still have one of the other mode.
+    stale: u32,
     /// Spare flows above which emergency mode ends.
     recovery: u32,
     next_id: u64,
@@ -127,6 +130,7 @@ impl FlowTable {
             hasher: Hasher::new(seed),
             sweep: Cursor::default(),
             retire: Cursor::default(),
+            stale: 0,
             recovery: recovery.clamp(low_water, capacity - 1),
             next_id: (start.as_nanos() / 250).wrapping_add(u64::from(worker)) & ID_MASK,
             id_step: u64::from(workers),
@@ -217,6 +221,7 @@ impl FlowTable {
         self.stats.spare = u64::from(self.spare.len());
         if self.emergency() && self.spare.len() > self.recovery {
             self.expiry.set_emergency(false);
+            self.stale = self.arena.len();
             self.stats.emerg_mode_over += 1;
         }
         finished
@@ -230,11 +235,13 @@ impl FlowTable {
         let mut left = looked;
         while left > 0 {
             let run = self.sweep.advance_by(left, self.arena.len());
-            left -= run.end - run.start;
-            // Deadlines are those of the normal mode: in emergency each flow is looked at.
-            if self.emergency() || self.arena.earliest_deadline(run.clone()) <= seconds {
+            let length = run.end - run.start;
+            left -= length;
+            let stale = self.stale > 0;
+            self.stale = self.stale.saturating_sub(length);
+            if stale || self.arena.earliest_deadline(run.clone()) <= seconds {
                 for place in run {
-                    self.sweep_one(SlotIndex(place), seconds, now);
+                    self.sweep_one(SlotIndex(place), seconds, now, stale);
                 }
             }
         }
@@ -242,9 +249,9 @@ impl FlowTable {
         self.stats.wrk.slots_swept_max = self.stats.wrk.slots_swept_max.max(u64::from(looked));
     }
 
-    fn sweep_one(&mut self, slot: SlotIndex, seconds: u32, now: Timestamp) {
+    fn sweep_one(&mut self, slot: SlotIndex, seconds: u32, now: Timestamp, stale: bool) {
         let deadline = self.arena.deadlines()[slot.place()];
-        if deadline > seconds && (deadline == NO_DEADLINE || !self.emergency()) {
+        if deadline > seconds && (deadline == NO_DEADLINE || !stale) {
             return;
         }
         if self.is_over(slot, now) {
@@ -298,6 +305,16 @@ impl FlowTable {
         self.work.push(&mut self.arena, owned);
         self.stats.wrk.flows_evicted += 1;
         self.debug_conserved();
+    }
+
+    /// Goes over to the emergency timeouts. Flows may be over sooner than their deadlines say: the sweep
+    /// looks at each once and gives it a new one.
+    pub(crate) fn enter_emergency(&mut self) {
+        if !self.emergency() {
+            self.expiry.set_emergency(true);
+            self.stale = self.arena.len();
+            self.stats.emerg_mode_entered += 1;
+        }
     }
 
     /// Opens up to `count` more flows and makes them spare; how many memcap allowed.

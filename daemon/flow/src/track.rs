@@ -144,13 +144,6 @@ impl FlowTable {
         slot
     }
 
-    fn enter_emergency(&mut self) {
-        if !self.emergency() {
-            self.expiry.set_emergency(true);
-            self.stats.emerg_mode_entered += 1;
-        }
-    }
-
     fn count_new(&mut self, number: u8) {
         self.stats.total += 1;
         self.stats.active += 1;

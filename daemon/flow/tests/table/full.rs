@@ -129,6 +129,24 @@ fn emergency_mode_begins_at_memcap_and_ends_with_enough_spare() {
 }
 
 #[test]
+fn an_emergency_in_the_middle_of_a_pass_reaches_every_flow_in_one_more() {
+    let mut table = small();
+    for port in 0..60 {
+        track(&mut table, &udp((4, port), SERVER), at(0));
+        track(&mut table, &udp(SERVER, (4, port)), at(0));
+    }
+    // Each has been given the deadline of an established flow, and the next pass has begun.
+    table.sweep(at(0), usize::MAX);
+    table.sweep(at(0), 30);
+    let flows = 60 + fill(&mut table, at(0), true);
+    assert!(table.emergency());
+    for _ in 0..flows.div_ceil(7) {
+        table.sweep(at(100), 7);
+    }
+    assert_eq!(table.waiting(), usize::from(flows));
+}
+
+#[test]
 fn a_flood_is_bounded_by_the_share_and_every_flow_of_it_ends_once() {
     let mut table = small();
     let (mut ended, mut refused) = (0u64, 0u64);
