@@ -51,8 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Fills all tables and measures these loads on them.
 fn one_fill(arguments: &Arguments, flows: u64, ip_version: u8, loads: &[(&str, Load)]) {
     let churning = loads.iter().any(|(_, load)| *load == Load::Churn);
-    // Room for the flows that are over and not yet swept.
-    let room = flows + if churning { flows / 8 + 1024 } else { 0 };
+    // Room for the flows that are over and not yet swept; and a full table would be in emergency mode.
+    let room = flows + flows / 8 + 1024;
     let mut tables: Vec<Box<dyn Table>> = vec![
         Box::new(Std::new(room)),
         Box::new(Ours { table: flow_table(room), sweeping: churning }),

@@ -163,7 +163,7 @@ impl Floor {
                     None => self.make(*hash, key),
                 };
             }
-            self.entries.get_mut(slot as usize).update(packet, now);
+            self.entries.get_mut(slot as usize).counters.update(packet, now);
         }
     }
 }

@@ -51,8 +51,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
 pub(crate) fn run_counted(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Decode => count_decoder(),
-        What::Table => count_table(&mut Ours { table: flow_table(FLOWS), sweeping: false }),
-        What::TableAndSweep => count_table(&mut Ours { table: flow_table(FLOWS), sweeping: true }),
+        What::Table => count_table(&mut Ours { table: flow_table(2 * FLOWS), sweeping: false }),
+        What::TableAndSweep => count_table(&mut Ours { table: flow_table(2 * FLOWS), sweeping: true }),
         What::Std => count_table(&mut Std::new(FLOWS)),
     }
     Ok(())

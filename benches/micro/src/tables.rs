@@ -123,12 +123,10 @@ pub fn track_burst(table: &mut FlowTable, burst: &[Prepared], now: Timestamp) ->
     refused
 }
 
-/// What the hash tables keep of a flow: two cache lines, as the flow table's part for every packet.
+/// What all but the flow table keep of a flow besides its key.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C, align(64))]
-pub struct Entry {
-    /// The flow's key.
-    pub key: FlowKey,
+#[repr(C)]
+pub struct Counters {
     last_seen: u64,
     flags: u64,
     packets: [u64; 2],
@@ -137,31 +135,46 @@ pub struct Entry {
     ttl_max: [u8; 2],
 }
 
+impl Counters {
+    /// Takes a packet in.
+    #[inline]
+    pub fn update(&mut self, packet: &Prepared, now: Timestamp) {
+        let side = usize::from(packet.keyed.swapped);
+        let ttl = packet.decoded.ttl;
+        let first = self.flags & 1 << side == 0;
+        self.flags |= 1 << side;
+        self.last_seen = self.last_seen.max(now.as_nanos());
+        self.packets[side] += 1;
+        self.bytes[side] += u64::from(LENGTH);
+        self.ttl_min[side] = if first { ttl } else { self.ttl_min[side].min(ttl) };
+        self.ttl_max[side] = self.ttl_max[side].max(ttl);
+    }
+}
+
+/// Key and counters in two cache lines, as the flow table's part for every packet.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub struct Entry {
+    /// The flow's key.
+    pub key: FlowKey,
+    /// What was counted.
+    pub counters: Counters,
+}
+
 const _: () = assert!(size_of::<Entry>() == 128);
 
 impl Entry {
     /// Of a flow of which nothing was seen.
     #[must_use]
     pub fn new(key: FlowKey) -> Self {
-        Self { key, ttl_min: [u8::MAX; 2], ..Self::default() }
-    }
-
-    /// Takes a packet in.
-    #[inline]
-    pub fn update(&mut self, packet: &Prepared, now: Timestamp) {
-        let side = usize::from(packet.keyed.swapped);
-        self.last_seen = self.last_seen.max(now.as_nanos());
-        self.flags |= 1 << side;
-        self.packets[side] += 1;
-        self.bytes[side] += u64::from(LENGTH);
-        self.ttl_min[side] = self.ttl_min[side].min(packet.decoded.ttl);
-        self.ttl_max[side] = self.ttl_max[side].max(packet.decoded.ttl);
+        Self { key, ..Self::default() }
     }
 }
 
-/// The standard library's map with its default hasher, one packet at a time.
+/// The standard library's map with its default hasher, one packet at a time. Keys and counters lie
+/// in the map itself.
 #[derive(Debug)]
-pub struct Std(HashMap<FlowKey, Entry>);
+pub struct Std(HashMap<FlowKey, Counters>);
 
 impl Std {
     /// With room for so many flows.
@@ -178,8 +191,7 @@ impl Table for Std {
 
     fn take(&mut self, packets: &[Prepared], gone: &[Keyed], now: Timestamp) {
         for packet in packets {
-            let key = packet.keyed.key;
-            self.0.entry(key).or_insert_with(|| Entry::new(key)).update(packet, now);
+            self.0.entry(packet.keyed.key).or_default().update(packet, now);
         }
         for keyed in gone {
             self.0.remove(&keyed.key);
@@ -227,7 +239,7 @@ impl Brown {
         let key = &packet.keyed.key;
         let guess = guess.filter(|place| self.entries[*place as usize].key == *key);
         let place = guess.or_else(|| self.find(hash, key)).unwrap_or_else(|| self.make(hash, key));
-        self.entries[place as usize].update(packet, now);
+        self.entries[place as usize].counters.update(packet, now);
     }
 
     fn make(&mut self, hash: FlowHash, key: &FlowKey) -> u32 {
