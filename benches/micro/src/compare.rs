@@ -64,7 +64,12 @@ fn one_fill(arguments: &Arguments, flows: u64, ip_version: u8, loads: &[(&str, L
         tables.push(Box::new(Floor::new(room)));
     }
     for table in &mut tables {
-        fill(table.as_mut(), flows, ip_version, |flow| if churning { newcomer_time(flow, flows) } else { START });
+        fill(
+            table.as_mut(),
+            flows,
+            ip_version,
+            |flow| if churning { newcomer_time(flow, flows) } else { START },
+        );
     }
     for (name, load) in loads {
         let course = Course::new(*load, flows, ip_version);
@@ -77,7 +82,10 @@ fn one_fill(arguments: &Arguments, flows: u64, ip_version: u8, loads: &[(&str, L
             let gain = Spread::of(column(0).zip(column(place)).map(|(std, this)| std / this));
             print!("  {:<34} {ns:.1} | {gain:.2}", table.name());
             if let Some(floor) = floor {
-                print!(" | {:.2}", Spread::of(column(place).zip(column(floor)).map(|(this, floor)| this / floor)));
+                print!(
+                    " | {:.2}",
+                    Spread::of(column(place).zip(column(floor)).map(|(this, floor)| this / floor))
+                );
             }
             println!(" ({} flows)", table.len());
         }

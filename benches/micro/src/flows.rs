@@ -64,7 +64,7 @@ impl Random {
 
     /// One below a bound, evenly.
     pub fn below(&mut self, bound: u64) -> u64 {
-        u64::try_from(u128::from(self.draw()) * u128::from(bound) >> 64).unwrap_or(0)
+        u64::try_from((u128::from(self.draw()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 }
 
