@@ -164,11 +164,18 @@ impl AlertMetadata {
         }
         alert.section("metadata", |section| {
             let flow = section.or("flow", true);
-            section.section("rule", |rule| Self {
-                flow,
-                rule_metadata: rule.or("metadata", true),
-                rule_raw: rule.or("raw", false),
-                rule_reference: rule.or("reference", false),
+            section.section("rule", |rule| {
+                let rule_raw = rule.or("raw", false);
+                if rule_raw {
+                    let message = "`raw` is not carried out: the texts of rules are not kept";
+                    rule.note(Diagnostic::warning(message, rule.place("raw")));
+                }
+                Self {
+                    flow,
+                    rule_metadata: rule.or("metadata", true),
+                    rule_raw,
+                    rule_reference: rule.or("reference", false),
+                }
             })
         })
     }

@@ -284,7 +284,7 @@ warning: `flow.memcap-policy` acts on packets: drop-flow becomes drop-packet
 }
 
 #[test]
-fn policies_that_are_not_carried_out_are_announced() {
+fn settings_that_are_not_carried_out_are_announced() {
     let check = |setting: &str, expected: &str| {
         let text = shown("", &[setting]);
         assert!(text.starts_with(&format!("warning: {expected}")), "{setting}: {text}");
@@ -292,6 +292,7 @@ fn policies_that_are_not_carried_out_are_announced() {
     check("flow.memcap-policy=reject", "`flow.memcap-policy` drops without telling anybody");
     check("exception-policy=reject", "`flow.memcap-policy` drops without telling anybody");
     check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is not carried out");
+    check("outputs.eve-log.alert.metadata.rule.raw=yes", "`raw` is not carried out");
     assert_eq!(shown("", &["stream.midstream-policy=ignore"]), "");
 }
 
