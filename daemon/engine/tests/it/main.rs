@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails tells so")]
 
 mod callbacks;
+mod defects;
 mod examples;
 mod judging;
 mod rig;
