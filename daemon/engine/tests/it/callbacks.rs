@@ -85,3 +85,61 @@ fn a_panicking_callback_is_counted_and_disabled_and_the_traffic_goes_on() {
     assert_eq!(seen.finish.load(Ordering::Relaxed), 0);
     assert_eq!(counters.flow_callbacks_finish, 2);
 }
+
+/// Registers a hook that marks the flow on every flow made while the rules of a version are in use.
+struct Mark(portcullis_flow::HookId, u32);
+
+impl FlowCallbacks for Mark {
+    fn update(&mut self, _: &mut WorkerContext, flow: &mut Flow<'_>, _: &mut PacketAccess<'_, '_>) {
+        if flow.rules_version() == Some(self.1) {
+            flow.register_removal_hook(self.0);
+        }
+    }
+
+    fn finish(&mut self, _: &mut WorkerContext, flow: &mut Flow<'_>) {
+        assert!(flow.removal_hooks().count() <= 1 && flow.rules_version().is_none());
+        assert!(flow.set_action(portcullis_flow::FlowAction::Pass), "too late for the record");
+    }
+}
+
+#[test]
+fn removal_hooks_come_before_the_record_and_finish_after_it() {
+    let mut registry = Registry::default();
+    let mark = |_| {
+        Box::new(|_: &mut WorkerContext, flow: &mut Flow<'_>| flow.set_alerted())
+            as Box<dyn portcullis_flow::RemovalHook>
+    };
+    let id = registry.removal_hook("mark", Box::new(mark)).unwrap();
+    registry.register("register", Box::new(move |_| Box::new(Mark(id, 1)))).unwrap();
+    assert!(registry.names().eq(["register", "mark"]));
+    let mut rig = Rig::with(&inline(), "", &registry, WorkerId(0), 1);
+    let _ = rig.send(&[udp((CLIENT, 1), (SERVER, 7), b"")]);
+    rig.worker.swap_rules(Arc::default());
+    let _ = rig.send(&[udp((CLIENT, 1), (SERVER, 7), b""), udp((CLIENT, 2), (SERVER, 7), b"")]);
+    rig.finish();
+    let mut seen = rig.records(|record| match record {
+        portcullis_event::Record::Flow(flow) => Some((flow.common.source_port, flow.alerted, flow.action)),
+        _ => None,
+    });
+    seen.sort_unstable_by_key(|(port, ..)| *port);
+    assert_eq!(seen, [(1, false, None), (2, true, None)], "marked: the flow made after the reload");
+    // Two flows begun, three packets, two flows ended; one removal.
+    assert_eq!(rig.hook_calls(), [2 + 3 + 2, 1]);
+}
+
+#[test]
+fn a_flow_with_a_timeout_of_its_own_ends_when_that_is_over() {
+    let dns = portcullis_flow::FlowMatch { ports: Some(53..=53), ..Default::default() };
+    let short = portcullis_flow::TimeoutOverride { flows: dns, new: Some(5), ..Default::default() };
+    let mut rig = Rig::new(&EngineSettings { timeout_overrides: vec![short], ..inline() }, "");
+    let start = rig.now();
+    let _ = rig.send(&[udp((CLIENT, 1), (SERVER, 53), b""), udp((CLIENT, 1), (SERVER, 7), b"")]);
+    rig.pass(100);
+    rig.finish();
+    let mut ends = rig.records(|record| match record {
+        portcullis_event::Record::Flow(flow) => Some(flow.common.timestamp.since(start).as_secs()),
+        _ => None,
+    });
+    ends.sort_unstable();
+    assert_eq!(ends, [5, 30]);
+}

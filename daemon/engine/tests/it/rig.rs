@@ -88,6 +88,11 @@ impl Rig {
         *self.published.latest()
     }
 
+    /// Calls of each hook, as published.
+    pub(crate) fn hook_calls(&mut self) -> Vec<u64> {
+        self.published.hook_costs().iter().map(|cost| cost.calls).collect()
+    }
+
     /// Ends all flows.
     pub(crate) fn finish(&mut self) -> Counters {
         self.worker.finish(self.now, &CaptureStats::default());
