@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Args;
-use portcullis_bench_micro::tables::{Ours, START, fill};
+use portcullis_bench_micro::tables::{Ours, START, fill, memory_for};
 use portcullis_flow::{FlowSettings, FlowTable, Share};
 
 #[derive(Debug, Args)]
@@ -17,8 +17,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for ip_version in [4, 6] {
         let before = resident()?;
         // As a gate has it: as much memory as flows of this number need, provided as they come.
-        let memcap = flows * 172 + (flows * 18).div_ceil(100) * 64;
-        let settings = FlowSettings { memcap, ..FlowSettings::default() };
+        let settings = FlowSettings { memcap: memory_for(flows), ..FlowSettings::default() };
         let table = FlowTable::new(&settings, Share { worker: 0, workers: 1 }, 1, START)?;
         let mut table = Ours { table, sweeping: false };
         fill(&mut table, flows, ip_version, |_| START);

@@ -15,3 +15,10 @@ pub mod frames;
 pub mod rig;
 pub mod spread;
 pub mod tables;
+
+/// The CPU time of this thread: leaves out when others had its CPU.
+#[must_use]
+pub fn cpu_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    std::time::Duration::try_from(time).unwrap_or_default()
+}

@@ -3,12 +3,13 @@
 //! the thread's CPU time, which leaves out when others had its CPU.
 
 use clap::Args;
+use portcullis_bench_micro::cpu_time;
 use portcullis_bench_micro::flows::{Prepared, packet};
 use portcullis_bench_micro::tables::{BURST, START, flow_table, track_burst};
 use portcullis_flow::FlowTable;
 use portcullis_wire::Timestamp;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// As the flow worker between bursts.
 const SWEEP_PER_BURST: usize = 64;
@@ -97,9 +98,4 @@ fn burst(table: &mut FlowTable, next: u64, tally: &mut Tally) -> u64 {
 
 fn looked(table: &FlowTable) -> u64 {
     table.stats().get_used_eval + table.stats().wrk.slots_swept
-}
-
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }

@@ -5,7 +5,9 @@
 use crate::flows::{Prepared, packet};
 use hashbrown::HashTable;
 use portcullis_capture::PortId;
-use portcullis_flow::{FlowHash, FlowKey, FlowSettings, FlowTable, Keyed, Share, Tracked, TrackedInput};
+use portcullis_flow::{
+    FlowHash, FlowKey, FlowSettings, FlowTable, Keyed, SetupError, Share, Tracked, TrackedInput,
+};
 use portcullis_wire::Timestamp;
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -14,6 +16,8 @@ use std::hint::black_box;
 pub const BURST: usize = 32;
 /// Slots that the flow worker looks at for expiry after each burst, and ended flows it finishes.
 const SWEEP_PER_BURST: usize = 64;
+/// Fewest flows of a table.
+const LEAST_FLOWS: u64 = 16;
 /// What packets count as, in bytes.
 const LENGTH: u32 = 64;
 /// The time at which measurements begin.
@@ -51,13 +55,26 @@ pub fn fill(table: &mut dyn Table, flows: u64, ip_version: u8, time: impl Fn(u64
 /// Where the memory cannot be had.
 #[must_use]
 pub fn flow_table(flows: u64) -> FlowTable {
-    // 172 bytes each, and a 64-byte bucket of the index for each 5.5.
-    let memcap = flows * 172 + (flows * 18).div_ceil(100) * 64;
+    let memcap = memory_for(flows);
     let settings = FlowSettings { memcap, prealloc: u32::MAX, populate: true, ..FlowSettings::default() };
     match FlowTable::new(&settings, Share { worker: 0, workers: 1 }, 0x5eed, START) {
         Ok(table) => table,
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Bytes that so many flows need: each its own, as the table says when it gets too little, and its
+/// share of the index, which has a 64-byte bucket for each 5.5.
+///
+/// # Panics
+/// Where a byte is enough for a table.
+#[must_use]
+pub fn memory_for(flows: u64) -> u64 {
+    let index = |flows: u64| (flows * 18).div_ceil(100) * 64;
+    let settings = FlowSettings { memcap: 1, ..FlowSettings::default() };
+    let refused = FlowTable::new(&settings, Share { worker: 0, workers: 1 }, 0, START);
+    let Err(SetupError::MemcapTooSmall { least, .. }) = refused else { panic!("a table of one byte") };
+    flows * ((least - index(LEAST_FLOWS)) / LEAST_FLOWS) + index(flows)
 }
 
 /// The flow table, in bursts, as the flow worker uses it.

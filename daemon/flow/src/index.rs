@@ -4,7 +4,7 @@
 //! the caller compares.
 
 use crate::hash::FlowHash;
-use crate::memory::Mapped;
+use crate::memory::{Mapped, equal_lanes};
 use crate::settings::SetupError;
 use crate::slot::{Slot, SlotIndex};
 
@@ -18,7 +18,7 @@ pub(crate) const MAX_PROBE: usize = 16;
 const LOAD_NUMERATOR: u64 = 10;
 const LOAD_DENOMINATOR: u64 = 18;
 
-/// One cache line: tags first, so that one comparison of three words finds the candidates.
+/// One cache line: tags first, so that one comparison of all finds the candidates.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Bucket {
@@ -177,25 +177,9 @@ fn tag(hash: FlowHash) -> u16 {
     u16::from_le_bytes([low, high]).max(1)
 }
 
-/// The ways whose tag is `tag`, by comparing four lanes of a word at once.
+/// The ways whose tag is `tag`.
 fn matching(lanes: &[u16; 12], tag: u16) -> impl Iterator<Item = usize> + use<> {
-    const LOW: u64 = 0x7fff_7fff_7fff_7fff;
-    let pattern = u64::from(tag) * 0x0001_0001_0001_0001;
-    let mut found = 0u32;
-    for word in 0..3 {
-        let at = word * 4;
-        let four = u64::from(lanes[at])
-            | u64::from(lanes[at + 1]) << 16
-            | u64::from(lanes[at + 2]) << 32
-            | u64::from(lanes[at + 3]) << 48;
-        let difference = four ^ pattern;
-        // The high bit of each lane that is zero, exactly: no carry leaves a lane.
-        let zero = !(((difference & LOW) + LOW) | difference | LOW);
-        // Gathers bits 15, 31, 47, 63 into bits 0 to 3.
-        let nibble = (zero >> 15).wrapping_mul(0x0001_0002_0004_0008 << 12) >> 60;
-        found |= u32::try_from(nibble).unwrap_or(0) << at;
-    }
-    let mut found = found & ((1 << WAYS) - 1);
+    let mut found = equal_lanes(lanes, tag) & ((1 << WAYS) - 1);
     std::iter::from_fn(move || {
         if found == 0 {
             return None;
@@ -311,7 +295,7 @@ mod tests {
             prop_assert!(index.buckets.as_slice().iter().all(|bucket| bucket.lanes == [0; 12]));
         }
 
-        /// The word-wise comparison finds exactly the lanes that a plain one finds.
+        /// The comparison of all lanes finds exactly the lanes that a plain one finds.
         #[test]
         fn matching_agrees_with_a_plain_comparison(
             lanes in prop::array::uniform12(prop::sample::select(vec![0u16, 1, 0x7fff, 0x8000, 0x8001, 0xffff])),

@@ -35,7 +35,7 @@ pub mod idle;
 mod index;
 pub mod inject;
 pub mod key;
-#[expect(unsafe_code, reason = "huge pages and prefetch need raw memory")]
+#[expect(unsafe_code, reason = "huge pages, prefetch and SIMD need it")]
 mod memory;
 mod queue;
 mod rates;

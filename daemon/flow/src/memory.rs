@@ -1,5 +1,5 @@
-//! Memory for flows: mapped once, huge pages where it is large, never moved; and prefetch. The only
-//! module with unsafe code.
+//! Memory for flows: mapped once, huge pages where it is large, never moved; prefetch; and the
+//! comparison of a cache line's tags at once. The only module with unsafe code.
 
 use memmap2::{Advice, MmapMut, MmapOptions};
 use std::io;
@@ -108,6 +108,40 @@ pub(crate) fn prefetch<T>(value: &T) {
     // Other targets have no stable prefetch; out-of-order execution must do.
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
+}
+
+/// The lanes that equal `wanted`, a bit each.
+#[inline]
+pub(crate) fn equal_lanes(lanes: &[u16; 12], wanted: u16) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe { equal_lanes_sse2(lanes, wanted) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let bits = lanes.iter().enumerate().map(|(lane, tag)| u32::from(*tag == wanted) << lane);
+        bits.fold(0, |all, bit| all | bit)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn equal_lanes_sse2(lanes: &[u16; 12], wanted: u16) -> u32 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi16, _mm_loadl_epi64, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16,
+        _mm_set1_epi16,
+    };
+    let start = lanes.as_ptr().cast::<__m128i>();
+    // SAFETY: reads 16 of the 24 bytes, at any alignment.
+    let first = unsafe { _mm_loadu_si128(start) };
+    // SAFETY: reads the 8 bytes that are left, at any alignment.
+    let rest = unsafe { _mm_loadl_epi64(start.wrapping_add(1)) };
+    let wanted = _mm_set1_epi16(wanted.cast_signed());
+    let equal = _mm_packs_epi16(_mm_cmpeq_epi16(first, wanted), _mm_cmpeq_epi16(rest, wanted));
+    // The upper four lanes are of no tag: zeros were read for them.
+    _mm_movemask_epi8(equal).cast_unsigned() & 0xfff
 }
 
 #[cfg(test)]
