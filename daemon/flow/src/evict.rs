@@ -22,9 +22,14 @@ impl Cursor {
         SlotIndex(self.advance_by(1, len).start)
     }
 
+    /// The slot that [`advance`](Self::advance) will give.
+    const fn next(&self, len: u32) -> SlotIndex {
+        SlotIndex(if self.0 < len { self.0 } else { 0 })
+    }
+
     /// Up to `most` slots from the cursor on, as far as the end of the arena; then moves on past them.
     pub(crate) fn advance_by(&mut self, most: u32, len: u32) -> Range<u32> {
-        let start = if self.0 < len { self.0 } else { 0 };
+        let start = self.next(len).0;
         self.0 = start + most.min(len - start);
         start..self.0
     }
@@ -60,9 +65,20 @@ impl FlowTable {
             Some((_, slot)) => {
                 self.stats.get_used += 1;
                 self.retire(slot, EndReason::Forced);
+                self.prefetch_victim();
             }
             None => self.stats.get_used_failed += 1,
         }
+    }
+}
+
+impl FlowTable {
+    /// Asks for what the next eviction will most likely need: the flow at the cursor leaves a bucket
+    /// that is in no cache; the flow after it is looked at next.
+    fn prefetch_victim(&self) {
+        let next = self.evict.next(self.arena.len());
+        self.index.prefetch(self.hash(&self.arena.hot(next).key));
+        self.arena.prefetch(SlotIndex(next.0.saturating_add(1)));
     }
 }
 
