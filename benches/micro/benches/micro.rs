@@ -1,10 +1,14 @@
-//! Nanoseconds a packet: the decoder, the module alone, the engine over few and many flows.
+//! Nanoseconds a packet: the decoder, the module alone, the engine over few and many
+//! flows, and the tables.
 //!
 //! `cargo bench -p portcullis-bench-micro`
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use portcullis_bench_micro::floor::Floor;
+use portcullis_bench_micro::flows::{Random, packet};
 use portcullis_bench_micro::frames;
 use portcullis_bench_micro::rig::{Rig, accept_all, looped};
+use portcullis_bench_micro::tables::{Brown, Ours, START, Std, Table, fill, flow_table};
 use portcullis_wire::{Decoded, Decoder, DecoderConfig, LinkType};
 use std::hint::black_box;
 use std::time::Instant;
@@ -57,5 +61,29 @@ fn engine(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, engine);
+/// Look-up and update at 64 k flows; `bench-micro tables` has the larger ones.
+fn tables(c: &mut Criterion) {
+    const FLOWS: u64 = 65_536;
+    const PACKETS: usize = 512;
+    let mut group = c.benchmark_group("tables");
+    group.throughput(Throughput::Elements(PACKETS as u64));
+    let mut tables: Vec<Box<dyn Table>> = vec![
+        Box::new(Ours { table: flow_table(2 * FLOWS), sweeping: true }),
+        Box::new(Floor::new(FLOWS)),
+        Box::new(Std::new(FLOWS)),
+        Box::new(Brown::new(FLOWS, false)),
+        Box::new(Brown::new(FLOWS, true)),
+    ];
+    for table in &mut tables {
+        fill(table.as_mut(), FLOWS, 4, |_| START);
+        let mut random = Random(1);
+        group.bench_function(table.name(), |b| {
+            let draw = || (0..PACKETS).map(|_| packet(random.below(FLOWS), 4)).collect::<Vec<_>>();
+            b.iter_batched_ref(draw, |packets| table.take(packets, &[], START), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, engine, tables);
 criterion_main!(benches);
