@@ -69,15 +69,13 @@ pub enum DropReason {
     Callback,
     /// `detect limit`: the work limit left drop rules unasked.
     DetectLimit,
-    /// `steering overflow`: the ring to the owning worker was full.
-    SteeringOverflow,
     /// `no verdict`: the packet was released unjudged.
     NoVerdict,
 }
 
 impl DropReason {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::DecodeError,
         Self::DefragError,
         Self::DefragMemcap,
@@ -96,7 +94,6 @@ impl DropReason {
         Self::TunnelPacketDrop,
         Self::Callback,
         Self::DetectLimit,
-        Self::SteeringOverflow,
         Self::NoVerdict,
     ];
 
@@ -122,7 +119,6 @@ impl DropReason {
             Self::TunnelPacketDrop => "tunnel packet drop",
             Self::Callback => "callback",
             Self::DetectLimit => "detect limit",
-            Self::SteeringOverflow => "steering overflow",
             Self::NoVerdict => "no verdict",
         }
     }

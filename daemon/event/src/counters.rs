@@ -219,8 +219,6 @@ counters! {
     ips_drop_reason_callback: sum "ips.drop_reason.callback",
     #[doc = "The work limit left drop rules unasked (ours)."]
     ips_drop_reason_detect_limit: sum "ips.drop_reason.detect_limit",
-    #[doc = "The ring to the packet's owner was full (ours)."]
-    ips_drop_reason_steering_overflow: sum "ips.drop_reason.steering_overflow",
     #[doc = "Nobody judged the packet (ours)."]
     ips_drop_reason_no_verdict: sum "ips.drop_reason.no_verdict",
     exception_policy_flow_memcap_pass_packet: sum "exception_policy.flow.memcap.pass_packet",

@@ -28,7 +28,6 @@ impl Counters {
             DropReason::TunnelPacketDrop => &mut self.ips_drop_reason_tunnel_packet_drop,
             DropReason::Callback => &mut self.ips_drop_reason_callback,
             DropReason::DetectLimit => &mut self.ips_drop_reason_detect_limit,
-            DropReason::SteeringOverflow => &mut self.ips_drop_reason_steering_overflow,
             DropReason::NoVerdict => &mut self.ips_drop_reason_no_verdict,
         }
     }

@@ -311,13 +311,16 @@ fn mount_bpffs() -> Result<(), String> {
     tracing::info!("mounted the BPF file system on {BPFFS}");
     let own = std::fs::read_link("/proc/self/ns/mnt");
     let first = std::fs::read_link("/proc/1/ns/mnt");
-    if let (Ok(own), Ok(first)) = (own, first)
-        && own != first
-    {
-        tracing::warn!(
+    match (own, first) {
+        (Ok(own), Ok(first)) if own == first => {}
+        (Ok(_), Ok(_)) => tracing::warn!(
             "it is in this process's mount namespace only (ip netns exec makes one): pins will not \
              outlive it, and without pins no fail policy acts after a crash"
-        );
+        ),
+        _ => tracing::warn!(
+            "whether it outlives this process cannot be told: in a mount namespace of its own (ip netns \
+             exec makes one) pins go with it, and without pins no fail policy acts after a crash"
+        ),
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ fn check(fail: &str, passes_when_dead: bool) {
     gate.kill();
     assert_eq!(ping(&lab, 3, 1), passes_when_dead, "fail = {fail}");
     let gate = Gate::start(&lab, &place, &top, "");
-    assert!(place.said().contains("took over"), "{}", place.said());
+    gate.wait_for("took over");
     assert!(ping(&lab, 2, 5));
     if passes_when_dead {
         assert!(gate.counter("gate.passed_uninspected") >= 6, "the predecessor's counts go on");

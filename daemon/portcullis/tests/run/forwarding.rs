@@ -79,7 +79,7 @@ fn traffic_goes_through_whole_and_everything_balances() {
 fn several_workers_forward_together() {
     let (lab, place) = (lab_with(LabOptions { queues: 2, ..LabOptions::default() }), Place::new());
     let gate = Gate::start(&lab, &place, "", "");
-    assert!(place.said().contains("2 workers"), "{}", place.said());
+    gate.wait_for("2 workers");
     let bytes = noise(1 << 20);
     for port in 9000..9004 {
         assert!(transfer(&lab, port, &bytes, PATIENCE) == bytes, "not as it was sent");
