@@ -163,11 +163,6 @@ impl Judge {
                 self.counters.flow_callbacks_init += 1;
                 self.in_flow(&mut flow, direction, decoded, packet)
             }
-            Tracked::Known(flow, _) if flow.bypass().is_some() => {
-                self.counters.flow_bypassed_local_pkts += 1;
-                self.counters.flow_bypassed_local_bytes += u64::from(input.length);
-                Verdict::Accept
-            }
             Tracked::Known(mut flow, direction) => self.in_flow(&mut flow, direction, decoded, packet),
             Tracked::Untracked => self.apply_rules(&mut Case { decoded, flow: None }, packet),
             Tracked::Refused => self.without_memory(decoded, packet),
@@ -181,6 +176,7 @@ impl Judge {
         decoded: &Decoded,
         packet: &mut Packet<'_>,
     ) -> Verdict {
+        let bypassed = flow.bypass().is_some();
         let mut access = PacketAccess::new(packet, decoded);
         self.callbacks.update(&mut self.context, flow, &mut access);
         let asked = access.dropped();
@@ -193,6 +189,11 @@ impl Judge {
             Some(FlowAction::Drop(_)) if self.settings.inline => {
                 self.report_drop(&mut case, packet, DropReason::FlowDrop, None);
                 Verdict::Drop(DropReason::FlowDrop)
+            }
+            _ if bypassed => {
+                self.counters.flow_bypassed_local_pkts += 1;
+                self.counters.flow_bypassed_local_bytes += u64::from(captured_length(packet));
+                Verdict::Accept
             }
             Some(FlowAction::Pass) => Verdict::Accept,
             _ => self.apply_rules(&mut case, packet),

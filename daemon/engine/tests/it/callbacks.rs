@@ -45,13 +45,17 @@ impl FlowCallbacks for Counting {
 }
 
 fn rig(settings: &EngineSettings) -> (Rig, Arc<Seen>) {
+    rig_with(settings, "")
+}
+
+fn rig_with(settings: &EngineSettings, rules: &str) -> (Rig, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let mut registry = Registry::default();
     let shared = Arc::clone(&seen);
     let factory = move |_| Box::new(Counting(Arc::clone(&shared))) as Box<dyn FlowCallbacks>;
     registry.register("counting", Box::new(factory)).unwrap();
     registry.freeze();
-    (Rig::with(settings, "", &registry, WorkerId(0), 1), seen)
+    (Rig::with(settings, rules, &registry, WorkerId(0), 1), seen)
 }
 
 #[test]
@@ -142,4 +146,16 @@ fn a_flow_with_a_timeout_of_its_own_ends_when_that_is_over() {
     });
     ends.sort_unstable();
     assert_eq!(ends, [5, 30]);
+}
+
+#[test]
+fn packets_of_a_bypassed_flow_update_and_may_be_dropped_by_a_callback() {
+    let rule = r#"pass udp any any -> any any (content:"trusted"; bypass; sid:1;)"#;
+    let (mut rig, seen) = rig_with(&inline(), rule);
+    let payloads: [&[u8]; 3] = [b"trusted", b"more", b"drop me"];
+    let frames = payloads.map(|payload| udp((CLIENT, 1), (SERVER, 7), payload));
+    let dropped = Verdict::Drop(DropReason::Callback);
+    assert_eq!(rig.send(&frames), [Verdict::Accept, Verdict::Accept, dropped]);
+    assert_eq!(seen.update.load(Ordering::Relaxed), 3);
+    assert_eq!(rig.counters().flow_bypassed_local_pkts, 1);
 }
