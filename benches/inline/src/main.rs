@@ -12,7 +12,6 @@ mod load;
 mod output;
 mod replay;
 mod rounds;
-mod spread;
 mod workers;
 
 use clap::Parser;

@@ -1,9 +1,9 @@
 //! `portcullis replay` of a generated capture: packets a second, and peak memory.
 
 use crate::output::line;
-use crate::spread::Spread;
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
+use portcullis_bench_micro::spread::Spread;
 use portcullis_testkit::Traffic;
 use std::collections::HashMap;
 use std::ffi::OsString;
