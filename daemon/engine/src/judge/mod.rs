@@ -1,0 +1,165 @@
+//! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
+
+use crate::report::{self, PacketReport};
+use crate::rules::Rules;
+use crate::settings::{DropRecords, EngineSettings};
+use crate::tally;
+use portcullis_capture::{DropReason, Packet, Verdict, WorkerId};
+use portcullis_detect::{self as detect, Scratch};
+use portcullis_event::{Counters, Reporter};
+use portcullis_flow::{
+    Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, WorkerContext,
+};
+use portcullis_wire::{Decoded, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod flow;
+mod rules;
+
+/// Everything of a worker but its flow table: the flow that is being judged is borrowed from there.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    settings: EngineSettings,
+    rules: Arc<Rules>,
+    scratch: Scratch,
+    callbacks: Callbacks,
+    context: WorkerContext,
+    /// Which rule set these rules are, counted from 0 at start.
+    rules_version: u32,
+    pub(crate) reporter: Reporter,
+    pub(crate) counters: Counters,
+}
+
+/// A packet on its way, with its flow where it has one.
+pub(crate) struct Case<'c, 'f> {
+    pub(crate) decoded: &'c Decoded,
+    pub(crate) flow: Option<(&'c mut Flow<'f>, Direction)>,
+}
+
+impl Judge {
+    pub(crate) fn new(
+        settings: &EngineSettings,
+        id: WorkerId,
+        rules: Arc<Rules>,
+        callbacks: Callbacks,
+        reporter: Reporter,
+    ) -> Self {
+        Self {
+            settings: settings.clone(),
+            scratch: Scratch::new(rules.set()),
+            rules,
+            context: callbacks.context(id),
+            callbacks,
+            rules_version: 0,
+            reporter,
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn swap_rules(&mut self, rules: Arc<Rules>) {
+        self.scratch = Scratch::new(rules.set());
+        self.rules = rules;
+        self.rules_version = self.rules_version.wrapping_add(1);
+    }
+
+    /// Judges one packet and counts it.
+    pub(crate) fn packet(
+        &mut self,
+        table: &mut FlowTable,
+        decoded: &Decoded,
+        keyed: Option<&(Keyed, FlowHash)>,
+        packet: &mut Packet<'_>,
+    ) -> Verdict {
+        tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
+        self.context.now = packet.meta.clock;
+        let verdict = match keyed {
+            _ if decoded.invalid.is_some() => self.invalid(decoded, packet),
+            Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
+            None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
+        };
+        tally::verdict(&mut self.counters, verdict);
+        verdict
+    }
+
+    /// Runs the removal hooks of a flow that has left the table, reports it, and runs the finish
+    /// callbacks.
+    pub(crate) fn flow_ended(&mut self, flow: &mut Flow<'_>, now: Timestamp) {
+        self.context.now = now;
+        self.callbacks.removed(&mut self.context, flow);
+        let at = self.ended_at(flow, now);
+        report::flow(&mut self.reporter, &self.settings.records, flow, at);
+        self.callbacks.finish(&mut self.context, flow);
+        self.counters.flow_callbacks_finish += 1;
+    }
+
+    /// Takes over what others count.
+    pub(crate) fn gather(&mut self, table: &FlowTable) {
+        let counters = &mut self.counters;
+        counters.set_flow(table.stats());
+        counters.set_log(&self.reporter);
+        let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
+        counters.worker_callback_panics = panics + table.storage_panics();
+        counters.update_averages();
+    }
+
+    /// What the hooks cost so far.
+    pub(crate) fn hook_costs(&self) -> impl Iterator<Item = HookCost> {
+        self.callbacks.costs().map(|(_, cost)| cost)
+    }
+
+    /// When the flow was over. The moment at which that was noticed depends on what else the worker
+    /// had to do; this does not, so records are the same for any number of workers.
+    fn ended_at(&self, flow: &Flow<'_>, now: Timestamp) -> Timestamp {
+        match flow.end() {
+            Some(EndReason::Shutdown) => now,
+            Some(EndReason::Timeout) => {
+                let timeouts = self.settings.flow.timeouts.of(flow.protocol());
+                let shared = timeouts.idle(flow.state(), flow.emergency());
+                let shared = Duration::from_secs(u64::from(shared));
+                let idle = match flow.idle_timeout() {
+                    None => shared,
+                    Some(own) if flow.emergency() => own.min(shared),
+                    Some(own) => own,
+                };
+                flow.last_seen().after(idle).min(now)
+            }
+            _ => flow.last_seen(),
+        }
+    }
+
+    fn invalid(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
+        let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
+        if judged == Verdict::Accept && self.settings.invalid_policy.drops() && self.settings.inline {
+            let mut case = Case { decoded, flow: None };
+            self.report_drop(&mut case, packet, DropReason::DecodeError, None);
+            return Verdict::Drop(DropReason::DecodeError);
+        }
+        judged
+    }
+
+    fn report_drop(
+        &mut self,
+        case: &mut Case<'_, '_>,
+        packet: &Packet<'_>,
+        reason: DropReason,
+        rule: Option<detect::RuleId>,
+    ) {
+        let records = &self.settings.records;
+        if records.drop == DropRecords::Off {
+            return;
+        }
+        let repeated = case.flow.as_mut().is_some_and(|(flow, direction)| !flow.note_drop(*direction));
+        if repeated && records.drop == DropRecords::Start && rule.is_none() {
+            return;
+        }
+        let about = PacketReport::new(records, case, packet);
+        about.dropped(&mut self.reporter, &self.rules, reason, rule, repeated);
+    }
+}
+
+/// What counts as a packet's length: the bytes that were captured, link header included, as in
+/// Suricata.
+fn captured_length(packet: &Packet<'_>) -> u32 {
+    u32::try_from(packet.bytes().len()).unwrap_or(u32::MAX)
+}

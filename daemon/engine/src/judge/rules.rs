@@ -1,0 +1,110 @@
+//! What the rules say of a packet, and what follows from it.
+
+use super::{Case, Judge};
+use crate::report::PacketReport;
+use portcullis_capture::{DropReason, Packet, Verdict};
+use portcullis_detect::{self as detect, FlowFacts, Input, Scope};
+use portcullis_flow::flow::Bypass;
+use portcullis_flow::{Direction, Flow, FlowAction, FlowState, TcpState};
+use portcullis_wire::Decoded;
+use portcullis_wire::decoded::{TcpFlags, Transport};
+use std::cell::Cell;
+
+impl Judge {
+    pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
+        let Self { settings, rules, scratch, reporter, counters, .. } = self;
+        let decoded = case.decoded;
+        if rules.set().is_empty() {
+            return Verdict::Accept;
+        }
+        let frame = packet.bytes();
+        let flow = case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded));
+        let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
+        let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
+        let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow, bits: bits.as_ref() };
+        let outcome = rules.set().inspect(&input, scratch);
+        counters.detect_alert += outcome.alerts.len() as u64;
+        counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
+        counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
+        counters.flow_bits_refused += u64::from(outcome.bits_refused);
+        // A flow that is dropped stays so: only what is let through may go by unseen.
+        let bypass = outcome.bypass && !matches!(outcome.verdict, detect::Verdict::Drop { .. });
+        if let Some((flow, _)) = case.flow.as_mut().filter(|_| bypass) {
+            flow.set_bypass(Bypass::Local);
+        }
+        if let (Some(bits), Some((flow, _))) = (bits, case.flow.as_mut()) {
+            flow.set_bits(bits.get());
+        }
+        counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
+        let (mut verdict, dropped_by) = decide(case, outcome.verdict, settings.inline);
+        // A limit must not lose a drop: what could not be ruled out is dropped.
+        if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
+            verdict = Verdict::Drop(DropReason::DetectLimit);
+        }
+        if let Some((flow, _)) = case.flow.as_mut()
+            && !outcome.alerts.is_empty()
+        {
+            flow.set_alerted();
+        }
+        if settings.records.alert && !outcome.alerts.is_empty() {
+            let about = PacketReport::new(&settings.records, case, packet);
+            for alert in outcome.alerts {
+                about.alert(reporter, rules, *alert, settings.inline, verdict);
+            }
+        }
+        if let Verdict::Drop(reason) = verdict {
+            self.report_drop(case, packet, reason, dropped_by);
+        }
+        verdict
+    }
+}
+
+/// Applies what the rules say: to the flow where it is meant for it and nothing was decided before,
+/// and to the packet. Returns the rule that dropped it, if one did.
+fn decide(
+    case: &mut Case<'_, '_>,
+    verdict: detect::Verdict,
+    inline: bool,
+) -> (Verdict, Option<detect::RuleId>) {
+    match verdict {
+        detect::Verdict::None => (Verdict::Accept, None),
+        detect::Verdict::Pass { scope, .. } => {
+            apply_to_flow(case, scope, FlowAction::Pass);
+            (Verdict::Accept, None)
+        }
+        // Without the power to drop, a drop rule is an alert.
+        detect::Verdict::Drop { .. } if !inline => (Verdict::Accept, None),
+        detect::Verdict::Drop { scope, rule } => {
+            apply_to_flow(case, scope, FlowAction::Drop(DropReason::Rules));
+            (Verdict::Drop(DropReason::Rules), Some(rule))
+        }
+    }
+}
+
+fn apply_to_flow(case: &mut Case<'_, '_>, scope: Scope, action: FlowAction) {
+    if let (Scope::Flow, Some((flow, _))) = (scope, case.flow.as_mut()) {
+        flow.set_action(action);
+    }
+}
+
+fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded) -> FlowFacts {
+    FlowFacts {
+        direction,
+        established: flow.state() == FlowState::Established,
+        first_in_direction: flow.counts(direction).packets == 1,
+        stream_data: is_stream_data(flow, decoded),
+    }
+}
+
+/// Does the packet carry data of a TCP stream, as its receiver will see it? Not before the handshake is
+/// complete (fast open is not followed), not with a reset, whose data is not part of the stream, not with
+/// a wrong checksum, and not after the end.
+fn is_stream_data(flow: &Flow<'_>, decoded: &Decoded) -> bool {
+    let Transport::Tcp(header) = &decoded.transport else { return false };
+    !decoded.payload.is_empty()
+        && !decoded.bad_checksums.transport
+        && header.flags.0 & (TcpFlags::SYN | TcpFlags::RST) == 0
+        && flow.tcp().is_some_and(|tcp| {
+            tcp.session && tcp.state >= TcpState::Established && tcp.state != TcpState::Closed
+        })
+}
