@@ -1,8 +1,8 @@
 //! The flows' memory: a hot part of two cache lines, a cold part, and a deadline each, at the same
-//! place of three arrays that never move. Owns layout and growth; knows nothing of keys, time or
+//! place of three arrays that never move; and the bits of those that have some. Owns layout and growth; knows nothing of keys, time or
 //! states.
 
-use crate::bits::FlowBits;
+use crate::bits::pool::{BitsHandle, BitsPool};
 use crate::flow::{FlowAction, FlowState};
 use crate::idle::Idle;
 use crate::key::FlowKey;
@@ -47,14 +47,15 @@ pub(crate) struct Cold {
     pub(crate) vlans: VlanIds,
     /// Type and code of the first ICMP message, and of the first one back.
     pub(crate) icmp: [[u8; 2]; 2],
-    pub(crate) bits: FlowBits,
+    /// What rules remember about it, where they remember something.
+    pub(crate) bits: Option<BitsHandle>,
     /// The next slot of the queue it is in; while it is in the table and so in no queue, the version of
     /// the rules that it began under.
     pub(crate) next: u32,
 }
 
 const _: () = assert!(size_of::<Hot>() == 128 && align_of::<Hot>() == 64);
-const _: () = assert!(size_of::<Cold>() == 72);
+const _: () = assert!(size_of::<Cold>() == 48);
 
 /// Bytes of one flow, without its share of the index.
 pub(crate) const FLOW_BYTES: u64 = (size_of::<Hot>() + size_of::<Cold>() + size_of::<u32>()) as u64;
@@ -68,6 +69,16 @@ pub(crate) struct Arena {
     hot: Mapped<Hot>,
     cold: Mapped<Cold>,
     deadline: Mapped<u32>,
+    bits: BitsPool,
+}
+
+/// What there is of one flow.
+pub(crate) struct Parts<'a> {
+    pub(crate) hot: &'a mut Hot,
+    pub(crate) cold: &'a mut Cold,
+    pub(crate) deadline: &'a mut u32,
+    /// The bits of all flows.
+    pub(crate) bits: &'a mut BitsPool,
 }
 
 impl Arena {
@@ -78,12 +89,20 @@ impl Arena {
             bytes: u64::from(capacity) * FLOW_BYTES,
             reason: error.to_string(),
         };
+        let bits = BitsPool::reserve(capacity, populate)?;
         let capacity = capacity as usize;
-        Ok(Self {
-            hot: Mapped::reserve(capacity, populate).map_err(refused)?,
-            cold: Mapped::reserve(capacity, populate).map_err(refused)?,
-            deadline: Mapped::reserve(capacity, populate).map_err(refused)?,
-        })
+        let arena = Self {
+            hot: Mapped::reserve(capacity).map_err(refused)?,
+            cold: Mapped::reserve(capacity).map_err(refused)?,
+            deadline: Mapped::reserve(capacity).map_err(refused)?,
+            bits,
+        };
+        if populate {
+            arena.hot.populate(capacity);
+            arena.cold.populate(capacity);
+            arena.deadline.populate(capacity);
+        }
+        Ok(arena)
     }
 
     /// Opens a block of up to `count` flows and hands out the slots of those that there was room
@@ -110,13 +129,30 @@ impl Arena {
     }
 
     /// All parts of a flow.
-    pub(crate) fn parts(&mut self, slot: SlotIndex) -> (&mut Hot, &mut Cold, &mut u32) {
+    pub(crate) fn parts(&mut self, slot: SlotIndex) -> Parts<'_> {
         let place = slot.place();
-        (
-            &mut self.hot.as_mut_slice()[place],
-            &mut self.cold.as_mut_slice()[place],
-            &mut self.deadline.as_mut_slice()[place],
-        )
+        Parts {
+            hot: &mut self.hot.as_mut_slice()[place],
+            cold: &mut self.cold.as_mut_slice()[place],
+            deadline: &mut self.deadline.as_mut_slice()[place],
+            bits: &mut self.bits,
+        }
+    }
+
+    /// Forgets everything about a flow that has ended.
+    pub(crate) fn clear(&mut self, slot: SlotIndex) {
+        let Parts { hot, cold, deadline, bits } = self.parts(slot);
+        bits.release(&mut cold.bits);
+        (*hot, *cold, *deadline) = (Hot::default(), Cold::default(), NO_DEADLINE);
+    }
+
+    /// The bits of all flows.
+    pub(crate) const fn bits(&self) -> &BitsPool {
+        &self.bits
+    }
+
+    pub(crate) const fn bits_mut(&mut self) -> &mut BitsPool {
+        &mut self.bits
     }
 
     /// When to look at the flow next, in whole seconds; [`NO_DEADLINE`] where there is none.

@@ -1,7 +1,10 @@
-//! What rules remember about a flow: a small set of bits with names. Kept in the flow itself, so it is
-//! bounded, and nothing is allocated for it.
+//! What rules remember about a flow: a small set of bits with names. Kept beside the flows that have
+//! some, within `flow.memcap`.
 
+use crate::flow::Flow;
 use std::num::NonZeroU32;
+
+pub(crate) mod pool;
 
 /// The bit of a name. It follows from the name alone, so a flow's bits outlive a change of rules; whoever
 /// makes bits must see that two names he uses do not give the same.
@@ -59,6 +62,21 @@ impl FlowBits {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
+    }
+}
+
+impl Flow<'_> {
+    /// What rules remember about it.
+    #[must_use]
+    pub fn bits(&self) -> FlowBits {
+        self.bits.read(self.cold.bits)
+    }
+
+    /// Changes what rules remember about it; `false`, and nothing is changed, where it had no bits and
+    /// memcap leaves no room for any. One flow in sixteen always has room.
+    #[must_use]
+    pub fn set_bits(&mut self, bits: FlowBits) -> bool {
+        self.bits.write(&mut self.cold.bits, &bits)
     }
 }
 

@@ -1,15 +1,19 @@
 //! One flow: who talks to whom, how much, since when, in what state. A view over the flow's
 //! memory; it cannot outlive the call it was lent for.
 
-use crate::arena::{Arena, Cold, Hot};
-use crate::bits::FlowBits;
+use crate::arena::{Arena, Cold, Hot, Parts};
+use crate::bits::pool::BitsPool;
 use crate::key::{FlowKey, protocol};
 use crate::slot::SlotIndex;
 use crate::storage::Storage;
 use crate::tcp::TcpSummary;
-use portcullis_capture::{DropReason, PortId};
+use portcullis_capture::PortId;
 use portcullis_wire::Timestamp;
 use portcullis_wire::decoded::{Address, VlanIds};
+
+mod kinds;
+
+pub use kinds::{Bypass, Counts, Direction, EndReason, FlowAction, FlowState};
 
 /// Is the client the higher endpoint of the key?
 pub(crate) const CLIENT_IS_HIGHER: u16 = 1 << 0;
@@ -32,134 +36,6 @@ pub(crate) const ELEPHANT: u16 = 1 << 10;
 /// Something is, or was, stored beside it.
 pub(crate) const STORED: u16 = 1 << 14;
 
-/// Which way a packet of a flow goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the client, who sent the flow's first packet.
-    ToServer,
-    /// From the server.
-    ToClient,
-}
-
-impl Direction {
-    /// The other direction.
-    #[must_use]
-    pub const fn opposite(self) -> Self {
-        match self {
-            Self::ToServer => Self::ToClient,
-            Self::ToClient => Self::ToServer,
-        }
-    }
-
-    /// The name in EVE's `direction`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ToServer => "to_server",
-            Self::ToClient => "to_client",
-        }
-    }
-
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::ToServer => 0,
-            Self::ToClient => 1,
-        }
-    }
-}
-
-/// The state of a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum FlowState {
-    /// TCP: before the handshake is complete. Else: seen in one direction only.
-    #[default]
-    New,
-    /// TCP: the handshake is complete. Else: seen in both directions.
-    Established,
-    /// TCP: the session is over.
-    Closed,
-    /// No longer inspected.
-    Bypassed,
-}
-
-impl FlowState {
-    /// The name in EVE's `flow.state`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Established => "established",
-            Self::Closed => "closed",
-            Self::Bypassed => "bypassed",
-        }
-    }
-}
-
-/// What was decided about all further packets of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlowAction {
-    /// They are dropped. The reason is that of the decision; packets that only follow it are
-    /// reported as [`DropReason::FlowDrop`] or its like.
-    Drop(DropReason),
-    /// They pass without inspection.
-    Pass,
-}
-
-/// Where the packets of a bypassed flow are let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bypass {
-    /// By the engine: seen and counted, not inspected.
-    Local,
-    /// By the capture: not seen any more.
-    Capture,
-}
-
-/// Why a flow ended. Where several apply, the first in this order is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum EndReason {
-    /// A new TCP session with the same ports took its place.
-    TcpReuse,
-    /// It was evicted to make room.
-    Forced,
-    /// The engine stopped.
-    Shutdown,
-    /// It was idle for long enough.
-    Timeout,
-    /// None of these.
-    Unknown,
-}
-
-impl EndReason {
-    const ALL: [Self; 5] = [Self::TcpReuse, Self::Forced, Self::Shutdown, Self::Timeout, Self::Unknown];
-
-    /// The name in EVE's `flow.reason`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TcpReuse => "tcp_reuse",
-            Self::Forced => "forced",
-            Self::Shutdown => "shutdown",
-            Self::Timeout => "timeout",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    pub(crate) const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
-
-/// Packets and bytes in one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes, as the frames were on the wire, link header included.
-    pub bytes: u64,
-}
-
 /// One flow, on loan from its table.
 #[derive(Debug)]
 pub struct Flow<'t> {
@@ -167,6 +43,7 @@ pub struct Flow<'t> {
     pub(crate) cold: &'t mut Cold,
     /// When the sweep looks at it next; 0 brings that forward to the next pass.
     pub(crate) deadline: &'t mut u32,
+    pub(crate) bits: &'t mut BitsPool,
     pub(crate) storage: &'t mut Storage,
     pub(crate) slot: SlotIndex,
 }
@@ -174,8 +51,8 @@ pub struct Flow<'t> {
 impl<'t> Flow<'t> {
     /// The flow in a slot.
     pub(crate) fn at(slot: SlotIndex, arena: &'t mut Arena, storage: &'t mut Storage) -> Self {
-        let (hot, cold, deadline) = arena.parts(slot);
-        Self { hot, cold, deadline, storage, slot }
+        let Parts { hot, cold, deadline, bits } = arena.parts(slot);
+        Self { hot, cold, deadline, bits, storage, slot }
     }
 }
 
@@ -312,17 +189,6 @@ impl Flow<'_> {
     #[must_use]
     pub fn seen(&self, direction: Direction) -> bool {
         self.hot.flags & (SEEN << direction.index()) != 0
-    }
-
-    /// What rules remember about it.
-    #[must_use]
-    pub fn bits(&self) -> FlowBits {
-        self.cold.bits
-    }
-
-    /// Changes what rules remember about it.
-    pub fn set_bits(&mut self, bits: FlowBits) {
-        self.cold.bits = bits;
     }
 
     /// Did a rule alert on it?

@@ -59,7 +59,7 @@ impl Index {
             reason: error.to_string(),
         };
         let count = usize::try_from(buckets_for(u64::from(capacity))).unwrap_or(usize::MAX);
-        let mut buckets = Mapped::reserve(count, false).map_err(refused)?;
+        let mut buckets = Mapped::reserve(count).map_err(refused)?;
         buckets.extend(count, EMPTY);
         Ok(Self { buckets, len: 0, probe_max: 0 })
     }

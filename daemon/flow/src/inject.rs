@@ -2,6 +2,7 @@
 //! burst, each flow that was there when it was asked for, and none that began later.
 
 use crate::arena::NO_DEADLINE;
+use crate::arena::Parts;
 use crate::flow::EndReason;
 use crate::idle::FlowMatch;
 use crate::slot::SlotIndex;
@@ -85,7 +86,7 @@ impl FlowTable {
 
     /// Is a flow asked for?
     fn is_selected(&mut self, slot: SlotIndex, request: &Request) -> bool {
-        let (hot, cold, _) = self.arena.parts(slot);
+        let Parts { hot, cold, .. } = self.arena.parts(slot);
         let selector = &request.selector;
         is_earlier(cold.id, request.before)
             && selector.id.is_none_or(|id| id == cold.id)

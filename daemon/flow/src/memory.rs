@@ -24,9 +24,8 @@ pub(crate) struct Mapped<T: Copy> {
 impl<T: Copy> Mapped<T> {
     const PAGE_HOLDS_IT: () = assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0);
 
-    /// Reserves room; with `populate` the system provides its memory at once, so that no first
-    /// write has to wait for that.
-    pub(crate) fn reserve(capacity: usize, populate: bool) -> io::Result<Self> {
+    /// Reserves room.
+    pub(crate) fn reserve(capacity: usize) -> io::Result<Self> {
         let () = Self::PAGE_HOLDS_IT;
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
         let bytes = capacity.checked_mul(size_of::<T>()).ok_or_else(too_large)?;
@@ -39,11 +38,17 @@ impl<T: Copy> Mapped<T> {
             // Refused where the kernel has no transparent huge pages: slower, not wrong.
             let _ = map.advise(Advice::HugePage);
         }
-        if populate {
-            // Refused by kernels before 5.14: pages then come with the first write.
-            let _ = map.advise(Advice::PopulateWrite);
-        }
         Ok(Self { map, len: 0, capacity, values: PhantomData })
+    }
+
+    /// Has the system provide the memory of the first `count` values at once, so that no first write has
+    /// to wait for that.
+    pub(crate) fn populate(&self, count: usize) {
+        let bytes = count.min(self.capacity) * size_of::<T>();
+        if bytes > 0 {
+            // Refused by kernels before 5.14: pages then come with the first write.
+            let _ = self.map.advise_range(Advice::PopulateWrite, 0, bytes);
+        }
     }
 
     /// Adds `count` times `value`, as far as there is room; how many were added.
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn extends_to_its_capacity_and_never_moves() {
-        let mut mapped = Mapped::<[u64; 16]>::reserve(100, false).expect("address space");
+        let mut mapped = Mapped::<[u64; 16]>::reserve(100).expect("address space");
         assert_eq!(mapped.extend(60, [1; 16]), 60);
         let address = mapped.as_slice().as_ptr();
         assert_eq!(mapped.extend(60, [2; 16]), 40, "only as far as there is room");
@@ -164,14 +169,17 @@ mod tests {
 
     #[test]
     fn room_that_cannot_be_is_refused() {
-        assert!(Mapped::<[u64; 16]>::reserve(usize::MAX / 2, false).is_err());
-        assert!(Mapped::<u8>::reserve(usize::MAX / 2, false).is_err());
+        assert!(Mapped::<[u64; 16]>::reserve(usize::MAX / 2).is_err());
+        assert!(Mapped::<u8>::reserve(usize::MAX / 2).is_err());
     }
 
     #[test]
     fn large_room_is_usable_with_huge_pages() {
         for populate in [false, true] {
-            let mut mapped = Mapped::<u64>::reserve(HUGE_FROM / 4, populate).expect("address space");
+            let mut mapped = Mapped::<u64>::reserve(HUGE_FROM / 4).expect("address space");
+            if populate {
+                mapped.populate(usize::MAX);
+            }
             assert_eq!(mapped.extend(3, 5), 3);
             assert_eq!(mapped.as_slice(), [5, 5, 5]);
         }

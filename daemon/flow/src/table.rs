@@ -1,12 +1,12 @@
 //! The flow table of one worker: owns all flows, and moves each from the spare pool to the index,
 //! to the work queue and back. Finding and creating is in `track`, making room in `evict`.
 
-use crate::arena::{Arena, Cold, FLOW_BYTES, Hot, NO_DEADLINE};
+use crate::arena::{Arena, FLOW_BYTES, NO_DEADLINE, Parts};
 use crate::evict::Cursor;
 use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
 use crate::hash::{FlowHash, Hasher};
 use crate::idle::IdleTimeouts;
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::inject::Injection;
 use crate::key::FlowKey;
 use crate::queue::{SparePool, WorkQueue};
@@ -16,6 +16,8 @@ use crate::stats::FlowStats;
 use crate::storage::Storage;
 use crate::timeouts::Expiry;
 use portcullis_wire::Timestamp;
+
+mod share;
 
 /// Flows in a block: what the spare pool is refilled with at once.
 pub const BLOCK: u32 = 128;
@@ -54,6 +56,8 @@ pub struct FlowTable {
     hasher: Hasher,
     sweep: Cursor,
     retire: Cursor,
+    /// Bytes of memory that this worker may use.
+    share: u64,
     /// Bytes of one flow, what hooks store included.
     flow_bytes: u64,
     /// Slots that the sweep has to look at whatever their deadline: since the mode changed, they may
@@ -103,9 +107,10 @@ impl FlowTable {
         }
         storage.track_rates(settings.rate_tracking);
         let flow_bytes = FLOW_BYTES + storage.flow_bytes();
-        let capacity = capacity_within(settings.memcap / u64::from(workers), flow_bytes);
+        let share = settings.memcap / u64::from(workers);
+        let capacity = share::capacity_within(share, flow_bytes);
         if u64::from(capacity) < LEAST_FLOWS {
-            let least = LEAST_FLOWS * flow_bytes + index::bytes_for(LEAST_FLOWS);
+            let least = share::bytes_for(LEAST_FLOWS, flow_bytes);
             return Err(SetupError::MemcapTooSmall { memcap: settings.memcap, workers, least });
         }
         storage.reserve(capacity)?;
@@ -126,6 +131,7 @@ impl FlowTable {
             capacity,
             storage,
             injection: Injection::new(),
+            share,
             flow_bytes,
             hasher: Hasher::new(seed),
             sweep: Cursor::default(),
@@ -135,7 +141,6 @@ impl FlowTable {
             next_id: (start.as_nanos() / 250).wrapping_add(u64::from(worker)) & ID_MASK,
             id_step: u64::from(workers),
         };
-        table.stats.memuse = index::bytes_for(u64::from(capacity));
         table.open(prealloc);
         Ok(table)
     }
@@ -208,17 +213,18 @@ impl FlowTable {
         while finished < budget {
             let Some(slot) = self.work.pop(&mut self.arena) else { break };
             on_end(&mut Flow::at(slot.index(), &mut self.arena, &mut self.storage));
-            let (hot, cold, deadline) = self.arena.parts(slot.index());
+            let hot = self.arena.hot(slot.index());
             let session = hot.session.summary();
             let capture = hot.flags & CAPTURE_BYPASSED != 0;
             self.stats.end.count(hot.state, capture, session.session.then_some(session.state));
             self.stats.active -= 1;
             self.storage.clear(slot.index(), hot);
-            (*hot, *cold, *deadline) = (Hot::default(), Cold::default(), NO_DEADLINE);
+            self.arena.clear(slot.index());
             self.spare.push(&mut self.arena, slot);
             finished += 1;
         }
         self.stats.spare = u64::from(self.spare.len());
+        self.count_memory();
         if self.emergency() && self.spare.len() > self.recovery {
             self.expiry.set_emergency(false);
             self.stale = self.arena.len();
@@ -283,7 +289,7 @@ impl FlowTable {
     /// Is the flow over at `now`? Decides about its idle timeout where its state has changed.
     pub(crate) fn is_over(&mut self, slot: SlotIndex, now: Timestamp) -> bool {
         if self.expiry.has_overrides() {
-            self.expiry.settle(self.arena.parts(slot).0);
+            self.expiry.settle(self.arena.parts(slot).hot);
         }
         self.expiry.is_over(self.arena.hot(slot), now)
     }
@@ -296,7 +302,7 @@ impl FlowTable {
             return;
         };
         let emergency = self.emergency();
-        let (hot, _, deadline) = self.arena.parts(slot);
+        let Parts { hot, deadline, .. } = self.arena.parts(slot);
         hot.end |= reason.bit();
         if emergency && matches!(reason, EndReason::Timeout | EndReason::Forced) {
             hot.flags |= EMERGENCY;
@@ -315,19 +321,6 @@ impl FlowTable {
             self.stale = self.arena.len();
             self.stats.emerg_mode_entered += 1;
         }
-    }
-
-    /// Opens up to `count` more flows and makes them spare; how many memcap allowed.
-    pub(crate) fn open(&mut self, count: u32) -> u32 {
-        let before = self.spare.len();
-        for slot in self.arena.open(count) {
-            self.spare.push(&mut self.arena, slot);
-        }
-        let opened = self.spare.len() - before;
-        self.storage.open(opened);
-        self.stats.memuse += u64::from(opened) * self.flow_bytes;
-        self.stats.spare = u64::from(self.spare.len());
-        opened
     }
 
     /// The id that the next flow gets, or one before it.
@@ -355,21 +348,6 @@ impl FlowTable {
             "flows in index and work queue are the active ones"
         );
     }
-}
-
-/// Most flows of `flow_bytes` whose memory and index fit in `share` bytes.
-fn capacity_within(share: u64, flow_bytes: u64) -> u32 {
-    let fits = |flows: u64| flows * flow_bytes + index::bytes_for(flows) <= share;
-    let (mut fitting, mut beyond) = (0, (share / flow_bytes).min(u64::from(u32::MAX - 1)) + 1);
-    while fitting + 1 < beyond {
-        let middle = fitting.midpoint(beyond);
-        if fits(middle) {
-            fitting = middle;
-        } else {
-            beyond = middle;
-        }
-    }
-    u32::try_from(fitting).unwrap_or(u32::MAX - 1)
 }
 
 /// A table moves to its worker's thread.

@@ -1,5 +1,6 @@
 //! A packet's way to its flow: found, replaced or made, and brought up to date.
 
+use crate::arena::Parts;
 use crate::flow::{self, Direction, EndReason, Flow, FlowState};
 use crate::hash::FlowHash;
 use crate::key::{Keyed, protocol};
@@ -110,7 +111,7 @@ impl FlowTable {
         let id = self.new_id();
         let client_is_higher =
             packet.keyed.swapped == (first_direction(packet.decoded, self.midstream) == Direction::ToServer);
-        let (hot, cold, _) = self.arena.parts(index);
+        let Parts { hot, cold, .. } = self.arena.parts(index);
         hot.key = packet.keyed.key;
         hot.last_seen = packet.now;
         hot.ingress = packet.ingress;

@@ -33,7 +33,7 @@ impl Judge {
             flow.set_bypass(Bypass::Local);
         }
         if let (Some(bits), Some((flow, _))) = (bits, case.flow.as_mut()) {
-            flow.set_bits(bits.get());
+            counters.flow_bits_refused += u64::from(!flow.set_bits(bits.get()));
         }
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
         let (mut verdict, dropped_by) = decide(case, outcome.verdict, settings.inline);

@@ -1,5 +1,6 @@
 //! The flow table through its public face.
 
+mod bits;
 mod callbacks;
 mod full;
 mod idle;
