@@ -107,7 +107,7 @@ impl Arena {
 
     /// Opens a block of up to `count` flows and hands out the slots of those that there was room
     /// for.
-    pub(crate) fn open(&mut self, count: u32) -> impl Iterator<Item = Slot> + use<> {
+    pub(crate) fn open(&mut self, count: u32) -> impl DoubleEndedIterator<Item = Slot> + use<> {
         let first = self.len();
         self.hot.extend(count as usize, Hot::default());
         self.cold.extend(count as usize, Cold::default());
@@ -170,7 +170,14 @@ impl Arena {
         self.deadline.as_mut_slice()[slot.place()] = secs;
     }
 
+    /// Asks for what a packet of a known flow needs.
     pub(crate) fn prefetch(&self, slot: SlotIndex) {
         self.hot.prefetch(slot.place());
+    }
+
+    /// Asks for what the end of a flow needs, too.
+    pub(crate) fn prefetch_whole(&self, slot: SlotIndex) {
+        self.hot.prefetch(slot.place());
+        self.cold.prefetch(slot.place());
     }
 }

@@ -18,6 +18,7 @@ use crate::timeouts::Expiry;
 use portcullis_wire::Timestamp;
 
 mod share;
+mod sweep;
 
 /// Flows in a block: what the spare pool is refilled with at once.
 pub const BLOCK: u32 = 128;
@@ -233,41 +234,6 @@ impl FlowTable {
         finished
     }
 
-    /// Looks at the next `slots` places for flows that are over at `now` and moves them to the work
-    /// queue. Call it with a small number once a burst: it goes round and round.
-    pub fn sweep(&mut self, now: Timestamp, slots: usize) {
-        let seconds = u32::try_from(now.as_secs()).unwrap_or(NO_DEADLINE - 1).min(NO_DEADLINE - 1);
-        let looked = u32::try_from(slots).unwrap_or(u32::MAX).min(self.arena.len());
-        let mut left = looked;
-        while left > 0 {
-            let run = self.sweep.advance_by(left, self.arena.len());
-            let length = run.end - run.start;
-            left -= length;
-            let stale = self.stale > 0;
-            self.stale = self.stale.saturating_sub(length);
-            if stale || self.arena.earliest_deadline(run.clone()) <= seconds {
-                for place in run {
-                    self.sweep_one(SlotIndex(place), seconds, now, stale);
-                }
-            }
-        }
-        self.stats.wrk.slots_swept += u64::from(looked);
-        self.stats.wrk.slots_swept_max = self.stats.wrk.slots_swept_max.max(u64::from(looked));
-    }
-
-    fn sweep_one(&mut self, slot: SlotIndex, seconds: u32, now: Timestamp, stale: bool) {
-        let deadline = self.arena.deadlines()[slot.place()];
-        if deadline > seconds && (deadline == NO_DEADLINE || !stale) {
-            return;
-        }
-        if self.is_over(slot, now) {
-            self.retire(slot, EndReason::Timeout);
-        } else {
-            let deadline = self.expiry.deadline(self.arena.hot(slot));
-            self.arena.set_deadline(slot, deadline);
-        }
-    }
-
     /// Ends up to `budget` flows for good, at shutdown: those over at `now` by timeout, the others
     /// by shutdown, whatever the sweep had seen of them. `true` once none is left in the table;
     /// they still have to be [finished](Self::finish). Not for the packet path: it may look at every
@@ -297,6 +263,11 @@ impl FlowTable {
     /// Takes a flow out of the table and into the work queue.
     pub(crate) fn retire(&mut self, slot: SlotIndex, reason: EndReason) {
         let hash = self.hasher.hash(&self.arena.hot(slot).key);
+        self.retire_hashed(slot, hash, reason);
+    }
+
+    /// The same, where the hash of its key is known.
+    fn retire_hashed(&mut self, slot: SlotIndex, hash: FlowHash, reason: EndReason) {
         let Some(owned) = self.index.remove(hash, slot) else {
             debug_assert!(false, "flow in slot {} is not in the index", slot.0);
             return;

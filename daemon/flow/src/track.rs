@@ -134,7 +134,7 @@ impl FlowTable {
                 0 => {
                     self.stats.wrk.spare_sync_empty += 1;
                     self.enter_emergency();
-                    self.evict_one(now);
+                    self.make_room(now);
                 }
                 BLOCK => {}
                 _ => self.stats.wrk.spare_sync_incomplete += 1,

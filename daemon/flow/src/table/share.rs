@@ -9,7 +9,10 @@ impl FlowTable {
     pub(crate) fn open(&mut self, count: u32) -> u32 {
         let before = self.spare.len();
         let room = self.room() / self.flow_bytes;
-        for slot in self.arena.open(count.min(u32::try_from(room).unwrap_or(u32::MAX))) {
+        let count = count.min(u32::try_from(room).unwrap_or(u32::MAX));
+        // The pool is a stack: the first one goes on top, so that flows are used in the order of their
+        // places. The search for one to evict meets the oldest first then.
+        for slot in self.arena.open(count).rev() {
             self.spare.push(&mut self.arena, slot);
         }
         let opened = self.spare.len() - before;

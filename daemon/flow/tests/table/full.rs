@@ -1,10 +1,11 @@
 //! What happens when memcap is reached, and when someone chooses keys that meet.
 
-use crate::packets::{Outcome, at, finish, keyed, table, track, track_and, udp};
+use crate::packets::{Outcome, at, finish, keyed, table, tcp, track, track_and, udp};
 use portcullis_flow::{
     EndReason, FlowSettings, FlowTable, KeyOptions, KeyScope, Keyed, Tracked, TrackedInput,
 };
 use portcullis_wire::Timestamp;
+use portcullis_wire::decoded::TcpFlags;
 
 const SERVER: (u8, u16) = (2, 53);
 
@@ -55,7 +56,9 @@ fn unanswered_flows_make_room_after_a_second_and_answered_ones_never() {
         if answered {
             assert_eq!((ended.as_slice(), outcome), (&[][..], Outcome::Refused));
         } else {
-            assert_eq!(ended.iter().map(|(_, reason)| reason.name()).collect::<Vec<_>>(), ["forced"]);
+            // Two: the search before found none.
+            let reasons: Vec<_> = ended.iter().map(|(_, reason)| reason.name()).collect();
+            assert_eq!(reasons, ["forced", "forced"]);
             assert!(matches!(outcome, Outcome::New(..)), "{outcome:?}");
         }
     }
@@ -78,8 +81,9 @@ fn an_unanswered_flow_goes_before_a_bypassed_one() {
         track(&mut table, &udp((3, port), SERVER), at(40));
         table.finish(usize::MAX, &mut |flow| victims.push((flow.bypass().is_some(), flow.end())));
     }
-    assert!(!victims.is_empty());
-    assert!(victims.iter().all(|victim| *victim == (false, Some(EndReason::Forced))), "{victims:?}");
+    let unanswered = table.capacity().div_ceil(8) as usize;
+    assert!(victims.len() >= 20 && victims.iter().all(|(_, end)| *end == Some(EndReason::Forced)));
+    assert!(victims.iter().take(unanswered).all(|(bypassed, _)| !bypassed), "{victims:?}");
 }
 
 /// A full table of long-lived bypassed flows, but for some unanswered ones.
@@ -206,4 +210,40 @@ fn chosen_keys_are_refused_within_bounds_and_hurt_nobody_else() {
     assert_eq!(send(&mut table, &other), Some((true, other.key)));
     assert!(table.retire_all(at(1), usize::MAX));
     assert_eq!(finish(&mut table).len(), accepted.len() + 1);
+}
+
+/// A few less than a table of 4 MB holds.
+const FLOOD: u64 = 21_000;
+
+/// SYNs that nobody answers, into a table that holds what comes in three seconds: after the first of them
+/// there is always a flow that may go, wherever in the table the old ones and the new ones lie.
+fn check_flood(what: &str, prealloc: u32, rate_of: impl Fn(u64) -> u64) {
+    let mut table = table(&FlowSettings { memcap: 4 << 20, prealloc, ..FlowSettings::default() });
+    let flows = u64::from(table.capacity());
+    assert!(flows > FLOOD, "{flows}");
+    let mut now = at(0).as_nanos();
+    for number in 0..10 * flows {
+        let [.., a, b, c] = number.to_be_bytes();
+        let syn = tcp((a, u16::from_be_bytes([b, c])), SERVER, TcpFlags::SYN, 1, 0);
+        now += 1_000_000_000 / rate_of(number);
+        let outcome = track(&mut table, &syn, Timestamp::from_nanos(now));
+        assert!(matches!(outcome, Outcome::New(..)), "{what}: {number} of {flows}: {:?}", table.stats());
+        if number % 32 == 31 {
+            table.sweep(Timestamp::from_nanos(now), 64);
+            table.finish(64, &mut |_| {});
+        }
+    }
+    let ended = table.stats().end.total();
+    assert!(table.stats().get_used > flows / 5 && ended >= 9 * flows, "{what}: {:?}", table.stats());
+}
+
+#[test]
+fn no_syn_of_a_flood_is_refused_while_older_ones_are_unanswered() {
+    check_flood("all memory ready at start", u32::MAX, |_| FLOOD / 4);
+    check_flood("memory as it is needed", 0, |_| FLOOD / 4);
+    // Pauses in which all of them expire: after each the memory is used in another order.
+    let now_and_then = |number| if number % 30_000 < 25 { 1 } else { FLOOD / 3 };
+    check_flood("with pauses", u32::MAX, now_and_then);
+    let faster_and_slower = |number: u64| FLOOD / (3 + number / 3000 * 7 % 12);
+    check_flood("at changing rates", u32::MAX, faster_and_slower);
 }
