@@ -156,7 +156,9 @@ counters! {
     flow_end_tcp_liberal: sum "flow.end.tcp_liberal",
     #[doc = "New flows refused because the buckets for their key were full (ours)."]
     flow_index_refused: sum "flow.index_refused",
-    #[doc = "Bits that rules could not set, the flow having as many as it can (ours)."]
+    #[doc = "TCP packets without a flow that could not begin a session and, in emergency mode, got none (ours)."]
+    flow_emerg_untracked: sum "flow.emerg_untracked",
+    #[doc = "Bits that rules could not set, the flow having as many as it can or memcap no room (ours)."]
     flow_bits_refused: sum "flow.bits_refused",
     #[doc = "Slots that the search for expired flows looked at (ours)."]
     flow_wrk_slots_swept: sum "flow.wrk.slots_swept",

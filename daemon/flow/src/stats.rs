@@ -46,6 +46,8 @@ pub struct FlowStats {
     pub emerg_mode_entered: u64,
     /// `flow.emerg_mode_over`
     pub emerg_mode_over: u64,
+    /// TCP packets that began no session, came in emergency mode and were not given a flow. Ours.
+    pub emerg_untracked: u64,
     /// `flow.memuse` in bytes (a gauge); never above the worker's share of `flow.memcap`.
     pub memuse: u64,
     /// `flow.wrk.*`

@@ -310,7 +310,8 @@ impl Session {
     }
 }
 
-fn is_syn(tcp: &Tcp) -> bool {
+/// Does it ask for a session?
+pub(crate) fn is_syn(tcp: &Tcp) -> bool {
     tcp.flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN) == TcpFlags::SYN
 }
 

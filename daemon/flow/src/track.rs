@@ -7,7 +7,7 @@ use crate::key::{Keyed, protocol};
 use crate::slot::{Slot, SlotIndex};
 use crate::stats::FlowStats;
 use crate::table::{BLOCK, FlowTable};
-use crate::tcp::Session;
+use crate::tcp::{self, Session};
 use portcullis_capture::PortId;
 use portcullis_wire::decoded::Transport;
 use portcullis_wire::{Decoded, Timestamp};
@@ -38,8 +38,9 @@ pub enum Tracked<'t> {
     Known(Flow<'t>, Direction),
     /// It began this flow.
     New(Flow<'t>, Direction),
-    /// It has no flow and may not begin one: an ICMP error about a flow we do not know, or
-    /// [`may_create`](TrackedInput::may_create) was off.
+    /// It has no flow and may not begin one: an ICMP error about a flow we do not know,
+    /// [`may_create`](TrackedInput::may_create) was off, or it is a TCP packet that begins no session
+    /// (without `stream.midstream`: no SYN) while the table is in emergency mode.
     Untracked,
     /// There was no room for its flow: `flow.memcap-policy` decides.
     Refused,
@@ -61,6 +62,10 @@ impl FlowTable {
             return Tracked::Known(flow, direction);
         }
         if packet.keyed.quoted || !packet.may_create {
+            return Tracked::Untracked;
+        }
+        if self.emergency() && !self.midstream && is_stray(packet.decoded) {
+            self.stats.emerg_untracked += 1;
             return Tracked::Untracked;
         }
         let Some(slot) = self.create(packet) else {
@@ -225,6 +230,11 @@ fn count_elephant(
         Direction::ToServer => stats.elephant_toserver += 1,
         Direction::ToClient => stats.elephant_toclient += 1,
     }
+}
+
+/// Is this a TCP packet that begins no session where sessions begin with a SYN?
+fn is_stray(decoded: &Decoded) -> bool {
+    matches!(decoded.transport, Transport::Tcp(tcp) if !tcp::is_syn(&tcp))
 }
 
 /// Which way the packet that begins a flow goes.

@@ -159,6 +159,32 @@ fn defect_5_emergency_mode_ends_as_soon_as_there_is_room() {
     assert_eq!((counters.flow_emerg_mode_over, counters.flow_active), (1, 0), "emergency-new is 10 seconds");
 }
 
+/// Suricata says that in emergency mode only a SYN makes a TCP flow, but without `stream.midstream`, where
+/// nothing else is of use, it lets every packet make one.
+#[test]
+fn defect_5_in_emergency_mode_only_a_syn_makes_a_tcp_flow() {
+    let mut rig = Rig::new(&small(), "");
+    let packet = |port, flags| {
+        let tcp = PacketBuilder::ethernet([2; 6], [4; 6]).ipv4(CLIENT, SERVER).tcp(port, 80);
+        [tcp.flags(flags).seq(5).ack(7).to_vec()]
+    };
+    let _ = rig.send(&packet(1, TcpFlags::ACK));
+    assert_eq!(rig.counters().flow_tcp, 1, "not yet in emergency");
+    let flood: Vec<_> = (0..2_000).map(|port| udp((CLIENT, port), (SERVER, 7), b"")).collect();
+    let _ = rig.send(&flood);
+    rig.pass(2);
+    // Makes room for some more.
+    let _ = rig.send(&[udp((CLIENT, 5_000), (SERVER, 7), b"")]);
+    let before = rig.counters();
+    let verdicts = rig.send(&packet(2, TcpFlags::ACK));
+    let counters = rig.counters();
+    assert_eq!((counters.flow_emerg_mode_entered, counters.flow_emerg_mode_over), (1, 0));
+    assert_eq!((counters.flow_tcp, counters.flow_emerg_untracked), (1, before.flow_emerg_untracked + 1));
+    assert_eq!(verdicts, [Verdict::Accept], "without a flow no reason to drop it");
+    let _ = rig.send(&packet(3, TcpFlags::SYN));
+    assert_eq!(rig.counters().flow_tcp, 2);
+}
+
 #[test]
 fn defect_6_ttls_belong_to_their_direction_whoever_is_seen_first() {
     let flow = FlowSettings { midstream: true, ..FlowSettings::default() };

@@ -66,6 +66,7 @@ impl Counters {
         self.flow_spare = stats.spare;
         self.flow_emerg_mode_entered = stats.emerg_mode_entered;
         self.flow_emerg_mode_over = stats.emerg_mode_over;
+        self.flow_emerg_untracked = stats.emerg_untracked;
         self.flow_memuse = stats.memuse;
         self.flow_index_refused = stats.index_refused;
         self.flow_wrk_spare_sync = stats.wrk.spare_sync;

@@ -132,6 +132,34 @@ fn emergency_mode_begins_at_memcap_and_ends_with_enough_spare() {
     assert_eq!(table.waiting(), 0, "normal timeouts again");
 }
 
+/// In emergency mode a TCP packet without a flow makes one only where it begins a session.
+#[test]
+fn in_emergency_a_tcp_packet_that_begins_no_session_makes_no_flow() {
+    const ACK: u8 = TcpFlags::ACK;
+    for midstream in [false, true] {
+        let mut table = table(&FlowSettings { memcap: 20_000, midstream, ..FlowSettings::default() });
+        let check = |table: &mut FlowTable, port, flags, makes_one| {
+            let outcome = track(table, &tcp((1, port), SERVER, flags, 5, 7), at(2));
+            assert_eq!(matches!(outcome, Outcome::New(..)), makes_one, "{midstream} {port} {outcome:?}");
+            makes_one || outcome == Outcome::Untracked
+        };
+        assert!(check(&mut table, 1, ACK, true), "not in emergency");
+        fill(&mut table, at(0), false);
+        // Evicts some; their memory is ready for the next.
+        track(&mut table, &udp((3, 1), SERVER), at(2));
+        table.finish(usize::MAX, &mut |_| {});
+        assert!(table.emergency());
+        let before = table.stats().total;
+        assert!(check(&mut table, 2, ACK, midstream));
+        assert!(check(&mut table, 2, TcpFlags::SYN, !midstream) || midstream, "known where it made one");
+        table.finish(usize::MAX, &mut |_| {});
+        let stats = *table.stats();
+        assert_eq!((stats.total - before, stats.emerg_untracked), (1, u64::from(!midstream)));
+        let outcome = track(&mut table, &tcp((1, 1), SERVER, ACK, 6, 7), at(2));
+        assert!(matches!(outcome, Outcome::Known(..)), "a flow that is there keeps its packets");
+    }
+}
+
 #[test]
 fn an_emergency_in_the_middle_of_a_pass_reaches_every_flow_in_one_more() {
     let mut table = small();

@@ -120,6 +120,7 @@ struct Model {
     created: u64,
     finished: u64,
     refused: u64,
+    untracked: u64,
     /// May flows be evicted, or expire sooner, because memory is short?
     pressed: bool,
 }
@@ -134,6 +135,7 @@ impl Model {
             created: 0,
             finished: 0,
             refused: 0,
+            untracked: 0,
             pressed,
         }
     }
@@ -173,7 +175,11 @@ impl Model {
                 self.end(&key, expected_end);
                 self.refused += 1;
             }
-            Outcome::Untracked => panic!("no packet is of a kind that begins no flow"),
+            Outcome::Untracked => {
+                assert!(self.table.emergency() && matches!(kind, Kind::Rst(_)), "{kind:?}");
+                self.end(&key, expected_end);
+                self.untracked += 1;
+            }
         }
     }
 
@@ -221,6 +227,7 @@ impl Model {
     fn check(&self, memcap: u64) {
         let stats = self.table.stats();
         assert_eq!((stats.total, stats.memcap), (self.created, self.refused));
+        assert_eq!(stats.emerg_untracked, self.untracked);
         assert_eq!(stats.active, self.created - self.finished);
         assert_eq!(stats.end.total(), self.finished);
         assert_eq!(stats.tcp + stats.udp, stats.total);
