@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Times that each table has its turn.
     #[arg(long, default_value_t = 11)]
     rounds: usize,
+    /// The same while flows come and go: these turns are longer.
+    #[arg(long, default_value_t = 3)]
+    churn_rounds: usize,
     /// Packets of a turn; as many before them are not measured.
     #[arg(long, default_value_t = 200_000)]
     packets: usize,
@@ -122,11 +125,16 @@ fn one_fill(arguments: &Arguments, flows: u64, ip_version: u8, parts: Parts, loa
 /// Each table in turn, so often; nanoseconds a packet by round and table.
 fn measure(arguments: &Arguments, tables: &mut [Box<dyn Table>], course: &Course) -> Vec<Vec<f64>> {
     let mut courses = vec![course.clone(); tables.len()];
+    // While flows come and go a turn goes once through the table: the sweep comes by every place, and as
+    // many flows end as begin.
+    let all = usize::try_from(course.flows).unwrap_or(usize::MAX);
+    let packets = if course.load == Load::Churn { arguments.packets.max(all) } else { arguments.packets };
+    let rounds = if course.load == Load::Churn { arguments.churn_rounds } else { arguments.rounds };
     let mut round = || {
         let turns = tables.iter_mut().zip(&mut courses);
-        turns.map(|(table, course)| turn(table.as_mut(), course, arguments.packets)).collect()
+        turns.map(|(table, course)| turn(table.as_mut(), course, packets)).collect()
     };
-    (0..arguments.rounds).map(|_| round()).collect()
+    (0..rounds).map(|_| round()).collect()
 }
 
 fn turn(table: &mut dyn Table, course: &mut Course, packets: usize) -> f64 {

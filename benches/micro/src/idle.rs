@@ -25,11 +25,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!(
             "{} flows, IPv{ip_version}: {} bytes a flow resident, {} by flow.memuse",
             stats.active,
-            after.saturating_sub(before).div_ceil(stats.active),
-            stats.memuse.div_ceil(stats.active),
+            of_one(after.saturating_sub(before), stats.active),
+            of_one(stats.memuse, stats.active),
         );
     }
     Ok(())
+}
+
+/// With two decimals.
+fn of_one(bytes: u64, flows: u64) -> String {
+    let hundredths = (bytes * 100).div_ceil(flows);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 /// Resident memory of this process in bytes (`VmRSS` in proc(5)).

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
+mod collisions;
 mod compare;
 mod idle;
 mod instructions;
@@ -21,6 +22,8 @@ enum Arguments {
     Tables(compare::Arguments),
     /// The longest bursts of a full table in which every packet begins a flow.
     Pauses(pauses::Arguments),
+    /// What keys do that were chosen to meet under a seed: under that, and under another.
+    Collisions(collisions::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Tables(arguments) => compare::run(&arguments),
         Arguments::Pauses(arguments) => pauses::run(&arguments),
+        Arguments::Collisions(arguments) => collisions::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),

@@ -4,8 +4,8 @@
 
 use clap::Args;
 use portcullis_bench_micro::cpu_time;
-use portcullis_bench_micro::flows::{Prepared, packet};
-use portcullis_bench_micro::tables::{BURST, START, flow_table, track_burst};
+use portcullis_bench_micro::flows::{Prepared, Random, packet};
+use portcullis_bench_micro::tables::{BURST, START, flow_table, memory_for, track_burst};
 use portcullis_flow::FlowTable;
 use portcullis_wire::Timestamp;
 use std::hint::black_box;
@@ -42,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         next = burst(&mut table, next, &mut tally);
     }
     let stats = table.stats();
+    anyhow::ensure!(tally.most_memory <= memory_for(arguments.flows), "above memcap: {stats:?}");
     println!("{} flows active, {} new ones in", stats.active, stats.total - before.total);
     println!(
         "  evicted: {}, by timeout: {}, refused: {}, index refused: {}",
@@ -57,7 +58,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("  most buckets that one insertion looked at: {}", stats.wrk.probe_max);
     report("on the clock", &mut tally.clock);
     report("CPU time", &mut tally.cpu);
+    let work = tally.cpu.get(tally.cpu.len() / 2).copied().unwrap_or(0);
+    let (mut clock, mut cpu) = without_table(work, tally.cpu.len().min(1_000_000));
+    report("on the clock, without any table", &mut clock);
+    report("CPU time, without any table", &mut cpu);
     Ok(())
+}
+
+/// The same measured of arithmetic that takes about as long as half of the bursts: what the machine adds.
+fn without_table(nanos: u32, bursts: usize) -> (Vec<u32>, Vec<u32>) {
+    let (mut clocks, mut cpus) = (Vec::with_capacity(bursts), Vec::with_capacity(bursts));
+    let mut random = Random(1);
+    for _ in 0..bursts {
+        let (cpu, clock) = (cpu_time(), Instant::now());
+        // About a nanosecond each.
+        for _ in 0..nanos {
+            black_box(random.draw());
+        }
+        let (clock, cpu) = (clock.elapsed(), cpu_time().saturating_sub(cpu));
+        clocks.push(u32::try_from(clock.as_nanos()).unwrap_or(u32::MAX));
+        cpus.push(u32::try_from(cpu.as_nanos()).unwrap_or(u32::MAX));
+    }
+    (clocks, cpus)
 }
 
 /// The nanoseconds that half, 99 and 99.9 % of the bursts do not exceed, and the longest.
@@ -74,6 +96,7 @@ struct Tally {
     cpu: Vec<u32>,
     most_slots: u64,
     most_finished: usize,
+    most_memory: u64,
 }
 
 /// One burst, with what is done after each: 32 newcomers from `next` on. The number after them.
@@ -93,6 +116,7 @@ fn burst(table: &mut FlowTable, next: u64, tally: &mut Tally) -> u64 {
     tally.cpu.push(u32::try_from(cpu.as_nanos()).unwrap_or(u32::MAX));
     tally.most_slots = tally.most_slots.max(looked(table) - before);
     tally.most_finished = tally.most_finished.max(finished);
+    tally.most_memory = tally.most_memory.max(table.stats().memuse);
     next + BURST as u64
 }
 
