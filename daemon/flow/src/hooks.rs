@@ -3,7 +3,7 @@
 //! on which they were registered. Made anew for each worker, run in the order of registration. One
 //! that panics is caught, counted and not run again.
 
-use crate::flow::Flow;
+use crate::flow::{Direction, Flow};
 use portcullis_capture::{DropReason, Packet, PacketMeta, WorkerId};
 use portcullis_wire::{Decoded, Timestamp};
 use std::num::NonZeroU8;
@@ -73,14 +73,21 @@ impl HookId {
 pub struct PacketAccess<'a, 'p> {
     packet: &'a mut Packet<'p>,
     decoded: &'a Decoded,
+    direction: Direction,
     drop: Option<DropReason>,
 }
 
 impl<'a, 'p> PacketAccess<'a, 'p> {
-    /// Lends a packet.
+    /// Lends a packet that goes this way of its flow.
     #[must_use]
-    pub fn new(packet: &'a mut Packet<'p>, decoded: &'a Decoded) -> Self {
-        Self { packet, decoded, drop: None }
+    pub fn new(packet: &'a mut Packet<'p>, decoded: &'a Decoded, direction: Direction) -> Self {
+        Self { packet, decoded, direction, drop: None }
+    }
+
+    /// Which way of the flow the packet goes; an ICMP error about the flow the way it was sent.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// The frame.

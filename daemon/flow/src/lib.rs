@@ -10,6 +10,7 @@
 //! - [`tcp`]: the TCP state of a flow, by Suricata's names
 //! - [`hooks`]: lifecycle callbacks and removal hooks, run in order, panics caught
 //! - [`storage`]: values that hooks keep beside flows
+//! - [`words`]: the same for values whose types this program does not know
 //! - [`idle`]: idle timeouts of single flows
 //! - [`inject`]: flows ended because somebody asks for it
 //! - [`stats`]: what is counted, by Suricata's names
@@ -49,6 +50,7 @@ pub mod tcp;
 mod timeouts;
 mod track;
 pub mod tracker;
+pub mod words;
 
 pub use bits::{FlowBit, FlowBits};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
@@ -68,3 +70,4 @@ pub use storage::{Storage, StorageId};
 pub use table::{FlowTable, Share};
 pub use tcp::{TcpState, TcpSummary};
 pub use track::{Tracked, TrackedInput};
+pub use words::{FreeWords, WordsId};

@@ -3,7 +3,9 @@
 use crate::callbacks::{Callbacks, Hook, HookClock};
 use crate::hooks::{CallbackFactory, HookId, RemovalFactory};
 use crate::storage::{MakeColumn, Storage, StorageId, make_column};
+use crate::words::{FreeWords, Words, WordsId};
 use portcullis_capture::WorkerId;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a registration was refused.
@@ -79,12 +81,28 @@ impl Registry {
     /// # Errors
     /// After [`freeze`](Self::freeze), and where there are [`MOST_COLUMNS`](Self::MOST_COLUMNS).
     pub fn storage<T: Send + 'static>(&mut self) -> Result<StorageId<T>, RegisterError> {
-        let (name, most) = (std::any::type_name::<T>(), Self::MOST_COLUMNS);
+        let column = self.column(std::any::type_name::<T>(), Box::new(make_column::<T>))?;
+        Ok(StorageId::new(column))
+    }
+
+    /// Asks for room for `count` 64-bit words (at least one) beside each flow, under a name for messages:
+    /// for hooks whose types this program does not know. Every flow begins with zeros; when a flow ends
+    /// whose words are not all 0, `free` is called with them. Charged to `flow.memcap`.
+    ///
+    /// # Errors
+    /// As for [`storage`](Self::storage).
+    pub fn words(&mut self, name: &str, count: usize, free: FreeWords) -> Result<WordsId, RegisterError> {
+        let make = move || Box::new(Words::new(count, Arc::clone(&free))) as Box<_>;
+        self.column(name, Box::new(make)).map(WordsId)
+    }
+
+    fn column(&mut self, name: &str, make: MakeColumn) -> Result<u8, RegisterError> {
+        let most = Self::MOST_COLUMNS;
         self.check(name, self.columns.len(), most)?;
         let column = u8::try_from(self.columns.len());
         let column = column.map_err(|_| RegisterError::TooMany { name: name.to_owned(), most })?;
-        self.columns.push(make_column::<T>);
-        Ok(StorageId::new(column))
+        self.columns.push(make);
+        Ok(column)
     }
 
     /// Names of the hooks, in the order of their [costs](Callbacks::costs).

@@ -8,6 +8,7 @@ use crate::hooks::HookId;
 use crate::rates::{Rate, RateTracking, Rates};
 use crate::settings::SetupError;
 use crate::slot::SlotIndex;
+use crate::words::{Words, WordsId};
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -73,7 +74,7 @@ impl<T: Send + 'static> Column for Values<T> {
     }
 }
 
-fn reserve<T>(values: &mut Vec<T>, capacity: usize) -> Result<(), SetupError> {
+pub(crate) fn reserve<T>(values: &mut Vec<T>, capacity: usize) -> Result<(), SetupError> {
     values.try_reserve_exact(capacity).map_err(|error| SetupError::Memory {
         bytes: (capacity as u64).saturating_mul(size_of::<T>() as u64),
         reason: error.to_string(),
@@ -81,7 +82,7 @@ fn reserve<T>(values: &mut Vec<T>, capacity: usize) -> Result<(), SetupError> {
 }
 
 /// Makes an empty column.
-pub(crate) type MakeColumn = fn() -> Box<dyn Column>;
+pub(crate) type MakeColumn = Box<dyn Fn() -> Box<dyn Column> + Send + Sync>;
 
 pub(crate) fn make_column<T: Send + 'static>() -> Box<dyn Column> {
     Box::new(Values::<T>(Vec::new()))
@@ -214,6 +215,16 @@ impl Storage {
     fn column<T: Send + 'static>(&self, id: StorageId<T>) -> Option<&Values<T>> {
         let column: &dyn Any = self.columns.get(usize::from(id.column))?.as_ref();
         column.downcast_ref()
+    }
+
+    pub(crate) fn words(&self, id: WordsId) -> Option<&Words> {
+        let column: &dyn Any = self.columns.get(usize::from(id.0))?.as_ref();
+        column.downcast_ref()
+    }
+
+    pub(crate) fn words_mut(&mut self, id: WordsId) -> Option<&mut Words> {
+        let column: &mut dyn Any = self.columns.get_mut(usize::from(id.0))?.as_mut();
+        column.downcast_mut()
     }
 
     fn column_mut<T: Send + 'static>(&mut self, id: StorageId<T>) -> Option<&mut Values<T>> {

@@ -47,7 +47,7 @@ impl Judge {
         packet: &mut Packet<'_>,
     ) -> Verdict {
         let bypassed = flow.bypass().is_some();
-        let mut access = PacketAccess::new(packet, decoded);
+        let mut access = PacketAccess::new(packet, decoded, direction);
         self.callbacks.update(&mut self.context, flow, &mut access);
         let asked = access.dropped();
         let mut case = Case { decoded, flow: Some((flow, direction)) };

@@ -3,7 +3,7 @@
 use crate::packets::{at, keyed, table, udp};
 use portcullis_capture::{DropReason, Packet, PacketMeta, PortId, WorkerId};
 use portcullis_flow::{
-    Callbacks, Flow, FlowCallbacks, FlowSettings, PacketAccess, RegisterError, Registry, Tracked,
+    Callbacks, Direction, Flow, FlowCallbacks, FlowSettings, PacketAccess, RegisterError, Registry, Tracked,
     TrackedInput, WorkerContext,
 };
 use portcullis_wire::Decoded;
@@ -73,15 +73,15 @@ fn run(callbacks: &mut Callbacks) -> [u8; 3] {
             may_create: true,
         };
         let mut packet = Packet::new(&mut bytes, PacketMeta::default());
-        let mut flow = match table.track(&input) {
-            Tracked::New(mut flow, _) => {
+        let (mut flow, direction) = match table.track(&input) {
+            Tracked::New(mut flow, direction) => {
                 callbacks.init(&mut context, &mut flow, &packet, &decoded);
-                flow
+                (flow, direction)
             }
-            Tracked::Known(flow, _) => flow,
+            Tracked::Known(flow, direction) => (flow, direction),
             other => panic!("{other:?}"),
         };
-        callbacks.update(&mut context, &mut flow, &mut PacketAccess::new(&mut packet, &decoded));
+        callbacks.update(&mut context, &mut flow, &mut PacketAccess::new(&mut packet, &decoded, direction));
         assert!(packet.is_modified());
     }
     assert!(table.retire_all(at(2), 1));
@@ -135,7 +135,8 @@ fn the_first_reason_to_drop_counts() {
     let decoded = udp((1, 1), (2, 2));
     let mut bytes = [0; 3];
     let mut packet = Packet::new(&mut bytes, PacketMeta { id: 9, ..PacketMeta::default() });
-    let mut access = PacketAccess::new(&mut packet, &decoded);
+    let mut access = PacketAccess::new(&mut packet, &decoded, Direction::ToClient);
+    assert_eq!(access.direction(), Direction::ToClient);
     assert_eq!((access.dropped(), access.meta().id, access.bytes().len()), (None, 9, 3));
     assert_eq!(access.decoded().source_port, 1);
     access.drop_packet();
