@@ -71,8 +71,8 @@ pub struct Descriptor {
 pub struct RemovalHook {
     /// A name of its own within the plugin, of the same letters as the plugin's.
     pub name: *const c_char,
-    /// The function. Whatever it returns but 0 is a failure, after which this hook is not run again.
-    pub removed: Option<unsafe extern "C" fn(worker: *mut c_void, flow: *mut Flow) -> i32>,
+    /// The function; `hook` is the hook's number, so that one function may serve several.
+    pub removed: Option<unsafe extern "C" fn(worker: *mut c_void, flow: *mut Flow, hook: u32) -> i32>,
 }
 
 /// Bytes that the plugin wants beside each flow. They are aligned to 8 and 0 when the flow begins.
@@ -83,8 +83,8 @@ pub struct Storage {
     pub bytes: u32,
     /// 0.
     pub reserved: u32,
-    /// Frees what the bytes stand for. Called once a flow, after the finish functions, if any of the bytes
-    /// is not 0; may be NULL. Called on any thread, for different flows at the same time.
+    /// Frees what the bytes stand for; may be NULL. Called once a flow, after `finish`, if any of the bytes is
+    /// not 0. Several threads may call it at once, each for flows of its own.
     pub free: Option<unsafe extern "C" fn(bytes: *mut c_void)>,
 }
 
@@ -102,8 +102,9 @@ pub struct Plugin {
     pub user: *mut c_void,
     /// Called last of all, once, when no worker is left; not called where registering failed.
     pub close: Option<unsafe extern "C" fn(user: *mut c_void)>,
-    /// Makes the state of one worker, and puts it where `state` points. Called once for each worker, before
-    /// its first packet, on any thread, one after another. Without it every function gets `user`.
+    /// Makes the state of one worker, and puts it where `state` points. Called for each worker before its
+    /// first packet; the thread may be another than the worker's. A worker's state is never shared: its
+    /// functions get it one after another. Without `worker_new` every function gets `user`.
     pub worker_new:
         Option<unsafe extern "C" fn(user: *mut c_void, worker: u32, state: *mut *mut c_void) -> i32>,
     /// Frees the state of one worker, after its last flow has ended. On any thread.
@@ -137,6 +138,12 @@ impl Descriptor {
     /// The sizes of the host's and the plugin's table in the first release of this version: a plugin cannot
     /// know less.
     pub const FIRST_SIZES: (usize, usize) = (272, 336);
+}
+
+/// The size of a table as it is told to the other side.
+#[expect(clippy::cast_possible_truncation, reason = "tables have some hundred bytes")]
+pub(crate) const fn size_of_table<T>() -> u32 {
+    size_of::<T>() as u32
 }
 
 #[cfg(test)]
