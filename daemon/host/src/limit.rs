@@ -159,3 +159,6 @@ impl Limit {
         if next == Some(count) && before < count { Ruling::Apply } else { Ruling::Silent }
     }
 }
+
+#[cfg(test)]
+mod tests;

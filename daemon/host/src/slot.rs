@@ -62,9 +62,10 @@ pub(crate) const fn tag(word: u128) -> u64 {
     (word >> TAG_AT) as u64
 }
 
-/// The whole microseconds of `now`, at most what an entry can say.
+/// The whole microseconds of `now`, at most what an entry can say; at least 1, so that what ends at 0 never
+/// counts.
 pub(crate) fn micros(now: Timestamp) -> u64 {
-    (now.as_nanos() / 1000).min(END_MOST)
+    (now.as_nanos() / 1000).clamp(1, END_MOST)
 }
 
 /// `seconds` after `now`.
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn times_stay_within_what_can_be_said() {
-        assert_eq!(micros(Timestamp::NEVER), END_MOST);
+        assert_eq!((micros(Timestamp::NEVER), micros(Timestamp::ZERO)), (END_MOST, 1));
         assert_eq!(micros_after(END_MOST - 1, 5), END_MOST);
         assert_eq!(micros(Timestamp::from_secs(2)), 2_000_000);
         assert_eq!(micros_after(2_000_000, 3), 5_000_000);

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 const LANES: usize = 4;
 
 /// Lines that a key may be in.
-const WINDOW: usize = 4;
+const WINDOW: usize = 8;
 
 /// How often a change is tried again where other workers came first. Each of these times another worker's
 /// change was made, so nobody gets this far while there are fewer workers.
@@ -254,3 +254,6 @@ fn steps<R>(slot: Option<Slot>, events: u32, step: &mut impl FnMut(Option<Slot>)
     }
     stepped
 }
+
+#[cfg(test)]
+mod tests;
