@@ -3,12 +3,14 @@
 use std::fmt;
 
 use portcullis_flow::FlowBit;
+use portcullis_host::BitName;
 
 use crate::buffer::Buffer;
 use crate::content::bytes::Amount;
 use crate::content::{Contents, Item, Spec};
 use crate::error::Fault;
 use crate::header::{Header, Protocol};
+use crate::host::HostNeeds;
 use crate::input::Input;
 use crate::rule::{BitChange, FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
@@ -78,6 +80,10 @@ pub(crate) struct Draft {
     pub(crate) reads_bits: bool,
     /// The bits' places and names.
     pub(crate) bit_names: Vec<(usize, FlowBit, Vec<u8>)>,
+    /// What it has to do with state about hosts.
+    pub(crate) host: HostNeeds,
+    /// The places and names of hosts' bits.
+    pub(crate) host_names: Vec<(usize, BitName, Vec<u8>)>,
     pub(crate) bypass: bool,
     /// Does it ask for a decoder event?
     pub(crate) on_event: bool,
@@ -145,7 +151,9 @@ impl Draft {
             && !self.bypass
             && self.bit_changes.iter().all(|(change, _)| *change == BitChange::Set)
             && !matches!(header.protocol, Protocol::TcpPacket | Protocol::TcpStream | Protocol::PacketHeader);
-        let kind = match (ip_only, header.negated_address) {
+        // What an address is remembered for may change while its flows last.
+        let every_packet = header.negated_address || !self.host.tests.is_empty();
+        let kind = match (ip_only, every_packet) {
             (false, _) if self.on_event && !has_contents => Kind::Event,
             (true, false) => Kind::IpOnly,
             (true, true) => Kind::LikeIpOnly,
@@ -166,6 +174,7 @@ impl Draft {
             bypass: self.bypass,
             bit_changes: self.bit_changes,
             reads_bits: self.reads_bits,
+            host: self.host,
             contents,
             fast_pattern,
             stream_capable,

@@ -1,10 +1,7 @@
 //! Judging one packet.
 
-use std::cell::Cell;
-
-use portcullis_flow::FlowBits;
-
 use crate::content::{Haystack, Work};
+use crate::host::{Becomes, Hosts};
 use crate::input::Input;
 use crate::outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
 use crate::rule::{Match, Rule};
@@ -21,7 +18,20 @@ impl RuleSet {
     /// later rule of the packet drops the flow, too.
     ///
     /// A flow whose verdict was pass or drop need not be asked about again: its action stands.
+    ///
+    /// Without state about hosts: no bit of theirs is set, and thresholds do not count. Where
+    /// [`uses_hosts`](Self::uses_hosts), ask [`inspect_with`](Self::inspect_with).
     pub fn inspect<'s>(&self, input: &Input<'_>, scratch: &'s mut Scratch) -> Outcome<'s> {
+        self.inspect_with(input, scratch, &Hosts::default())
+    }
+
+    /// As [`inspect`](Self::inspect), with state about hosts.
+    pub fn inspect_with<'s>(
+        &self,
+        input: &Input<'_>,
+        scratch: &'s mut Scratch,
+        hosts: &Hosts<'_>,
+    ) -> Outcome<'s> {
         scratch.clear(self.groups.patterns_max);
         let direction = input.flow.map(|flow| flow.direction);
         let Some(selection) = self.groups.select(input.decoded, direction) else {
@@ -44,7 +54,9 @@ impl RuleSet {
             alerts,
             alerts_max: self.packet_alert_max(),
             has_flow: input.flow.is_some(),
-            bits: input.bits,
+            input,
+            hosts,
+            rules: self,
             outcome: Outcome::default(),
         };
         let mut work = Work(self.packet_work_max);
@@ -54,6 +66,7 @@ impl RuleSet {
             let Some(rule) = self.rules.get(id as usize) else { continue };
             match rule.matches(input, haystack, &mut work) {
                 Ok(None) => {}
+                Ok(Some(_)) if !rule.host.met_by(input.decoded, hosts) => {}
                 Ok(Some(matched)) => {
                     if judge.matched(RuleId(id), rule, matched) == Next::End {
                         break;
@@ -79,7 +92,9 @@ struct Judge<'s, 'i> {
     alerts: &'s mut Vec<Alert>,
     alerts_max: usize,
     has_flow: bool,
-    bits: Option<&'i Cell<FlowBits>>,
+    input: &'i Input<'i>,
+    hosts: &'i Hosts<'i>,
+    rules: &'i RuleSet,
     outcome: Outcome<'static>,
 }
 
@@ -87,12 +102,24 @@ impl Judge<'_, '_> {
     fn matched(&mut self, id: RuleId, rule: &Rule, matched: Match) -> Next {
         let scope = rule.scope(matched, self.has_flow);
         self.outcome.bypass |= rule.bypass;
-        if let Some(bits) = self.bits {
+        if let Some(bits) = self.input.bits {
             for &(change, bit) in &rule.bit_changes {
                 self.outcome.bits_refused += u32::from(!change.apply(bit, bits));
             }
         }
-        match rule.header.action {
+        let becomes = self.count(id, rule);
+        let action = match becomes {
+            Becomes::Nothing => {
+                self.outcome.suppressed += 1;
+                return Next::GoOn;
+            }
+            Becomes::Itself | Becomes::Silent => rule.header.action,
+            Becomes::Other(action) => action,
+        };
+        if self.outcome.verdict == Verdict::None {
+            self.outcome.rate_filtered = matches!(becomes, Becomes::Other(_)) && action != Action::Alert;
+        }
+        match action {
             Action::Pass => {
                 if self.outcome.verdict == Verdict::None {
                     self.outcome.verdict = Verdict::Pass { scope, rule: id };
@@ -106,15 +133,28 @@ impl Judge<'_, '_> {
             },
             Action::Alert => {}
         }
-        if rule.noalert {
+        if rule.noalert || becomes == Becomes::Silent {
             self.outcome.suppressed += 1;
         } else if self.alerts.len() < self.alerts_max {
-            let blocked = rule.header.action != Action::Alert;
+            let blocked = matches!(action, Action::Drop | Action::Reject);
             self.alerts.push(Alert { rule: id, blocked, stream: matched.stream });
         } else {
             self.outcome.overflow += 1;
         }
         Next::GoOn
+    }
+
+    /// Has the match change and counted in the state about hosts; what becomes of it there.
+    fn count(&mut self, id: RuleId, rule: &Rule) -> Becomes {
+        if rule.host.is_none() {
+            return Becomes::Itself;
+        }
+        let packet = self.input.decoded;
+        let rule_ids = self.rules.signature(id).map_or((0, 0), |signature| (signature.gid, signature.sid));
+        let unchanged = rule.host.change(packet, self.hosts);
+        let (becomes, uncounted) = rule.host.judge(rule_ids, packet, self.hosts);
+        self.outcome.host_refused += unchanged + uncounted;
+        becomes
     }
 
     fn unjudged(&mut self, rule: &Rule) {

@@ -6,13 +6,15 @@
 //! - [`Scratch`]: one worker's working memory, allocated before traffic flows
 //! - [`Signature`]: what a rule says about itself, for alert records
 //! - [`Classifications`]: what `classification.config` says
+//! - [`Thresholds`]: what `threshold.config` says
+//! - [`Hosts`]: the state about hosts that some rules need
 //! - [`RuleError`]: why and where a rule was refused
 //!
 //! Every keyword is an entry of the table in `keywords`: its names, how its value is read into a rule,
 //! and, for the keywords that look at packets, the test it adds. A new keyword is one file and one entry.
 //!
 //! Invariants: a rule is loaded as it is written or refused with file, line, column and reason. A rule
-//! set never changes after loading and holds no state about traffic. Inspection does not allocate, lock,
+//! set never changes after loading and holds no state about traffic (that about hosts is in `host`). Inspection does not allocate, lock,
 //! read a clock or do I/O; its work is bounded per packet, and what the bound cut off is reported.
 #![forbid(unsafe_code)]
 
@@ -22,8 +24,10 @@ mod classification;
 mod content;
 mod draft;
 mod error;
+mod fields;
 mod group;
 mod header;
+mod host;
 mod input;
 mod inspect;
 mod interval;
@@ -38,12 +42,15 @@ mod scratch;
 mod signature;
 mod space;
 mod syntax;
+mod thresholds;
 
 pub use classification::{Classification, Classifications};
 pub use error::RuleError;
+pub use host::Hosts;
 pub use input::{FlowFacts, Input};
 pub use outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
 pub use portcullis_flow::Direction;
 pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
 pub use scratch::Scratch;
 pub use signature::{Action, Metadata, Reference, Signature, Target};
+pub use thresholds::Thresholds;

@@ -68,10 +68,15 @@ pub struct Outcome<'s> {
     pub alerts: &'s [Alert],
     /// Matches beyond that limit: not logged, but their actions count (`detect.alert_queue_overflow`).
     pub overflow: u32,
-    /// Matches of `noalert` rules: acted on, not logged (`detect.alerts_suppressed`).
+    /// Matches that are not logged (`detect.alerts_suppressed`): of `noalert` rules, suppressed, or beyond or
+    /// below a threshold.
     pub suppressed: u32,
     /// Bits that matches could not set, the flow having [as many as it can](portcullis_flow::FlowBits::MOST).
     pub bits_refused: u32,
+    /// Counts and bits of hosts that there was no room for (`host.refused`).
+    pub host_refused: u32,
+    /// Was the verdict made by a rate filter rather than by the rule's own action?
+    pub rate_filtered: bool,
     /// Did a `bypass` rule match? The flow's further packets are then to pass without inspection.
     pub bypass: bool,
     /// What the work limit cut off.

@@ -4,6 +4,7 @@ use crate::buffer::Buffer;
 use crate::content::{Contents, Exhausted, Haystack, Work};
 use crate::draft::PacketTest;
 use crate::header::Header;
+use crate::host::HostNeeds;
 use crate::input::{FlowFacts, Input};
 use crate::outcome::Scope;
 use portcullis_flow::{Direction, FlowBit};
@@ -13,7 +14,7 @@ use portcullis_flow::{Direction, FlowBit};
 pub(crate) enum Kind {
     /// Header only: asked once per flow and direction (and for each packet without flow); acts on the flow.
     IpOnly,
-    /// The same with a negated address: asked for each packet; acts on the flow.
+    /// The same with a negated address, or a question about bits of hosts: asked for each packet; acts on the flow.
     LikeIpOnly,
     /// On a decoder event: asked for packets that have any, so that the many rules of this kind cost
     /// ordinary packets nothing.
@@ -72,6 +73,8 @@ pub(crate) struct Rule {
     pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
     /// Does it ask for bits?
     pub(crate) reads_bits: bool,
+    /// What it has to do with state about hosts.
+    pub(crate) host: HostNeeds,
     /// What is asked of each buffer.
     pub(crate) contents: Vec<(Buffer, Contents)>,
     /// What the prefilter looks for, in lower case.

@@ -4,6 +4,7 @@ use hashbrown::hash_map::{Entry, HashMap};
 use std::collections::BTreeMap;
 
 use portcullis_flow::FlowBit;
+use portcullis_host::BitName;
 
 use crate::classification::Classifications;
 use crate::draft::Draft;
@@ -15,6 +16,7 @@ use crate::lines::{LogicalLine, logical_lines};
 use crate::rule::Rule;
 use crate::signature::{Action, Signature};
 use crate::syntax;
+use crate::thresholds::Thresholds;
 
 /// One rule file.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,8 @@ pub struct LoadOptions {
     pub port_groups: BTreeMap<String, String>,
     /// What `classtype` may name.
     pub classifications: Classifications,
+    /// What is said about rules outside of them.
+    pub thresholds: Thresholds,
     /// `action-order`: all four actions, first decides first.
     pub action_order: [Action; 4],
     /// `packet-alert-max`: alerts logged for one packet at most.
@@ -61,6 +65,7 @@ impl Default for LoadOptions {
             address_groups: BTreeMap::new(),
             port_groups: BTreeMap::new(),
             classifications: Classifications::default(),
+            thresholds: Thresholds::default(),
             action_order: Action::DEFAULT_ORDER,
             packet_alert_max: 15,
             packet_work_max: 200_000,
@@ -75,6 +80,8 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// One for each rule refused, in the order of the files.
     pub errors: Vec<RuleError>,
+    /// What of [`LoadOptions::thresholds`] is about no rule.
+    pub remarks: Vec<RuleError>,
 }
 
 /// Compiled rules: immutable, to be shared between workers by `Arc`.
@@ -87,6 +94,7 @@ pub struct RuleSet {
     packet_alert_max: u16,
     pub(crate) packet_work_max: u32,
     uses_bits: bool,
+    uses_hosts: bool,
 }
 
 impl RuleSet {
@@ -99,6 +107,7 @@ impl RuleSet {
             pool: AddressPool::default(),
             seen: HashMap::new(),
             bits: HashMap::new(),
+            host_bits: HashMap::new(),
             found: Vec::new(),
         };
         let mut errors = Vec::new();
@@ -118,18 +127,22 @@ impl RuleSet {
         let mut found = loader.found;
         let place = |action| options.action_order.iter().position(|&other| other == action);
         // Stable: rules alike in both stay in the order of the files.
-        found
-            .sort_by_key(|(signature, rule)| (place(signature.action), rule.bit_order(), signature.priority));
+        found.sort_by_key(|(signature, rule)| {
+            (place(signature.action), rule.bit_order(), rule.host.order(), signature.priority)
+        });
+        let needs = found.iter_mut().map(|(signature, rule)| (&*signature, &mut rule.host));
+        let remarks = options.thresholds.apply(needs);
         let (signatures, rules): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let rules = RuleSet {
             groups: Groups::build(&rules),
             uses_bits: rules.iter().any(|rule| rule.reads_bits || !rule.bit_changes.is_empty()),
+            uses_hosts: rules.iter().any(|rule| rule.host.uses_table()),
             signatures,
             rules,
             packet_alert_max: options.packet_alert_max,
             packet_work_max: options.packet_work_max,
         };
-        Loaded { rules, errors }
+        Loaded { rules, errors, remarks }
     }
 
     /// How many rules there are.
@@ -148,6 +161,15 @@ impl RuleSet {
     #[must_use]
     pub const fn uses_bits(&self) -> bool {
         self.uses_bits
+    }
+
+    /// Does any rule count by host, or look at hosts' bits or change them? Then [`inspect_with`] needs a
+    /// table.
+    ///
+    /// [`inspect_with`]: Self::inspect_with
+    #[must_use]
+    pub const fn uses_hosts(&self) -> bool {
+        self.uses_hosts
     }
 
     /// The description of `rule`; `None` for an id of another rule set that is out of range here.
@@ -174,6 +196,8 @@ struct Loader<'a> {
     seen: HashMap<(u32, u32), (String, usize)>,
     /// Names of the bits in use.
     bits: HashMap<FlowBit, Vec<u8>>,
+    /// The same of hosts' bits.
+    host_bits: HashMap<BitName, Vec<u8>>,
     found: Vec<(Signature, Rule)>,
 }
 
@@ -191,6 +215,12 @@ impl Loader<'_> {
         }
         for (at, bit, name) in &draft.bit_names {
             if *self.bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
+                let reason = "this name cannot be told from that of another bit: choose another";
+                return Err(Fault::new(*at, reason));
+            }
+        }
+        for (at, bit, name) in &draft.host_names {
+            if *self.host_bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
                 let reason = "this name cannot be told from that of another bit: choose another";
                 return Err(Fault::new(*at, reason));
             }

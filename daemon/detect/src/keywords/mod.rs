@@ -6,15 +6,19 @@
 mod buffer;
 mod bytes;
 mod content;
+mod detection_filter;
 mod event;
 mod flow;
 mod flowbits;
+mod hostbits;
 mod icmp;
 mod ip;
 mod number;
 mod size;
 mod tcp;
 mod text;
+pub(crate) mod threshold;
+mod xbits;
 
 use crate::draft::Draft;
 use crate::error::Fault;
@@ -54,6 +58,10 @@ const TABLE: &[&[Entry]] = &[
     bytes::KEYWORDS,
     flow::KEYWORDS,
     flowbits::KEYWORDS,
+    hostbits::KEYWORDS,
+    xbits::KEYWORDS,
+    threshold::KEYWORDS,
+    detection_filter::KEYWORDS,
     event::KEYWORDS,
     size::KEYWORDS,
     ip::KEYWORDS,

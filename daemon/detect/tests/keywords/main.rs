@@ -4,6 +4,7 @@
 mod bytes;
 mod flowbits;
 mod headers;
+mod hosts;
 
 use portcullis_detect::{Input, LoadOptions, RuleSet, Scratch, Source};
 use portcullis_wire::LinkType;
