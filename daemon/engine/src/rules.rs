@@ -2,6 +2,8 @@
 
 use portcullis_detect::{RuleId, RuleSet, Signature};
 use portcullis_event::{Alert, AlertAction, TextListBuf};
+use portcullis_host::{HostSettings, HostTable};
+use std::sync::Arc;
 
 /// Compiled rules with what their alert records need, made off the packet path and shared by
 /// `Arc`.
@@ -9,6 +11,7 @@ use portcullis_event::{Alert, AlertAction, TextListBuf};
 pub struct Rules {
     set: RuleSet,
     texts: Vec<Texts>,
+    hosts: Option<Arc<HostTable>>,
 }
 
 #[derive(Debug)]
@@ -18,11 +21,25 @@ struct Texts {
 }
 
 impl Rules {
-    /// Prepares `set` for use.
+    /// Prepares `set` for use, with a table of its own for state about hosts where it needs one.
     #[must_use]
     pub fn new(set: RuleSet) -> Self {
+        let hosts = set.uses_hosts().then(|| Arc::new(HostTable::new(&HostSettings::default())));
+        Self::with_hosts(set, hosts)
+    }
+
+    /// Prepares `set` for use with state about hosts that outlives it; without a table nothing is counted
+    /// and no bit of a host is ever set.
+    #[must_use]
+    pub fn with_hosts(set: RuleSet, hosts: Option<Arc<HostTable>>) -> Self {
         let texts = set.signatures().iter().map(Texts::of).collect();
-        Self { set, texts }
+        Self { set, texts, hosts }
+    }
+
+    /// State about hosts, the same for all workers.
+    #[must_use]
+    pub fn hosts(&self) -> Option<&Arc<HostTable>> {
+        self.hosts.as_ref()
     }
 
     /// The compiled rules.

@@ -19,6 +19,9 @@ const RULES: &str = r#"
     drop udp any any -> any 53 (msg:"bad name"; content:"bad"; content:"name"; distance:1; sid:2;)
     drop tcp any any -> any 80 (msg:"forbidden"; flow:established,to_server; content:"forbidden"; sid:3;)
     pass icmp any any -> any any (msg:"ping"; sid:4;)
+    alert udp any any -> any 53 (content:"good"; threshold:type limit,track by_src,count 1,seconds 5; sid:5;)
+    alert udp any any -> any 53 (content:"good"; hostbits:set,good,both; xbits:toggle,good,track ip_pair; sid:6;)
+    alert udp any any -> any any (hostbits:isset,good; detection_filter:track by_flow,count 1,seconds 9; sid:7;)
 "#;
 
 /// Each is longer than any timeout, so that all flows of the one before end in it.

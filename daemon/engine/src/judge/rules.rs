@@ -3,12 +3,13 @@
 use super::{Case, Judge};
 use crate::report::PacketReport;
 use portcullis_capture::{DropReason, Packet, Verdict};
-use portcullis_detect::{self as detect, FlowFacts, Input, Scope};
+use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, Scope};
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Direction, Flow, FlowAction, FlowState, TcpState};
 use portcullis_wire::Decoded;
 use portcullis_wire::decoded::{TcpFlags, Transport};
 use std::cell::Cell;
+use std::sync::Arc;
 
 impl Judge {
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
@@ -22,11 +23,18 @@ impl Judge {
         let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
         let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
         let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow, bits: bits.as_ref() };
-        let outcome = rules.set().inspect(&input, scratch);
+        let hosts = Hosts {
+            table: rules.hosts().map(Arc::as_ref),
+            now: packet.meta.clock,
+            flow: case.flow.as_ref().map(|(flow, _)| flow.id()),
+            tenant: 0,
+        };
+        let outcome = rules.set().inspect_with(&input, scratch, &hosts);
         counters.detect_alert += outcome.alerts.len() as u64;
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
         counters.flow_bits_refused += u64::from(outcome.bits_refused);
+        counters.host_refused += u64::from(outcome.host_refused);
         // A flow that is dropped stays so: only what is let through may go by unseen.
         let bypass = outcome.bypass && !matches!(outcome.verdict, detect::Verdict::Drop { .. });
         if let Some((flow, _)) = case.flow.as_mut().filter(|_| bypass) {
@@ -36,7 +44,7 @@ impl Judge {
             counters.flow_bits_refused += u64::from(!flow.set_bits(bits.get()));
         }
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
-        let (mut verdict, dropped_by) = decide(case, outcome.verdict, settings.inline);
+        let (mut verdict, dropped_by) = decide(case, &outcome, settings.inline);
         // A limit must not lose a drop: what could not be ruled out is dropped.
         if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
             verdict = Verdict::Drop(DropReason::DetectLimit);
@@ -63,10 +71,11 @@ impl Judge {
 /// and to the packet. Returns the rule that dropped it, if one did.
 fn decide(
     case: &mut Case<'_, '_>,
-    verdict: detect::Verdict,
+    outcome: &detect::Outcome<'_>,
     inline: bool,
 ) -> (Verdict, Option<detect::RuleId>) {
-    match verdict {
+    let reason = if outcome.rate_filtered { DropReason::ThresholdDetectionFilter } else { DropReason::Rules };
+    match outcome.verdict {
         detect::Verdict::None => (Verdict::Accept, None),
         detect::Verdict::Pass { scope, .. } => {
             apply_to_flow(case, scope, FlowAction::Pass);
@@ -75,8 +84,8 @@ fn decide(
         // Without the power to drop, a drop rule is an alert.
         detect::Verdict::Drop { .. } if !inline => (Verdict::Accept, None),
         detect::Verdict::Drop { scope, rule } => {
-            apply_to_flow(case, scope, FlowAction::Drop(DropReason::Rules));
-            (Verdict::Drop(DropReason::Rules), Some(rule))
+            apply_to_flow(case, scope, FlowAction::Drop(reason));
+            (Verdict::Drop(reason), Some(rule))
         }
     }
 }

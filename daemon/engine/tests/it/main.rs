@@ -4,6 +4,7 @@
 mod callbacks;
 mod defects;
 mod examples;
+mod hosts;
 mod judging;
 mod rig;
 mod workers;

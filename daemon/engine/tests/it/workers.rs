@@ -19,6 +19,10 @@ const RULES: &str = r#"
     drop tcp any any -> any 80 (msg:"forbidden"; flow:established,to_server; content:"forbidden"; sid:3;)
     drop ip 10.9.0.0/28 any -> any any (msg:"bad net"; sid:4;)
     pass tcp any any -> any 443 (msg:"private"; sid:5;)
+    alert udp any any -> any 53 (content:"good"; threshold:type limit,track by_both,count 2,seconds 60; sid:6;)
+    drop udp any 53 -> any any (content:"good"; detection_filter:track by_both,count 3,seconds 60; sid:7;)
+    alert icmp any any -> any any (content:"ping"; xbits:toggle,pinged,track ip_pair,expire 600; noalert; sid:8;)
+    alert udp any any -> any 53 (content:"bad"; xbits:isset,pinged,track ip_pair; sid:9;)
 "#;
 
 type Frames = Vec<(Timestamp, PortId, Vec<u8>)>;
@@ -123,8 +127,8 @@ fn drain(mut consumers: Vec<RecordConsumer>) -> Vec<String> {
 
 /// Judges the frames with so many workers, each in its thread. Returns records, sorted, what left,
 /// and the counters.
-fn judge(frames: Frames, workers: u8) -> (Vec<String>, Vec<(u64, PortId)>, Counters) {
-    let source = Source { name: "workers.rules", text: RULES.as_bytes() };
+fn judge(rules: &str, frames: Frames, workers: u8) -> (Vec<String>, Vec<(u64, PortId)>, Counters) {
+    let source = Source { name: "workers.rules", text: rules.as_bytes() };
     let loaded = RuleSet::load(&[source], &LoadOptions::default());
     assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
     let rules = Arc::new(Rules::new(loaded.rules));
@@ -167,7 +171,7 @@ fn judge(frames: Frames, workers: u8) -> (Vec<String>, Vec<(u64, PortId)>, Count
 fn records_verdicts_and_counters_do_not_depend_on_the_number_of_workers() {
     for seed in 1..4 {
         let frames = traffic(seed);
-        let (records, left, one) = judge(frames.clone(), 1);
+        let (records, left, one) = judge(RULES, frames.clone(), 1);
         let kinds = |kind: &str| records.iter().filter(|record| record.starts_with(kind)).count();
         assert!(kinds("Alert") > 50 && kinds("Drop") > 50 && kinds("Flow") > 500, "the traffic is worth it");
         assert_eq!(
@@ -176,7 +180,7 @@ fn records_verdicts_and_counters_do_not_depend_on_the_number_of_workers() {
         );
         assert_eq!(one.flow_callbacks_init, one.flow_callbacks_finish);
         for workers in [2, 4, 8] {
-            let (others, others_left, many) = judge(frames.clone(), workers);
+            let (others, others_left, many) = judge(RULES, frames.clone(), workers);
             assert!(many.worker_steered_out > 1000, "{} steered", many.worker_steered_out);
             for (a, b) in records.iter().zip(&others) {
                 assert_eq!(a, b, "seed {seed}, {workers} workers");
@@ -188,5 +192,25 @@ fn records_verdicts_and_counters_do_not_depend_on_the_number_of_workers() {
             assert_eq!(many.decoder_pkts, one.decoder_pkts);
             assert_eq!((many.ips_accepted, many.ips_blocked), (one.ips_accepted, one.ips_blocked));
         }
+    }
+}
+
+/// What is counted for all workers together comes to the same, whichever packets it falls on.
+#[test]
+fn what_workers_count_together_does_not_depend_on_their_number() {
+    let rules = r#"
+        alert udp any any -> any any (content:"name"; threshold:type threshold,track by_rule,count 10,seconds 1000000; sid:1;)
+        alert icmp any any -> any any (itype:8; threshold:type limit,track by_src,count 3,seconds 1000000; sid:2;)
+        drop tcp any any -> any any (dsize:>0; detection_filter:track by_dst,count 20,seconds 1000000; sid:3;)
+    "#;
+    let frames = traffic(7);
+    let counts = |workers| {
+        let (_, _, counters) = judge(rules, frames.clone(), workers);
+        (counters.detect_alert, counters.detect_alerts_suppressed, counters.host_refused)
+    };
+    let one = counts(1);
+    assert!(one.0 > 100 && one.1 > 100 && one.2 == 0, "{one:?}");
+    for workers in [2, 4, 8] {
+        assert_eq!(counts(workers), one, "{workers} workers");
     }
 }
