@@ -6,6 +6,8 @@
 //! - [`layers`]: the layers that were met, for the `decoder.*` counters
 //! - [`builder`]: packets with right lengths and checksums
 //! - [`link`]: link types by their capture-file numbers
+//! - [`networks`]: values by network, the most specific one deciding
+//! - [`target_os`]: the operating systems that overlap policies are named after
 //! - [`time`]: the one notion of time, nanoseconds since the epoch
 //!
 //! Invariants: nothing here allocates on the decoding path, does I/O, reads a clock or panics,
@@ -19,10 +21,14 @@ pub mod decoded;
 pub mod events;
 pub mod layers;
 pub mod link;
+pub mod networks;
+pub mod target_os;
 pub mod time;
 
 pub use builder::PacketBuilder;
 pub use decode::{Decoder, DecoderConfig};
 pub use decoded::{Address, Decoded, Span};
 pub use link::LinkType;
+pub use networks::{Network, NetworkMap};
+pub use target_os::TargetOs;
 pub use time::Timestamp;
