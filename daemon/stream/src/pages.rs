@@ -1,0 +1,512 @@
+//! Memory for payload: pages of bytes with a bit each for what is there, and regions that find the
+//! pages of a direction. Owns layout, free chains and the limit; knows nothing of sequence numbers.
+
+use crate::arena::NONE;
+use crate::settings::SetupError;
+use crate::stats::StreamStats;
+
+/// Bytes of payload in a page.
+pub(crate) const PAGE: u64 = 1024;
+const PAGE_BYTES: usize = 1024;
+const WORDS: usize = PAGE_BYTES / 64;
+
+/// Pages of a region: 64 KiB of stream.
+const REGION: u32 = 64;
+
+/// 1 KiB of a stream. Bit `i` of `present` says whether byte `i` is there, that of `begins` whether what
+/// came in one segment begins with it.
+#[derive(Clone, Debug)]
+struct Page {
+    bytes: [u8; PAGE_BYTES],
+    present: [u64; WORDS],
+    begins: [u64; WORDS],
+    next_free: u32,
+}
+
+const EMPTY: Page = Page { bytes: [0; PAGE_BYTES], present: [0; WORDS], begins: [0; WORDS], next_free: NONE };
+
+/// 64 KiB of a stream: which pages of it there are.
+#[derive(Clone, Debug)]
+struct Region {
+    /// Which of the stream's it is.
+    number: u32,
+    previous: u32,
+    next: u32,
+    /// A bit for each page that there is.
+    used: u64,
+    pages: [u32; REGION as usize],
+}
+
+/// Bytes of a page, and of a region.
+pub(crate) const PAGE_COST: u64 = size_of::<Page>() as u64;
+pub(crate) const REGION_COST: u64 = size_of::<Region>() as u64;
+
+/// The pages of a worker.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    pages: Vec<Page>,
+    regions: Vec<Region>,
+    free_page: u32,
+    free_region: u32,
+    /// Free places in the chains.
+    spare_pages: u64,
+    spare_regions: u64,
+    limit: u64,
+}
+
+/// The pages of one direction: regions in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    first: u32,
+    /// Where the last look-up ended; the next one is most often there.
+    recent: u32,
+    regions: u16,
+    islands: u8,
+    islands_max: u8,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { first: NONE, recent: NONE, regions: 0, islands: 0, islands_max: 0 }
+    }
+}
+
+impl Chain {
+    /// Most stretches of regions that there were at a time.
+    pub(crate) const fn islands_max(&self) -> u8 {
+        self.islands_max
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+}
+
+/// Most regions of one direction: 16 MiB. Looking one up goes through them.
+const REGIONS_MAX: u16 = 256;
+
+/// Why a page cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPage {
+    /// `stream.reassembly.memcap` is reached.
+    Memcap,
+    /// The direction has too many regions, or too many with gaps between them.
+    Limit,
+}
+
+impl Pages {
+    /// Reserves memory for `share` bytes of pages and regions, and opens `prealloc` pages.
+    pub(crate) fn reserve(share: u64, prealloc: u32) -> Result<Self, SetupError> {
+        let refused = |error: std::collections::TryReserveError| SetupError::Memory {
+            setting: "stream.reassembly.memcap",
+            bytes: share,
+            reason: error.to_string(),
+        };
+        let most = usize::try_from((share / PAGE_COST).min(u64::from(NONE - 1))).unwrap_or(0);
+        let mut pages = Vec::new();
+        pages.try_reserve_exact(most).map_err(refused)?;
+        let mut regions = Vec::new();
+        regions.try_reserve_exact(most).map_err(refused)?;
+        let mut made = Self {
+            pages,
+            regions,
+            free_page: NONE,
+            free_region: NONE,
+            spare_pages: 0,
+            spare_regions: 0,
+            limit: share,
+        };
+        let prealloc = u64::from(prealloc).min(share / (2 * PAGE_COST));
+        for place in (0_u32..).take(usize::try_from(prealloc).unwrap_or(0)) {
+            made.pages.push(Page { next_free: made.free_page, ..EMPTY });
+            made.free_page = place;
+            made.spare_pages += 1;
+        }
+        Ok(made)
+    }
+
+    /// Bytes in use by payload that is kept.
+    pub(crate) fn memuse(&self) -> u64 {
+        (self.pages.len() as u64 - self.spare_pages) * PAGE_COST
+            + (self.regions.len() as u64 - self.spare_regions) * REGION_COST
+    }
+
+    /// Is more than half of the memory in use?
+    pub(crate) fn is_tight(&self) -> bool {
+        self.memuse() > self.limit / 2
+    }
+
+    /// Is there certainly room for `bytes` of a stream, however they lie?
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let pages = bytes / PAGE + 2;
+        let opened = self.pages.len() as u64 * PAGE_COST + self.regions.len() as u64 * REGION_COST;
+        let new_pages = pages.saturating_sub(self.spare_pages);
+        let new_regions = 3_u64.saturating_sub(self.spare_regions);
+        opened + new_pages * PAGE_COST + new_regions * REGION_COST <= self.limit
+            && self.pages.len() as u64 + new_pages <= self.pages.capacity() as u64
+            && self.regions.len() as u64 + new_regions <= self.regions.capacity() as u64
+    }
+
+    /// The page that holds what is at `offset`, if there is one.
+    pub(crate) fn find(&self, chain: &Chain, offset: u64) -> Option<PageId> {
+        let (region, page) = place(offset);
+        let at = self.locate(chain, region).ok()?;
+        self.page_of(at, page)
+    }
+
+    /// The page that holds what is at `offset`; made where there is none.
+    pub(crate) fn find_or_make(
+        &mut self,
+        chain: &mut Chain,
+        offset: u64,
+        islands_max: u8,
+        stats: &mut StreamStats,
+    ) -> Result<PageId, NoPage> {
+        let (number, page) = place(offset);
+        let at = match self.locate(chain, number) {
+            Ok(at) => at,
+            Err(after) => self.add_region(chain, number, after, islands_max)?,
+        };
+        chain.recent = at;
+        if let Some(found) = self.page_of(at, page) {
+            return Ok(found);
+        }
+        let made = self.take_page(stats).ok_or(NoPage::Memcap)?;
+        let region = self.regions.get_mut(at as usize).ok_or(NoPage::Memcap)?;
+        region.used |= 1 << page;
+        if let Some(slot) = region.pages.get_mut(page as usize) {
+            *slot = made.0;
+        }
+        Ok(made)
+    }
+
+    /// Gives back the pages that hold only what is before `offset`.
+    pub(crate) fn release_before(&mut self, chain: &mut Chain, offset: u64) {
+        let (number, page) = place(offset);
+        while let Some(region) = self.regions.get_mut(chain.first as usize) {
+            if region.number > number {
+                break;
+            }
+            let gone = if region.number < number { u64::MAX } else { (1_u64 << page) - 1 };
+            let mut leaving = region.used & gone;
+            region.used &= !gone;
+            let (left, pages) = (region.used, region.pages);
+            while leaving != 0 {
+                let bit = leaving.trailing_zeros();
+                leaving &= leaving - 1;
+                if let Some(&id) = pages.get(bit as usize) {
+                    self.give_back(PageId(id));
+                }
+            }
+            if left != 0 {
+                break;
+            }
+            self.remove_first(chain);
+        }
+    }
+
+    /// Gives back everything.
+    pub(crate) fn release_all(&mut self, chain: &mut Chain) {
+        self.release_before(chain, u64::MAX);
+        while chain.first != NONE {
+            self.remove_first(chain);
+        }
+    }
+
+    /// The first byte that is there at `offset` or after it.
+    pub(crate) fn next_present(&self, chain: &Chain, offset: u64) -> Option<u64> {
+        let (number, page) = place(offset);
+        let mut at = match self.locate(chain, number) {
+            Ok(at) => at,
+            Err(NONE) => chain.first,
+            Err(before) => self.regions.get(before as usize)?.next,
+        };
+        let mut first_page = page;
+        let mut first_bit = offset % PAGE;
+        while let Some(region) = self.regions.get(at as usize) {
+            if region.number != number {
+                (first_page, first_bit) = (0, 0);
+            }
+            let mut left = region.used & (u64::MAX << first_page);
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                let from = if bit == first_page { first_bit } else { 0 };
+                let id = region.pages.get(bit as usize).copied().map(PageId)?;
+                if let Some(found) = self.page(id).and_then(|page| first_set(&page.present, from)) {
+                    return Some(
+                        (u64::from(region.number) * u64::from(REGION) + u64::from(bit)) * PAGE + found,
+                    );
+                }
+            }
+            at = region.next;
+        }
+        None
+    }
+
+    /// How many bytes from `from` (within the page) on are there without a gap.
+    pub(crate) fn run(&self, id: PageId, from: u64) -> u64 {
+        let Some(page) = self.page(id) else { return 0 };
+        first_clear(&page.present, from).unwrap_or(PAGE) - from
+    }
+
+    /// How many bytes before `to` (within the page) are there without a gap.
+    pub(crate) fn run_before(&self, id: PageId, to: u64) -> u64 {
+        let Some(page) = self.page(id) else { return 0 };
+        to - last_clear_before(&page.present, to).map_or(0, |at| at + 1)
+    }
+
+    /// Is the byte there?
+    pub(crate) fn is_present(&self, id: PageId, at: u64) -> bool {
+        self.page(id).is_some_and(|page| bit(&page.present, at))
+    }
+
+    /// Is the byte the first of what came in one segment?
+    pub(crate) fn is_begin(&self, id: PageId, at: u64) -> bool {
+        self.page(id).is_some_and(|page| bit(&page.begins, at))
+    }
+
+    /// The first byte in `from..to` that is there, or `to`.
+    pub(crate) fn first_present(&self, id: PageId, from: u64, to: u64) -> u64 {
+        self.page(id).and_then(|page| first_set(&page.present, from)).unwrap_or(to).min(to)
+    }
+
+    /// The first byte in `from..to` with which something begins, or `to`.
+    pub(crate) fn first_begin(&self, id: PageId, from: u64, to: u64) -> u64 {
+        self.page(id).and_then(|page| first_set(&page.begins, from)).unwrap_or(to).min(to)
+    }
+
+    /// The bytes of a page.
+    pub(crate) fn bytes(&self, id: PageId) -> &[u8] {
+        self.page(id).map_or(&[], |page| &page.bytes)
+    }
+
+    /// Writes bytes to a page, from `from` on; `begins` says whether something begins with the first.
+    pub(crate) fn write(&mut self, id: PageId, from: u64, bytes: &[u8], begins: bool) {
+        let Some(page) = self.pages.get_mut(id.0 as usize) else { return };
+        let Ok(start) = usize::try_from(from) else { return };
+        let Some(place) = page.bytes.get_mut(start..start + bytes.len()) else { return };
+        place.copy_from_slice(bytes);
+        set_range(&mut page.present, start, start + bytes.len());
+        clear_range(&mut page.begins, start, start + bytes.len());
+        if begins {
+            set_range(&mut page.begins, start, start + 1);
+        }
+    }
+
+    /// Says that something begins at this byte.
+    pub(crate) fn set_begin(&mut self, id: PageId, at: u64) {
+        let Some(page) = self.pages.get_mut(id.0 as usize) else { return };
+        if let Ok(at) = usize::try_from(at) {
+            set_range(&mut page.begins, at, at + 1);
+        }
+    }
+
+    fn page(&self, id: PageId) -> Option<&Page> {
+        self.pages.get(id.0 as usize)
+    }
+
+    fn page_of(&self, region: u32, page: u32) -> Option<PageId> {
+        let region = self.regions.get(region as usize)?;
+        let there = region.used >> page & 1 == 1;
+        region.pages.get(page as usize).copied().filter(|_| there).map(PageId)
+    }
+
+    /// The place of a region, or of the last one before it ([`NONE`] where there is none).
+    fn locate(&self, chain: &Chain, number: u32) -> Result<u32, u32> {
+        let mut at = if chain.recent == NONE { chain.first } else { chain.recent };
+        let mut before = NONE;
+        while let Some(region) = self.regions.get(at as usize) {
+            if region.number == number {
+                return Ok(at);
+            }
+            if region.number < number {
+                before = at;
+                let next = self.regions.get(region.next as usize);
+                if next.is_none_or(|next| next.number > number) {
+                    return Err(at);
+                }
+                at = region.next;
+            } else {
+                if before != NONE {
+                    return Err(before);
+                }
+                at = region.previous;
+            }
+        }
+        Err(before)
+    }
+
+    fn add_region(
+        &mut self,
+        chain: &mut Chain,
+        number: u32,
+        after: u32,
+        islands_max: u8,
+    ) -> Result<u32, NoPage> {
+        let next = match self.regions.get(after as usize) {
+            Some(region) => region.next,
+            None => chain.first,
+        };
+        let neighbour = |at: u32, wanted: Option<u32>| {
+            self.regions.get(at as usize).is_some_and(|region| Some(region.number) == wanted)
+        };
+        let touching = u8::from(neighbour(after, number.checked_sub(1)))
+            + u8::from(neighbour(next, number.checked_add(1)));
+        let islands = (chain.islands + 1).saturating_sub(touching);
+        let too_many = islands_max != 0 && islands > islands_max && islands > chain.islands;
+        if chain.regions >= REGIONS_MAX || islands == u8::MAX || too_many {
+            return Err(NoPage::Limit);
+        }
+        let new = Region { number, previous: after, next, used: 0, pages: [NONE; REGION as usize] };
+        let at = self.take_region(new).ok_or(NoPage::Memcap)?;
+        match self.regions.get_mut(after as usize) {
+            Some(region) => region.next = at,
+            None => chain.first = at,
+        }
+        if let Some(region) = self.regions.get_mut(next as usize) {
+            region.previous = at;
+        }
+        chain.regions += 1;
+        chain.islands = islands;
+        chain.islands_max = chain.islands_max.max(islands);
+        Ok(at)
+    }
+
+    /// Takes the first region out; its pages are gone already.
+    fn remove_first(&mut self, chain: &mut Chain) {
+        let at = chain.first;
+        let free = self.free_region;
+        let Some(region) = self.regions.get_mut(at as usize) else { return };
+        let (next, number) = (region.next, region.number);
+        region.next = free;
+        region.used = 0;
+        self.free_region = at;
+        self.spare_regions += 1;
+        chain.first = next;
+        chain.regions = chain.regions.saturating_sub(1);
+        if chain.recent == at {
+            chain.recent = NONE;
+        }
+        let adjacent = match self.regions.get_mut(next as usize) {
+            Some(region) => {
+                region.previous = NONE;
+                region.number.checked_sub(1) == Some(number)
+            }
+            None => false,
+        };
+        chain.islands = chain.islands.saturating_sub(u8::from(!adjacent));
+    }
+
+    fn take_region(&mut self, new: Region) -> Option<u32> {
+        if let Some(region) = self.regions.get_mut(self.free_region as usize) {
+            let next = region.next;
+            *region = new;
+            self.spare_regions -= 1;
+            return Some(std::mem::replace(&mut self.free_region, next));
+        }
+        let at = u32::try_from(self.regions.len()).ok()?;
+        (self.regions.len() < self.regions.capacity()).then(|| self.regions.push(new))?;
+        Some(at)
+    }
+
+    fn take_page(&mut self, stats: &mut StreamStats) -> Option<PageId> {
+        if let Some(page) = self.pages.get_mut(self.free_page as usize) {
+            let next = page.next_free;
+            // What the bytes were does not matter: bits say which count.
+            page.present = [0; WORDS];
+            page.begins = [0; WORDS];
+            self.spare_pages -= 1;
+            stats.segment_from_cache += 1;
+            return Some(PageId(std::mem::replace(&mut self.free_page, next)));
+        }
+        let at = u32::try_from(self.pages.len()).ok()?;
+        (self.pages.len() < self.pages.capacity()).then(|| self.pages.push(EMPTY))?;
+        stats.segment_from_pool += 1;
+        Some(PageId(at))
+    }
+
+    fn give_back(&mut self, id: PageId) {
+        let free = self.free_page;
+        if let Some(page) = self.pages.get_mut(id.0 as usize) {
+            page.next_free = free;
+            self.free_page = id.0;
+            self.spare_pages += 1;
+        }
+    }
+}
+
+/// A page's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageId(u32);
+
+/// Region and page in it of an offset. Streams of more than 2^48 bytes do not come to their end.
+fn place(offset: u64) -> (u32, u32) {
+    let page = offset / PAGE;
+    let region = u32::try_from(page / u64::from(REGION)).unwrap_or(u32::MAX);
+    (region, u32::try_from(page % u64::from(REGION)).unwrap_or(0))
+}
+
+fn bit(words: &[u64; WORDS], at: u64) -> bool {
+    usize::try_from(at / 64)
+        .ok()
+        .and_then(|word| words.get(word))
+        .is_some_and(|word| word >> (at % 64) & 1 == 1)
+}
+
+fn first_set(words: &[u64; WORDS], from: u64) -> Option<u64> {
+    search(from, |word| words.get(word).copied())
+}
+
+fn first_clear(words: &[u64; WORDS], from: u64) -> Option<u64> {
+    search(from, |word| words.get(word).map(|word| !word))
+}
+
+/// The first bit at `from` or after it that is set in what `word` gives.
+fn search(from: u64, word: impl Fn(usize) -> Option<u64>) -> Option<u64> {
+    let first = usize::try_from(from / 64).ok()?;
+    let mut mask = u64::MAX << (from % 64);
+    for number in first..WORDS {
+        let bits = word(number)? & mask;
+        if bits != 0 {
+            return Some(number as u64 * 64 + u64::from(bits.trailing_zeros()));
+        }
+        mask = u64::MAX;
+    }
+    None
+}
+
+/// The last bit before `to` that is not set.
+fn last_clear_before(words: &[u64; WORDS], to: u64) -> Option<u64> {
+    let last = to.checked_sub(1)?;
+    let first = usize::try_from(last / 64).ok()?;
+    let mut mask = u64::MAX >> (63 - last % 64);
+    for number in (0..=first).rev() {
+        let bits = !words.get(number)? & mask;
+        if bits != 0 {
+            return Some(number as u64 * 64 + 63 - u64::from(bits.leading_zeros()));
+        }
+        mask = u64::MAX;
+    }
+    None
+}
+
+fn set_range(words: &mut [u64; WORDS], from: usize, to: usize) {
+    each_word(words, from, to, |word, mask| *word |= mask);
+}
+
+fn clear_range(words: &mut [u64; WORDS], from: usize, to: usize) {
+    each_word(words, from, to, |word, mask| *word &= !mask);
+}
+
+fn each_word(words: &mut [u64; WORDS], from: usize, to: usize, mut act: impl FnMut(&mut u64, u64)) {
+    let mut at = from;
+    while at < to {
+        let end = (at / 64 * 64 + 64).min(to);
+        let mask = (u64::MAX >> (64 - (end - at))) << (at % 64);
+        if let Some(word) = words.get_mut(at / 64) {
+            act(word, mask);
+        }
+        at = end;
+    }
+}

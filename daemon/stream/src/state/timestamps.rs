@@ -1,0 +1,61 @@
+//! Protection against old segments by their timestamps (RFC 7323 §5).
+
+use super::{Invalid, Machine};
+use crate::events::StreamEvent;
+use crate::peer;
+use crate::seq;
+use crate::session;
+use portcullis_flow::TcpState;
+use portcullis_wire::TargetOs;
+
+/// After so many seconds of silence a timestamp may be anything (RFC 7323 §5.5).
+const IDLE_SECONDS: u32 = 24 * 24 * 60 * 60;
+
+impl Machine<'_, '_> {
+    /// The engine's time in whole seconds.
+    pub(super) fn seconds(&self) -> u32 {
+        u32::try_from(self.segment.now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+    }
+
+    /// Is the segment's timestamp older than its sender's last?
+    pub(super) fn check_timestamp(&mut self) -> Result<(), Invalid> {
+        let Some((value, _)) = self.options.timestamps.filter(|_| self.session.has(session::TIMESTAMPS))
+        else {
+            return Ok(());
+        };
+        let now = self.seconds();
+        let receiver = self.receiver().runs();
+        let liberal = self.settings.liberal_timestamps && self.session.state >= TcpState::Established;
+        let sender = self.sender();
+        let mut last = sender.last_ts;
+        if sender.has(peer::ZERO_TIMESTAMP) {
+            // Some stacks begin with zero and only then with their clock: the first real one is taken.
+            sender.set(peer::ZERO_TIMESTAMP, value == 0);
+            last = value;
+        }
+        if value == 0 && liberal {
+            return Ok(());
+        }
+        // Linux takes one that is older by one tick, too.
+        let slack = i32::from(matches!(receiver, TargetOs::Linux | TargetOs::Windows2k3));
+        let is_old = seq::distance(last, value) + slack < 0;
+        let was_idle = now.saturating_sub(sender.last_ts_at) > IDLE_SECONDS;
+        if is_old && !was_idle { self.invalid(StreamEvent::InvalidTimestamp) } else { Ok(()) }
+    }
+
+    /// Remembers the segment's timestamp, where it does not come out of order (RFC 7323 §4.3).
+    pub(super) fn take_timestamp(&mut self) {
+        let Some((value, _)) = self.options.timestamps.filter(|_| self.session.has(session::TIMESTAMPS))
+        else {
+            return;
+        };
+        let now = self.seconds();
+        let seq = self.segment.tcp.seq;
+        let sender = self.sender();
+        let newer =
+            seq::distance(sender.last_ts, value) >= 0 || now.saturating_sub(sender.last_ts_at) > IDLE_SECONDS;
+        if seq::le(seq, sender.next_seq) && newer {
+            (sender.last_ts, sender.last_ts_at) = (value, now);
+        }
+    }
+}
