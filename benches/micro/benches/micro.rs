@@ -18,7 +18,7 @@ fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(1000));
     for (name, validate_checksums) in [("plain", false), ("checksums", true)] {
-        let decoder = Decoder::new(DecoderConfig { validate_checksums });
+        let decoder = Decoder::new(DecoderConfig { validate_checksums, ..DecoderConfig::default() });
         let mut decoded = Decoded::default();
         group.bench_function(name, |b| {
             b.iter(|| {

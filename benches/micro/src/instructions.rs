@@ -60,7 +60,7 @@ pub(crate) fn run_counted(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn count_decoder() {
     let frames = frames::udp(u32::try_from(FLOWS).unwrap_or(0));
-    let decoder = Decoder::new(DecoderConfig { validate_checksums: false });
+    let decoder = Decoder::new(DecoderConfig::without_checksums());
     let mut decoded = Decoded::default();
     for (_, _, frame) in frames.iter().cycle().take(frames.len() * usize::try_from(ROUNDS).unwrap_or(0)) {
         counted_part(&mut || {

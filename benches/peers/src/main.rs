@@ -162,7 +162,7 @@ fn trackers(limit: u64) -> Vec<Box<dyn Tracker>> {
     config.initial_capacity = config.max_flows;
     vec![
         Box::new(Ours {
-            decoder: Decoder::new(DecoderConfig { validate_checksums: false }),
+            decoder: Decoder::new(DecoderConfig::without_checksums()),
             table: flow_table(limit),
             lanes: Box::new([Lane::default(); BURST]),
         }),

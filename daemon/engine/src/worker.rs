@@ -16,8 +16,7 @@ use portcullis_flow::{
     Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, SetupError, Share,
     TimeoutOverrides, prefetch_start,
 };
-use portcullis_wire::decode::{Decoder, DecoderConfig};
-use portcullis_wire::{Decoded, Timestamp};
+use portcullis_wire::{Decoded, Decoder, DecoderConfig, Timestamp};
 use std::sync::Arc;
 
 /// Ended flows that are finished for each packet judged, as in Suricata.
@@ -87,7 +86,10 @@ impl FlowWorker {
         }
         Ok(Self {
             id,
-            decoder: Decoder::new(DecoderConfig { validate_checksums: settings.validate_checksums }),
+            decoder: Decoder::new(DecoderConfig {
+                validate_checksums: settings.validate_checksums,
+                ..DecoderConfig::default()
+            }),
             owner: Owner::new(workers, settings.seed),
             scope: KeyScope { options: settings.flow.key, tenant: 0, inline_set: 0 },
             table,

@@ -84,6 +84,7 @@ counters! {
     decoder_vlan_qinqinq: sum "decoder.vlan_qinqinq",
     decoder_vxlan: sum "decoder.vxlan",
     decoder_vntag: sum "decoder.vntag",
+    decoder_etag: sum "decoder.etag",
     decoder_ieee8021ah: sum "decoder.ieee8021ah",
     decoder_teredo: sum "decoder.teredo",
     decoder_ipv4_in_ipv4: sum "decoder.ipv4_in_ipv4",

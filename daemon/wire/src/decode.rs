@@ -5,38 +5,40 @@
 //! Nothing here allocates, and no byte of a frame can make it panic. It never changes a frame
 //! and keeps no state between frames.
 
+mod arp;
 mod cursor;
 mod extensions;
+mod gre;
 mod icmp;
 mod ipv4;
 mod ipv6;
 mod link;
+mod mpls;
+mod nsh;
+mod options;
+mod ppp;
+mod tags;
 mod tcp;
 mod transport;
+mod tunnel;
 
-use crate::decoded::{DecodeEvent, Decoded};
+use crate::config::{DecoderConfig, PortFilter};
+use crate::decoded::{DecodeEvent, Decoded, Inner, InnerStart, Layer};
 use crate::link::LinkType;
 use cursor::Cursor;
 
-/// How frames are decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecoderConfig {
-    /// Are checksums looked at? Wrong ones are reported in
-    /// [`bad_checksums`](Decoded::bad_checksums) and change nothing else.
-    pub validate_checksums: bool,
-}
-
-impl Default for DecoderConfig {
-    /// Checksums are looked at.
-    fn default() -> Self {
-        Self { validate_checksums: true }
-    }
-}
-
 /// The decoder: stateless, one for any number of frames.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Decoder {
     config: DecoderConfig,
+    /// A bit for each port that may be a tunnel's: one look for nearly all UDP packets.
+    tunnel_ports: PortFilter,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(DecoderConfig::default())
+    }
 }
 
 /// The result of a layer: an event where the frame is invalid.
@@ -45,6 +47,7 @@ type Step = Result<(), DecodeEvent>;
 /// A frame being decoded.
 struct Job<'d> {
     out: &'d mut Decoded,
+    decoder: &'d Decoder,
     ip_checksum: bool,
     transport_checksum: bool,
 }
@@ -52,8 +55,14 @@ struct Job<'d> {
 impl Decoder {
     /// A decoder that works as `config` says.
     #[must_use]
-    pub const fn new(config: DecoderConfig) -> Self {
-        Self { config }
+    pub fn new(config: DecoderConfig) -> Self {
+        Self { config, tunnel_ports: config.tunnel_ports() }
+    }
+
+    /// How it works.
+    #[must_use]
+    pub const fn config(&self) -> &DecoderConfig {
+        &self.config
     }
 
     /// Decodes `frame`, which starts with a header of type `link`.
@@ -93,6 +102,60 @@ impl Decoder {
         self.run(link, outer_vlan, skip_transport_checksum, frame, out);
     }
 
+    /// Decodes `bytes`, the packet that `outer` says it carries: a packet of its own, one
+    /// recursion deeper, whose description speaks of `bytes` alone. With `skip_transport_checksum`
+    /// as for [`decode`](Self::decode); a device that found a checksum good may have looked at the
+    /// outermost one only.
+    #[must_use]
+    pub fn decode_inner(
+        &self,
+        outer: &Decoded,
+        inner: &Inner,
+        skip_transport_checksum: bool,
+        bytes: &[u8],
+    ) -> Decoded {
+        let mut out = Decoded {
+            recursion: outer.recursion.saturating_add(1),
+            depth: outer.depth,
+            ..Decoded::default()
+        };
+        out.link = inner.start.link();
+        self.work(inner.vlan, skip_transport_checksum, &mut out, |job| {
+            job.descend()?;
+            match inner.start {
+                InnerStart::Link(link) => job.link_layer(link, Cursor::new(bytes)),
+                InnerStart::Ethertype(ethertype) => job.network(ethertype, Cursor::new(bytes)),
+            }
+        });
+        out
+    }
+
+    /// Decodes `frame`, which was put together from `fragment` and others like it, and starts with a
+    /// header of type `link`: a packet of its own at the same recursion level, the checksums of
+    /// which nobody has looked at yet.
+    #[must_use]
+    pub fn decode_reassembled(&self, fragment: &Decoded, link: LinkType, frame: &[u8]) -> Decoded {
+        let mut out =
+            Decoded { recursion: fragment.recursion, depth: fragment.depth, link, ..Decoded::default() };
+        self.work(None, false, &mut out, |job| {
+            job.descend()?;
+            job.link_layer(link, Cursor::new(frame))
+        });
+        out
+    }
+
+    /// May a datagram between these ports be a tunnel's? If not, it is not.
+    #[inline]
+    const fn may_be_tunnel(&self, source: u16, destination: u16) -> bool {
+        self.tunnel_ports.has_either(source, destination)
+    }
+
+    /// One that takes UDP for UDP.
+    fn without_tunnels(&self) -> Self {
+        Self { tunnel_ports: PortFilter::default(), ..*self }
+    }
+
+    #[inline]
     fn run(
         &self,
         link: LinkType,
@@ -102,15 +165,32 @@ impl Decoder {
         out: &mut Decoded,
     ) {
         out.link = link;
+        self.work(outer_vlan, skip_transport_checksum, out, |job| job.link_layer(link, Cursor::new(frame)));
+    }
+
+    #[inline]
+    fn work(
+        &self,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        out: &mut Decoded,
+        first: impl FnOnce(&mut Job<'_>) -> Step,
+    ) {
         let validate = self.config.validate_checksums;
-        let mut job =
-            Job { out, ip_checksum: validate, transport_checksum: validate && !skip_transport_checksum };
+        let mut job = Job {
+            out,
+            decoder: self,
+            ip_checksum: validate,
+            transport_checksum: validate && !skip_transport_checksum,
+        };
         if let Some(tci) = outer_vlan {
             job.vlan_tag(tci);
         }
-        if let Err(event) = job.link_layer(link, Cursor::new(frame)) {
+        if let Err(event) = first(&mut job) {
             job.note(event);
             job.out.invalid = Some(event);
+            // What is damaged is judged as it is.
+            job.out.inner = None;
         }
     }
 }
@@ -119,6 +199,16 @@ impl Job<'_> {
     /// Remarks an event that does not make the frame invalid by itself.
     fn note(&mut self, event: DecodeEvent) {
         self.out.events.insert(event);
+    }
+
+    /// Goes one header or tag deeper than a plain frame goes.
+    fn descend(&mut self) -> Step {
+        if self.out.depth >= self.decoder.config.max_layers {
+            self.out.layers.insert(Layer::TooManyLayers);
+            return Err(DecodeEvent::TooManyLayers);
+        }
+        self.out.depth += 1;
+        Ok(())
     }
 }
 
@@ -165,10 +255,15 @@ mod tests {
         decoded.events.iter().map(DecodeEvent::name).collect()
     }
 
+    /// The names of the layers that were met.
+    pub(super) fn layers(decoded: &Decoded) -> Vec<&'static str> {
+        decoded.layers.iter().map(Layer::name).collect()
+    }
+
     #[test]
     fn checksums_are_looked_at_as_configured() {
         let check = |validate_checksums, skip, ipv4, transport| {
-            let decoder = Decoder::new(DecoderConfig { validate_checksums });
+            let decoder = Decoder::new(DecoderConfig { validate_checksums, ..DecoderConfig::default() });
             // Time to live and a port change, the checksums do not.
             let frame = patched(udp(), 14 + 8, &[9]);
             let decoded = decoder.decode(LinkType::Ethernet, None, skip, &frame);
@@ -187,6 +282,6 @@ mod tests {
     #[test]
     fn a_description_stays_small() {
         // A burst of 32 is kept while it is judged, in a fraction of the first-level cache.
-        assert!(size_of::<Decoded>() <= 192, "{}", size_of::<Decoded>());
+        assert!(size_of::<Decoded>() <= 240, "{}", size_of::<Decoded>());
     }
 }

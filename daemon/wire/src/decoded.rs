@@ -196,6 +196,57 @@ impl Fragment {
     }
 }
 
+/// A packet within the packet: what an encapsulation carries. It is a packet of its own, made by
+/// [`Decoder::decode_inner`](crate::Decoder::decode_inner).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// What it came out of.
+    pub encapsulation: Encapsulation,
+    /// What its first byte is.
+    pub start: InnerStart,
+    /// A VLAN tag (TCI) that the encapsulation has in place of the packet.
+    pub vlan: Option<u16>,
+    /// Where it is.
+    pub span: Span,
+}
+
+/// What carries a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// GRE, ERSPAN included.
+    Gre,
+    /// IPv4, with nothing between.
+    Ipv4,
+    /// IPv6, with nothing but extension headers between.
+    Ipv6,
+    /// Teredo.
+    Teredo,
+    /// Geneve.
+    Geneve,
+    /// VXLAN.
+    Vxlan,
+}
+
+/// What an inner packet starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InnerStart {
+    /// A link header.
+    Link(LinkType),
+    /// What this EtherType announces.
+    Ethertype(u16),
+}
+
+impl InnerStart {
+    /// The link type that fits best: raw, where there is no link header.
+    #[must_use]
+    pub const fn link(self) -> LinkType {
+        match self {
+            Self::Link(link) => link,
+            Self::Ethertype(_) => LinkType::Raw,
+        }
+    }
+}
+
 /// The checksums that were found wrong, of those that were looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BadChecksums {
@@ -265,4 +316,10 @@ pub struct Decoded {
     pub bad_checksums: BadChecksums,
     /// Encapsulations that were removed to get here: 0 for a packet as received.
     pub recursion: u8,
+    /// Headers and tags that were decoded beyond a link and a network header, those of the packets
+    /// around this one included; `decoder.max-layers` bounds it.
+    pub depth: u8,
+    /// The packet that this one carries, to be judged by itself. The payload of this one is then
+    /// that packet and its header, and is inspected there and not here.
+    pub inner: Option<Inner>,
 }

@@ -45,6 +45,38 @@ pub enum Layer {
     Icmpv4,
     /// ICMP for IPv6.
     Icmpv6,
+    /// PPP over Ethernet, discovery or session.
+    Pppoe,
+    /// Geneve.
+    Geneve,
+    /// GRE.
+    Gre,
+    /// VXLAN.
+    Vxlan,
+    /// Cisco's virtual NIC tag.
+    Vntag,
+    /// An E-TAG (IEEE 802.1BR).
+    Etag,
+    /// Provider backbone bridging (IEEE 802.1ah).
+    Ieee8021ah,
+    /// Teredo.
+    Teredo,
+    /// IPv4 within IPv4.
+    Ipv4InIpv4,
+    /// IPv6 within IPv4.
+    Ipv6InIpv4,
+    /// IPv4 within IPv6.
+    Ipv4InIpv6,
+    /// IPv6 within IPv6.
+    Ipv6InIpv6,
+    /// MPLS labels.
+    Mpls,
+    /// ERSPAN.
+    Erspan,
+    /// A network service header.
+    Nsh,
+    /// More layers than are looked into: none of them is this one.
+    TooManyLayers,
 }
 
 impl Layer {
@@ -70,10 +102,26 @@ impl Layer {
         Self::Esp,
         Self::Icmpv4,
         Self::Icmpv6,
+        Self::Pppoe,
+        Self::Geneve,
+        Self::Gre,
+        Self::Vxlan,
+        Self::Vntag,
+        Self::Etag,
+        Self::Ieee8021ah,
+        Self::Teredo,
+        Self::Ipv4InIpv4,
+        Self::Ipv6InIpv4,
+        Self::Ipv4InIpv6,
+        Self::Ipv6InIpv6,
+        Self::Mpls,
+        Self::Erspan,
+        Self::Nsh,
+        Self::TooManyLayers,
     ];
 
     /// How many layers there are: numbers (`layer as usize`) are below.
-    pub const COUNT: usize = 20;
+    pub const COUNT: usize = 36;
 
     /// The counter's key under `decoder`.
     #[must_use]
@@ -99,13 +147,29 @@ impl Layer {
             Self::Esp => "esp",
             Self::Icmpv4 => "icmpv4",
             Self::Icmpv6 => "icmpv6",
+            Self::Pppoe => "pppoe",
+            Self::Geneve => "geneve",
+            Self::Gre => "gre",
+            Self::Vxlan => "vxlan",
+            Self::Vntag => "vntag",
+            Self::Etag => "etag",
+            Self::Ieee8021ah => "ieee8021ah",
+            Self::Teredo => "teredo",
+            Self::Ipv4InIpv4 => "ipv4_in_ipv4",
+            Self::Ipv6InIpv4 => "ipv6_in_ipv4",
+            Self::Ipv4InIpv6 => "ipv4_in_ipv6",
+            Self::Ipv6InIpv6 => "ipv6_in_ipv6",
+            Self::Mpls => "mpls",
+            Self::Erspan => "erspan",
+            Self::Nsh => "nsh",
+            Self::TooManyLayers => "too_many_layers",
         }
     }
 }
 
 /// The layers of one packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Layers(u32);
+pub struct Layers(u64);
 
 impl Layers {
     /// Adds a layer.

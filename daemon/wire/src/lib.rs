@@ -1,5 +1,6 @@
 //! What is on the wire: one decoder for packet bytes, and a builder for tests and forged packets.
 //!
+//! - [`config`]: how frames are decoded
 //! - [`decode`]: the decoder, from a frame to a [`Decoded`] description
 //! - [`decoded`]: what decoding found, as offsets and plain values
 //! - [`events`]: decoder events by Suricata's names
@@ -16,6 +17,7 @@
 
 pub mod builder;
 mod checksum;
+pub mod config;
 pub mod decode;
 pub mod decoded;
 pub mod events;
@@ -26,7 +28,8 @@ pub mod target_os;
 pub mod time;
 
 pub use builder::PacketBuilder;
-pub use decode::{Decoder, DecoderConfig};
+pub use config::{DecoderConfig, Ports};
+pub use decode::Decoder;
 pub use decoded::{Address, Decoded, Span};
 pub use link::LinkType;
 pub use networks::{Network, NetworkMap};

@@ -192,7 +192,8 @@ impl<'a> PacketView<'a> {
         match self.decoded {
             Some(decoded) => read(decoded),
             None => {
-                let decoder = Decoder::new(DecoderConfig { validate_checksums: checksums });
+                let decoder =
+                    Decoder::new(DecoderConfig { validate_checksums: checksums, ..DecoderConfig::default() });
                 read(&decoder.decode(self.link, None, false, self.frame))
             }
         }

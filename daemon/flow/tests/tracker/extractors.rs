@@ -127,15 +127,21 @@ fn an_inner_tuple_is_the_innermost() {
     check_inner(&between(7, 8).protocol(47).payload(&gre(0x20, [0x65, 0x58], 4, &inner)).to_vec());
     let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &inner].concat();
     check_inner(&between(7, 8).udp(5000, 4789).payload(&vxlan).to_vec());
+    let geneve = [&[0, 0, 0x65, 0x58, 0, 0, 1, 0][..], &inner].concat();
+    check_inner(&between(7, 8).udp(5000, 6081).payload(&geneve).to_vec());
     let twice = between(5, 6).protocol(4).payload(packet).to_vec();
     check_inner(&between(7, 8).protocol(47).payload(&gre(0, [8, 0], 0, &twice[14..])).to_vec());
 }
 
 #[test]
 fn a_tunnel_that_carries_nothing_known_is_its_own_flow() {
-    for payload in [&b"\x00\x01\x08\x00"[..], b"\x00", b"\x00\x00\x99\x99abcd", b"\x00\x00\x08\x00broken"] {
+    for payload in [&b"\x00\x00\x99\x99abcd"[..], b"\x00\x00\x08\x00broken"] {
         let extracted = extract(&InnerTuple, &between(7, 8).protocol(47).payload(payload).to_vec()).unwrap();
         assert_eq!(extracted.key.protocol(), L4Proto::Other(47), "{payload:?}");
+    }
+    // One whose own header is damaged is no packet of any flow.
+    for payload in [&b"\x00\x01\x08\x00"[..], b"\x00"] {
+        assert!(extract(&InnerTuple, &between(7, 8).protocol(47).payload(payload).to_vec()).is_none());
     }
     // So is one too deep: five tunnels, four are followed.
     let mut packet = udp(CLIENT, SERVER, b"")[14..].to_vec();

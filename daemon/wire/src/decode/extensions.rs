@@ -2,6 +2,8 @@
 //! quoted.
 
 use super::cursor::Cursor;
+use super::options;
+use super::transport::NO_NEXT_HEADER;
 use crate::decoded::{Address, DecodeEvent, DecodeEvents, Fragment};
 
 const HOP_BY_HOP: u8 = 0;
@@ -81,6 +83,12 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
+    /// Is there so little after the extension headers that no header can be there? Suricata takes
+    /// that for one more extension header that is cut.
+    pub(super) const fn ends_too_early(&self) -> bool {
+        self.fragment.is_none() && self.protocol != NO_NEXT_HEADER && self.body.len() < 2
+    }
+
     /// Over one header; `None` where the packet ends within it.
     fn step(&mut self, events: &mut DecodeEvents) -> Option<()> {
         let &[next, length] = self.body.peek::<2>()?;
@@ -94,13 +102,18 @@ impl<'a> Chain<'a> {
         match self.protocol {
             HOP_BY_HOP => {
                 count(&mut self.hop_by_hop, 1, DecodeEvent::Ipv6DuplicateHopOptions, events);
+                options::ipv6(header.rest().get(2..)?, options::HOP_BY_HOP, events);
             }
             // One before a routing header, one after it.
             DESTINATION_OPTIONS => {
                 count(&mut self.destination_options, 2, DecodeEvent::Ipv6DuplicateDestinationOptions, events);
+                options::ipv6(header.rest().get(2..)?, options::DESTINATION, events);
             }
             AUTHENTICATION => {
                 count(&mut self.authentication, 1, DecodeEvent::Ipv6DuplicateAuthentication, events);
+                if header.rest().get(2..4)? != [0, 0] {
+                    events.insert(DecodeEvent::Ipv6AuthenticationReserved);
+                }
             }
             ROUTING => self.routing_header(header, events)?,
             FRAGMENT => self.fragment_header(header, rest, events)?,

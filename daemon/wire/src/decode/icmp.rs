@@ -52,6 +52,9 @@ impl Job<'_> {
         if self.transport_checksum {
             self.out.bad_checksums.transport = self.bad_checksum(self.out.protocol, message.rest());
         }
+        if matches!(icmp.kind, 130..=132) && self.out.ttl != 1 {
+            self.note(DecodeEvent::Icmpv6MldHopLimit);
+        }
         let quoted = match classify_v6(icmp.kind, icmp.code) {
             Message::Echo => {
                 icmp.echo = Some(echo(header));

@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::cursor::Cursor;
-use super::{Job, Step};
+use super::{Job, Step, options};
 use crate::checksum::Sum;
 use crate::decoded::{DecodeEvent, Fragment, Layer, mapped};
 
@@ -48,7 +48,7 @@ impl Job<'_> {
             out.bad_checksums.ipv4 = !Sum::default().add(header.rest()).is_valid();
         }
         if options.len() != 0 {
-            self.ipv4_options(options.rest())?;
+            options::ipv4(options.rest(), &mut self.out.events)?;
         }
         let fragment = u16::from_be_bytes([f0, f1]);
         if fragment & (MORE_FRAGMENTS | OFFSET) != 0 {
@@ -64,25 +64,6 @@ impl Job<'_> {
             return Ok(());
         }
         self.transport(protocol, payload)
-    }
-
-    /// Walks the options for lengths only; their contents are left to whom they concern.
-    #[cold]
-    fn ipv4_options(&mut self, mut options: &[u8]) -> Step {
-        loop {
-            match *options {
-                [] | [0, ..] => return Ok(()),
-                [1, ref rest @ ..] => options = rest,
-                [_] => {
-                    self.note(DecodeEvent::Ipv4OptionEolRequired);
-                    return Ok(());
-                }
-                [_, length, ..] => match options.get(usize::from(length)..) {
-                    Some(rest) if length >= 2 => options = rest,
-                    _ => return Err(DecodeEvent::Ipv4OptionInvalidLength),
-                },
-            }
-        }
     }
 }
 
@@ -122,6 +103,7 @@ mod tests {
     #[test]
     fn options() {
         let check = |options: &[u8], invalid: Option<DecodeEvent>, expected: &[&str]| {
+            let options = &[&[1; 4], options].concat()[if options.is_empty() { 4 } else { 0 }..];
             let frame = udp().ip_options(options).payload(b"x").to_vec();
             let decoded = decode(&frame);
             assert_eq!(decoded.invalid, invalid, "{options:?}");
@@ -139,6 +121,7 @@ mod tests {
         check(&[7, 1, 1, 1], wrong, &["ipv4.opt_invalid_len"]);
         check(&[7, 0, 1, 1], wrong, &["ipv4.opt_invalid_len"]);
         check(&[1, 7, 4, 0], wrong, &["ipv4.opt_invalid_len"]);
+        check(&[148, 4, 0, 0, 1, 1, 1, 1], None, &["ipv4.opt_pad_required"]);
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Job<'_> {
             out.fragment = chain.fragment;
             return Ok(());
         }
+        if chain.ends_too_early() {
+            return Err(DecodeEvent::Ipv6TruncatedExtension);
+        }
         // The checksum of a packet on its way through a routing header is made with the address
         // it will have in the end (RFC 8200 section 8.1).
         let on_the_way = out.destination;
@@ -74,8 +77,8 @@ mod tests {
     use crate::builder::PacketBuilder;
     use crate::decoded::{Fragment, Transport};
 
-    /// A header that says what comes next, and nothing else.
-    const PLAIN: &[u8] = &[1, 4, 0, 0, 0, 0];
+    /// A header with a router alert, which is as good for destinations to Suricata.
+    const PLAIN: &[u8] = &[5, 2, 0, 0, 0, 0];
 
     #[test]
     fn header_faults() {
@@ -106,7 +109,7 @@ mod tests {
         };
         check(&[], 0, &[]);
         check(&[(0, PLAIN)], 8, &[]);
-        check(&[(60, &[0; 14])], 16, &[]);
+        check(&[(60, &[0; 14])], 16, &["ipv6.dstopts_only_padding"]);
         check(&[(0, PLAIN), (60, PLAIN), (43, &[4, 0, 0, 0, 0, 0]), (60, PLAIN)], 32, &[]);
         check(&[(51, &[0; 14])], 16, &[]);
         check(&[(135, PLAIN), (139, PLAIN), (140, PLAIN)], 24, &[]);
@@ -129,8 +132,14 @@ mod tests {
         check(59, &[1], &["ipv6.data_after_none_header"]);
         check(50, &[0, 0, 0, 9, 0, 0, 0, 1], &[]);
         check(1, &[8, 0, 0, 0, 0, 0, 0, 0], &["ipv6.icmpv4"]);
-        check(200, &[], &["ipv6.unknown_next_header"]);
-        check(41, &[], &[]);
+        check(200, &[1, 2], &["ipv6.unknown_next_header"]);
+        let short = |protocol: u8, length: usize| {
+            let frame = ethernet().ipv6([1; 16], [2; 16]).extension(60, PLAIN).protocol(protocol);
+            decode(&frame.payload(&[0].repeat(length)).to_vec()).invalid
+        };
+        let cut = Some(DecodeEvent::Ipv6TruncatedExtension);
+        assert_eq!((short(200, 0), short(58, 1)), (cut, cut));
+        assert_eq!((short(200, 2), short(59, 1)), (None, None));
     }
 
     #[test]

@@ -1,16 +1,27 @@
-//! Link headers and VLAN tags, down to the network layer.
+//! Link headers, down to what their types announce.
 
 use super::cursor::Cursor;
 use super::{Job, Step};
-use crate::decoded::{DecodeEvent, Layer, VLAN_LAYERS};
+use crate::decoded::{DecodeEvent, Layer};
 use crate::link::LinkType;
 
-const IPV4: u16 = 0x0800;
-const ARP: u16 = 0x0806;
-const IPV6: u16 = 0x86dd;
-const VLAN: u16 = 0x8100;
-const VLAN_8021AD: u16 = 0x88a8;
-const VLAN_QINQ: u16 = 0x9100;
+pub(super) const IPV4: u16 = 0x0800;
+pub(super) const ARP: u16 = 0x0806;
+pub(super) const IPV6: u16 = 0x86dd;
+pub(super) const VLAN: u16 = 0x8100;
+pub(super) const VLAN_8021AD: u16 = 0x88a8;
+pub(super) const VLAN_QINQ: u16 = 0x9100;
+pub(super) const MPLS: u16 = 0x8847;
+pub(super) const MPLS_MULTICAST: u16 = 0x8848;
+const PPPOE_DISCOVERY: u16 = 0x8863;
+const PPPOE_SESSION: u16 = 0x8864;
+/// Provider backbone bridging (IEEE 802.1ah).
+const IEEE8021AH: u16 = 0x88e7;
+/// IEEE 802.1BR.
+const ETAG: u16 = 0x893f;
+/// Cisco's virtual NIC tag.
+const VNTAG: u16 = 0x8926;
+const NSH: u16 = 0x894f;
 /// Cisco's data centre Ethernet (FabricPath): a tag of two bytes, then a frame.
 const DCE: u16 = 0x8903;
 /// Below this the type field of Ethernet is a length (IEEE 802.3 clause 3.2.6).
@@ -31,19 +42,8 @@ impl Job<'_> {
         }
     }
 
-    /// Remembers a tag, of which there are fewer than [`VLAN_LAYERS`] yet.
-    pub(super) fn vlan_tag(&mut self, tci: u16) {
-        let layer = match self.out.vlans.as_slice().len() {
-            0 => Layer::Vlan,
-            1 => Layer::VlanQinq,
-            _ => Layer::VlanQinqinq,
-        };
-        self.out.layers.insert(layer);
-        self.out.vlans.push(tci);
-    }
-
     #[inline(always)]
-    fn ethernet(&mut self, frame: Cursor<'_>) -> Step {
+    pub(super) fn ethernet(&mut self, frame: Cursor<'_>) -> Step {
         self.out.layers.insert(Layer::Ethernet);
         let Some((header, rest)) = frame.take::<14>() else { return Err(DecodeEvent::EthernetTooSmall) };
         // By far the most frequent of all ways through the decoder: kept free of calls.
@@ -54,9 +54,9 @@ impl Job<'_> {
         self.network(u16::from_be_bytes([header[12], header[13]]), rest)
     }
 
-    /// What an EtherType announces, VLAN tags first.
+    /// What an EtherType announces.
     #[inline(never)]
-    fn network(&mut self, ethertype: u16, rest: Cursor<'_>) -> Step {
+    pub(super) fn network(&mut self, ethertype: u16, rest: Cursor<'_>) -> Step {
         match ethertype {
             IPV4 => {
                 self.out.ethertype = IPV4;
@@ -67,12 +67,28 @@ impl Job<'_> {
                 self.ipv6(rest)
             }
             VLAN | VLAN_8021AD | VLAN_QINQ => self.vlan(ethertype, rest),
-            DCE => self.dce(rest),
             ARP => {
                 self.out.ethertype = ARP;
-                self.out.layers.insert(Layer::Arp);
-                Ok(())
+                self.arp(rest)
             }
+            other => self.rarer(other, rest),
+        }
+    }
+
+    #[cold]
+    fn rarer(&mut self, ethertype: u16, rest: Cursor<'_>) -> Step {
+        match ethertype {
+            MPLS | MPLS_MULTICAST => self.mpls(ethertype, rest),
+            PPPOE_DISCOVERY => {
+                self.out.ethertype = ethertype;
+                self.pppoe_discovery(rest)
+            }
+            PPPOE_SESSION => self.pppoe_session(rest),
+            DCE => self.dce(rest),
+            ETAG => self.etag(rest),
+            VNTAG => self.vntag(rest),
+            IEEE8021AH => self.ieee8021ah(rest),
+            NSH => self.nsh(rest),
             other => {
                 self.unknown(other);
                 Ok(())
@@ -89,34 +105,6 @@ impl Job<'_> {
         if !self.out.vlans.as_slice().is_empty() {
             self.note(DecodeEvent::VlanUnknownType);
         }
-    }
-
-    /// The inner frame may have VLAN tags, which are limited, but is not another of these: so nesting is
-    /// bounded. Its Ethernet header is not counted again.
-    #[cold]
-    fn dce(&mut self, frame: Cursor<'_>) -> Step {
-        let Some((_tag, frame)) = frame.take::<2>() else { return Err(DecodeEvent::DceTooSmall) };
-        let Some((header, rest)) = frame.take::<14>() else { return Err(DecodeEvent::EthernetTooSmall) };
-        match u16::from_be_bytes([header[12], header[13]]) {
-            DCE => Err(DecodeEvent::TooManyLayers),
-            ethertype => self.network(ethertype, rest),
-        }
-    }
-
-    fn vlan(&mut self, mut ethertype: u16, mut rest: Cursor<'_>) -> Step {
-        while let VLAN | VLAN_8021AD | VLAN_QINQ = ethertype {
-            if self.out.vlans.as_slice().len() == VLAN_LAYERS {
-                // Not invalid in Suricata either: such a frame just has no network layer.
-                self.out.ethertype = ethertype;
-                self.note(DecodeEvent::VlanTooManyLayers);
-                return Ok(());
-            }
-            let Some((tag, inner)) = rest.take::<4>() else { return Err(DecodeEvent::VlanTooSmall) };
-            self.vlan_tag(u16::from_be_bytes([tag[0], tag[1]]));
-            ethertype = u16::from_be_bytes([tag[2], tag[3]]);
-            rest = inner;
-        }
-        self.network(ethertype, rest)
     }
 
     #[inline(never)]
@@ -151,34 +139,6 @@ impl Job<'_> {
         }
     }
 
-    /// PPP in HDLC-like framing (RFC 1662), address and control optional, and the protocol in
-    /// one byte where it was compressed (RFC 1661 section 6.5).
-    #[inline(never)]
-    fn ppp(&mut self, frame: Cursor<'_>) -> Step {
-        self.out.layers.insert(Layer::Ppp);
-        let frame = match frame.take::<2>() {
-            Some(([0xff, 0x03], rest)) => rest,
-            _ => frame,
-        };
-        let Some((&[first], rest)) = frame.take::<1>() else { return Err(DecodeEvent::PppTooSmall) };
-        let (protocol, rest) = if first & 1 == 1 {
-            (u16::from(first), rest)
-        } else {
-            let Some((&[second], rest)) = rest.take::<1>() else { return Err(DecodeEvent::PppTooSmall) };
-            (u16::from_be_bytes([first, second]), rest)
-        };
-        match protocol {
-            0x0021 => self.network(IPV4, rest),
-            0x0057 => self.network(IPV6, rest),
-            // RFC 1661 section 2: the low byte of a protocol number is odd.
-            valid if valid & 1 == 1 => {
-                self.note(DecodeEvent::PppUnsupportedProtocol);
-                Ok(())
-            }
-            _ => Err(DecodeEvent::PppWrongType),
-        }
-    }
-
     #[inline(never)]
     fn sll(&mut self, frame: Cursor<'_>) -> Step {
         self.out.layers.insert(Layer::Sll);
@@ -203,15 +163,10 @@ impl Job<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{decode, ethernet, events, tcp_v6, udp};
+    use super::super::tests::{decode, ethernet, events, layers};
     use super::*;
     use crate::builder::PacketBuilder;
     use crate::decode::Decoder;
-    use crate::decoded::Decoded;
-
-    fn layers(decoded: &Decoded) -> Vec<&'static str> {
-        decoded.layers.iter().map(Layer::name).collect()
-    }
 
     #[test]
     fn runts_are_invalid() {
@@ -233,63 +188,12 @@ mod tests {
             assert_eq!(layers(&decoded), expected_layers, "{ethertype:#x}");
             assert_eq!(events(&decoded), expected_events, "{ethertype:#x}");
         };
-        check(0x0806, 0x0806, &["ethernet", "arp"], &[]);
         // LLDP; a length, as of spanning tree; the largest length; the first type.
         let unknown = ["ethernet.unknown_ethertype"];
         check(0x88cc, 0x88cc, &["ethernet", "unknown_ethertype"], &unknown);
         check(38, 0, &["ethernet", "unknown_ethertype"], &unknown);
         check(0x05ff, 0, &["ethernet", "unknown_ethertype"], &unknown);
         check(0x0600, 0x0600, &["ethernet", "unknown_ethertype"], &unknown);
-    }
-
-    #[test]
-    fn vlan_tags() {
-        let check = |tags: &[(u16, u16)], outer: Option<u16>, ids: &[u16], expected: &[&str]| {
-            let frame = tags.iter().fold(udp(), |frame, &(tpid, tci)| frame.vlan_tag(tpid, tci));
-            let decoded = Decoder::default().decode(LinkType::Ethernet, outer, false, &frame.to_vec());
-            assert_eq!(decoded.vlans.as_slice(), ids);
-            assert_eq!(layers(&decoded), [&["ethernet"], expected, &["ipv4", "udp"]].concat());
-            assert_eq!((decoded.invalid, decoded.destination_port), (None, 53));
-            assert!(decoded.events.is_empty());
-        };
-        check(&[], None, &[], &[]);
-        check(&[(0x8100, 0xe007)], None, &[7], &["vlan"]);
-        check(&[(0x88a8, 4095), (0x8100, 0)], None, &[4095, 0], &["vlan", "vlan_qinq"]);
-        let three = ["vlan", "vlan_qinq", "vlan_qinqinq"];
-        check(&[(0x9100, 1), (0x9100, 2), (0x8100, 3)], None, &[1, 2, 3], &three);
-        check(&[(0x8100, 2), (0x8100, 3)], Some(0x2001), &[1, 2, 3], &three);
-    }
-
-    #[test]
-    fn vlan_tags_gone_wrong() {
-        let three = || udp().vlan(1).vlan(2).vlan(3);
-        let decoded = Decoder::default().decode(LinkType::Ethernet, Some(9), false, &three().to_vec());
-        assert_eq!((decoded.invalid, decoded.ip_version, decoded.ethertype), (None, 0, 0x8100));
-        assert_eq!(decoded.vlans.as_slice(), [9, 1, 2]);
-        assert_eq!(events(&decoded), ["vlan.too_many_layers"]);
-
-        let frame = three().to_vec();
-        for length in [14, 17, 18, 21, 25] {
-            assert_eq!(decode(&frame[..length]).invalid, Some(DecodeEvent::VlanTooSmall), "{length}");
-        }
-
-        let decoded = decode(&ethernet().vlan(5).ethertype(0x88cc).payload(&[0; 40]).to_vec());
-        assert_eq!((decoded.invalid, decoded.ethertype), (None, 0x88cc));
-        assert_eq!(events(&decoded), ["ethernet.unknown_ethertype", "vlan.unknown_type"]);
-    }
-
-    #[test]
-    fn data_centre_ethernet() {
-        let inner = tcp_v6().payload(b"data").to_vec();
-        let outer = |inner: &[u8]| ethernet().ethertype(DCE).payload(&[&[0, 0x20], inner].concat()).to_vec();
-        let frame = outer(&inner);
-        let decoded = decode(&frame);
-        assert_eq!((decoded.invalid, decoded.ethertype), (None, IPV6));
-        assert_eq!(layers(&decoded), ["ethernet", "ipv6", "tcp"]);
-        assert_eq!(decoded.payload.of(&frame), b"data");
-        assert_eq!(decode(&outer(&frame)).invalid, Some(DecodeEvent::TooManyLayers));
-        assert_eq!(decode(&frame[..15]).invalid, Some(DecodeEvent::DceTooSmall));
-        assert_eq!(decode(&frame[..29]).invalid, Some(DecodeEvent::EthernetTooSmall));
     }
 
     #[test]
@@ -337,7 +241,7 @@ mod tests {
         check(LinkType::Null, &[7, 0, 0, 0, 0], false, "ltnull.unsupported_type");
         check(LinkType::Ppp, &[], true, "ppp.pkt_too_small");
         check(LinkType::Ppp, &[0xff, 0x03, 0x00], true, "ppp.pkt_too_small");
-        check(LinkType::Ppp, &[0xc0, 0x21, 1, 1], false, "ppp.unsup_proto");
+        check(LinkType::Ppp, &[0x00, 0x2b, 1, 1], false, "ppp.unsup_proto");
         check(LinkType::Ppp, &[0x00, 0x22, 1, 1], true, "ppp.wrong_type");
         check(LinkType::LinuxSll, &[0; 15], true, "sll.pkt_too_small");
         check(LinkType::LinuxSll2, &[0; 19], true, "sll2.pkt_too_small");

@@ -30,33 +30,46 @@ impl Job<'_> {
             options: options.span(),
         });
         self.out.payload = payload.span();
-        if options_length != 0 && !options_are_sound(options.rest()) {
-            self.note(DecodeEvent::TcpOptionInvalidLength);
+        if options_length != 0 {
+            self.tcp_options(options.rest());
         }
         if self.transport_checksum {
             self.out.bad_checksums.transport = self.bad_checksum(transport::TCP, segment.rest());
         }
         Ok(())
     }
-}
 
-/// Do the options' lengths add up, and are those of the best known right?
-#[inline]
-fn options_are_sound(options: &[u8]) -> bool {
-    // Two no-operations and a timestamp: what nearly all established connections send.
-    if let [1, 1, 8, 10, _, _, _, _, _, _, _, _] = options {
-        return true;
+    #[inline]
+    fn tcp_options(&mut self, options: &[u8]) {
+        // Two no-operations and a timestamp: what nearly all established connections send.
+        if let [1, 1, 8, 10, _, _, _, _, _, _, _, _] = options {
+            return;
+        }
+        match walk_options(options) {
+            None => {}
+            Some(Fault::Length) => self.note(DecodeEvent::TcpOptionInvalidLength),
+            Some(Fault::Duplicate) => self.note(DecodeEvent::TcpOptionDuplicate),
+        }
     }
-    walk_options(options)
 }
 
+/// What no connection of today has in its options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Length,
+    Duplicate,
+}
+
+/// Do the options' lengths add up, are those of the best known right, and is each there once?
 #[cold]
 #[inline(never)]
-fn walk_options(mut options: &[u8]) -> bool {
+fn walk_options(mut options: &[u8]) -> Option<Fault> {
+    let mut seen = 0_u64;
+    let mut duplicate = None;
     loop {
         match *options {
             // A kind without a length is let pass at the very end, as in Suricata.
-            [] | [0, ..] | [_] => return true,
+            [] | [0, ..] | [_] => return duplicate,
             [1, ref rest @ ..] => options = rest,
             [kind, length, ..] => {
                 let sound = match kind {
@@ -70,7 +83,14 @@ fn walk_options(mut options: &[u8]) -> bool {
                 };
                 match options.get(usize::from(length)..) {
                     Some(rest) if sound => options = rest,
-                    _ => return false,
+                    _ => return Some(Fault::Length),
+                }
+                // Of those whose second instance a receiver may take for the first.
+                if let 2..=5 | 8 | 34 = kind {
+                    if seen >> kind & 1 == 1 {
+                        duplicate = Some(Fault::Duplicate);
+                    }
+                    seen |= 1 << kind;
                 }
             }
         }
@@ -138,5 +158,9 @@ mod tests {
         check(&[254, 0, 0, 0], false);
         check(&[254, 1, 0, 0], false);
         check(&[1, 254, 4, 0], false);
+        let twice = decode(&tcp_v6().tcp_options(&[4, 2, 2, 4, 5, 180, 4, 2]).to_vec());
+        assert_eq!(events(&twice), ["tcp.opt_duplicate"]);
+        let unknown = decode(&tcp_v6().tcp_options(&[254, 4, 0, 0, 254, 4, 0, 0]).to_vec());
+        assert!(unknown.events.is_empty());
     }
 }

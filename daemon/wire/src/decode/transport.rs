@@ -13,7 +13,7 @@ const IPV6_IN_IP: u8 = 41;
 const GRE: u8 = 47;
 const ESP: u8 = 50;
 const ICMPV6: u8 = 58;
-const NO_NEXT_HEADER: u8 = 59;
+pub(super) const NO_NEXT_HEADER: u8 = 59;
 pub(super) const SCTP: u8 = 132;
 
 impl Job<'_> {
@@ -36,8 +36,11 @@ impl Job<'_> {
             (ICMPV4, _) => self.note(DecodeEvent::Ipv6Icmpv4),
             (SCTP, _) => return self.sctp(payload),
             (ESP, _) => return self.esp(payload),
+            (IPV4_IN_IP, _) => return self.ipv4_in_ip(payload),
+            (IPV6_IN_IP, _) => return self.ipv6_in_ip(payload),
+            (GRE, _) => return self.gre(payload),
             (NO_NEXT_HEADER, 6) if payload.len() != 0 => self.note(DecodeEvent::Ipv6DataAfterNone),
-            (NO_NEXT_HEADER | IPV4_IN_IP | IPV6_IN_IP | GRE, _) | (_, 4) => {}
+            (NO_NEXT_HEADER, _) | (_, 4) => {}
             _ => self.note(DecodeEvent::Ipv6UnknownNextHeader),
         }
         Ok(())
@@ -75,6 +78,9 @@ impl Job<'_> {
             } else {
                 self.bad_checksum(UDP, datagram.rest())
             };
+        }
+        if self.decoder.may_be_tunnel(self.out.source_port, self.out.destination_port) {
+            self.udp_tunnel(payload);
         }
         Ok(())
     }

@@ -4,3 +4,4 @@ mod agreement;
 mod packets;
 mod robustness;
 mod round_trip;
+mod tunnels;

@@ -102,8 +102,12 @@ pub(crate) fn whole() -> impl Strategy<Value = Packet> {
             (vlans, padding),
             extensions,
             transport,
-            payload,
+            mut payload,
         )| {
+            if let Transport::Other(_) = transport {
+                // After extension headers less than two bytes cannot be a header.
+                payload.extend([7; 2]);
+            }
             Packet {
                 vlans,
                 v6,
@@ -147,8 +151,8 @@ fn transport() -> impl Strategy<Value = Transport> {
         }),
         (ports, Just(true)).prop_map(|(ports, checksum)| Transport::Udp { ports, checksum }),
         any::<(bool, u16, u16)>().prop_map(|(reply, id, seq)| Transport::Echo { reply, id, seq }),
-        // GRE, OSPF, PIM and one that is not assigned.
-        prop::sample::select(vec![47u8, 89, 103, 200]).prop_map(Transport::Other),
+        // RSVP, OSPF, PIM and one that is not assigned.
+        prop::sample::select(vec![46u8, 89, 103, 200]).prop_map(Transport::Other),
     ]
 }
 
