@@ -261,7 +261,7 @@ fn compile(parts: Vec<(Buffer, Part)>) -> Vec<(Buffer, Contents)> {
             None => buffers.push((buffer, vec![item])),
         }
     }
-    buffers.into_iter().map(|(buffer, items)| (buffer, Contents::compile(&items))).collect()
+    buffers.into_iter().map(|(buffer, items)| (buffer, Contents::compile(items))).collect()
 }
 
 fn signature(texts: Texts, header: &Header, end: usize, options: &LoadOptions) -> Result<Signature, Fault> {

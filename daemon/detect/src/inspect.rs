@@ -1,6 +1,6 @@
 //! Judging one packet.
 
-use crate::content::{Haystack, Work};
+use crate::content::{Haystack, Unsure, Work};
 use crate::host::{Becomes, Hosts};
 use crate::input::Input;
 use crate::outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
@@ -49,7 +49,7 @@ impl RuleSet {
         let first_in_direction = input.flow.is_none_or(|flow| flow.first_in_direction);
         let ip_only = if first_in_direction { selection.ip_only } else { &[] };
         let always = narrow.map_or(&[][..], |group| &group.always);
-        let Scratch { alerts, lower, candidates, .. } = scratch;
+        let Scratch { alerts, lower, candidates, memory, .. } = scratch;
         let mut judge = Judge {
             alerts,
             alerts_max: self.packet_alert_max(),
@@ -59,7 +59,7 @@ impl RuleSet {
             rules: self,
             outcome: Outcome::default(),
         };
-        let mut work = Work(self.packet_work_max);
+        let mut work = Work { left: self.packet_work_max, memory: memory.as_mut() };
         // Where a rule asks of the payload, that was put in lower case.
         let haystack = Haystack { bytes: input.payload, lower: Some(lower) };
         for id in Merge([ip_only, selection.events, &selection.wide.always, always, candidates]) {
@@ -72,7 +72,7 @@ impl RuleSet {
                         break;
                     }
                 }
-                Err(_) => judge.unjudged(rule),
+                Err(limit) => judge.unjudged(rule, limit),
             }
         }
         let Judge { alerts, outcome, .. } = judge;
@@ -157,9 +157,10 @@ impl Judge<'_, '_> {
         becomes
     }
 
-    fn unjudged(&mut self, rule: &Rule) {
-        let Unjudged { rules, drop } = &mut self.outcome.unjudged;
+    fn unjudged(&mut self, rule: &Rule, limit: Unsure) {
+        let Unjudged { rules, pcre, drop } = &mut self.outcome.unjudged;
         *rules += 1;
+        *pcre += u32::from(limit == Unsure::Pcre);
         *drop |= matches!(rule.header.action, Action::Drop | Action::Reject);
     }
 }

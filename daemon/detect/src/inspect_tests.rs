@@ -314,8 +314,8 @@ fn work_beyond_the_limit_is_reported() {
         let outcome = rules.inspect(&input, &mut scratch);
         assert_eq!((outcome.verdict, outcome.unjudged), (Verdict::None, expect), "{action}");
     };
-    check("drop", 1000, Unjudged { rules: 1, drop: true });
-    check("alert", 1000, Unjudged { rules: 1, drop: false });
+    check("drop", 1000, Unjudged { rules: 1, pcre: 0, drop: true });
+    check("alert", 1000, Unjudged { rules: 1, pcre: 0, drop: false });
     check("drop", 100_000_000, Unjudged::default());
 }
 
@@ -400,7 +400,7 @@ proptest! {
         for (id, rule) in rules.rules.iter().enumerate() {
             let asked = rule.kind != crate::rule::Kind::IpOnly || flow.is_none_or(|flow| flow.first_in_direction);
             let haystack = Haystack { bytes: payload, lower: Some(&lower) };
-            if !asked || rule.matches(&input, haystack, &mut Work(u32::MAX)).unwrap().is_none() {
+            if !asked || rule.matches(&input, haystack, &mut Work { left: u32::MAX, memory: None }).unwrap().is_none() {
                 continue;
             }
             match rule.header.action {

@@ -47,11 +47,14 @@ pub struct Alert {
     pub stream: bool,
 }
 
-/// What the work limit left unjudged.
+/// What a limit left unjudged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unjudged {
     /// Rules whose contents could not be searched to the end.
     pub rules: u32,
+    /// Those of them where a regular expression hit its match limit; at the others, the packet's work was
+    /// used up.
+    pub pcre: u32,
     /// Is one of them a `drop` rule that could still have dropped this packet? The caller's policy must
     /// then decide; treating the packet as clean would lose a drop.
     pub drop: bool,
@@ -79,6 +82,6 @@ pub struct Outcome<'s> {
     pub rate_filtered: bool,
     /// Did a `bypass` rule match? The flow's further packets are then to pass without inspection.
     pub bypass: bool,
-    /// What the work limit cut off.
+    /// What a limit cut off.
     pub unjudged: Unjudged,
 }

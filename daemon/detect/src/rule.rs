@@ -1,7 +1,8 @@
 //! A compiled rule and its full match.
 
 use crate::buffer::Buffer;
-use crate::content::{Contents, Exhausted, Haystack, Work};
+use crate::content::pcre::Pcre;
+use crate::content::{Contents, Haystack, Unsure, Work};
 use crate::draft::PacketTest;
 use crate::header::Header;
 use crate::host::HostNeeds;
@@ -102,8 +103,8 @@ impl Rule {
         &self,
         input: &Input<'_>,
         payload: Haystack<'_>,
-        work: &mut Work,
-    ) -> Result<Option<Match>, Exhausted> {
+        work: &mut Work<'_>,
+    ) -> Result<Option<Match>, Unsure> {
         let packet = input.decoded;
         let asked = self.header.protocol.covers(packet.ip_version, packet.protocol)
             && self.flow.met_by(input.flow)
@@ -133,6 +134,11 @@ impl Rule {
     /// Does it ask something of the payload?
     pub(crate) fn looks_at_payload(&self) -> bool {
         self.contents.iter().any(|(buffer, _)| *buffer == Buffer::Payload)
+    }
+
+    /// The regular expressions it asks for.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pcre> {
+        self.contents.iter().flat_map(|(_, contents)| contents.patterns())
     }
 
     /// How far the action of a match reaches.

@@ -131,7 +131,7 @@ fn faults_have_their_place_and_reason() {
     check("msg:\"x\";", 9, "the rule has no `sid`");
     check("sid:1; sid:2;", 8, "`sid` is given twice");
     check("sid:0;", 5, "`0` is not a whole number from 1 to 4294967295");
-    check("sid:1; pcre:\"/a/\";", 8, "keyword `pcre` is not supported");
+    check("sid:1; asn1:\"/a/\";", 8, "keyword `asn1` is not supported");
     check("nocase; sid:1;", 1, "`nocase` needs a `content` before it");
     check("content:\"a\"; nocase:1; sid:1;", 21, "`nocase` does not take a value");
     check("content; sid:1;", 1, "`content` needs a value");

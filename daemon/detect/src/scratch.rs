@@ -1,7 +1,9 @@
 //! One worker's working memory.
 
+use crate::content::pcre::Memory;
 use crate::group::Group;
 use crate::outcome::Alert;
+use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 
 /// Largest payload an IP packet can carry.
@@ -19,6 +21,8 @@ pub struct Scratch {
     /// By pattern: the search that saw it last.
     seen: Vec<u32>,
     search: u32,
+    /// Where PCRE2 searches, if a pattern needs it.
+    pub(crate) memory: Option<Memory>,
 }
 
 impl Scratch {
@@ -31,6 +35,7 @@ impl Scratch {
             candidates: Vec::with_capacity(rules.len()),
             seen: vec![0; rules.groups.patterns_max],
             search: 0,
+            memory: Memory::new(rules.rules.iter().flat_map(Rule::patterns)),
         }
     }
 

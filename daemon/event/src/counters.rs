@@ -232,8 +232,10 @@ counters! {
     exception_policy_flow_memcap_reject: sum "exception_policy.flow.memcap.reject",
     exception_policy_flow_memcap_reject_both: sum "exception_policy.flow.memcap.reject_both",
 
-    #[doc = "Packets for which the work limit left rules unasked (ours)."]
+    #[doc = "Packets for which a limit left rules unasked: on work, or of a regular expression (ours)."]
     detect_limit_reached: sum "detect.limit_reached",
+    #[doc = "Regular expressions that hit their match limit (ours)."]
+    detect_pcre_limit_reached: sum "detect.pcre_limit_reached",
     #[doc = "Frames that the XDP program handed to a worker's socket (ours)."]
     gate_to_worker: sum "gate.to_worker",
     #[doc = "Link-local control frames that went to the peer port in the kernel (ours)."]

@@ -7,9 +7,12 @@
 //! Suricata does.
 
 pub(crate) mod bytes;
+pub(crate) mod pcre;
+mod plain;
 
 use bytes::{Amount, ByteExtract, ByteJump, ByteTest, DataAt};
 use memchr::memmem;
+use pcre::{Memory, Pcre, PcreSpec};
 
 /// Most values that a rule may extract.
 pub(crate) const VARIABLES_MAX: usize = 8;
@@ -21,6 +24,7 @@ type Variables = [u64; VARIABLES_MAX];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     Content(Spec),
+    Pcre(PcreSpec),
     DataAt(DataAt),
     Test(ByteTest),
     Jump(ByteJump),
@@ -32,6 +36,7 @@ impl Item {
     fn is_relative(&self) -> bool {
         match self {
             Self::Content(spec) => spec.is_relative(),
+            Self::Pcre(spec) => spec.relative,
             Self::DataAt(step) => step.relative,
             Self::Test(step) => step.number.relative,
             Self::Jump(step) => step.number.relative,
@@ -43,6 +48,7 @@ impl Item {
     fn is_place(&self) -> bool {
         match self {
             Self::Content(spec) => !spec.negated,
+            Self::Pcre(spec) => !spec.negated,
             Self::Jump(_) | Self::Extract(_) => true,
             Self::DataAt(_) | Self::Test(_) => false,
         }
@@ -76,20 +82,38 @@ pub(crate) struct Haystack<'a> {
     pub(crate) lower: Option<&'a [u8]>,
 }
 
-/// The steps a packet may still cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Work(pub(crate) u32);
+/// What searching one packet may still take.
+#[derive(Debug)]
+pub(crate) struct Work<'m> {
+    /// Steps left.
+    pub(crate) left: u32,
+    /// Where PCRE2 searches, if any pattern of the rule set needs it.
+    pub(crate) memory: Option<&'m mut Memory>,
+}
 
-/// The packet's work is used up; what was asked is not known.
+/// A limit was hit; what was asked is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Exhausted;
+pub(crate) enum Unsure {
+    /// The packet's work is used up.
+    Work,
+    /// A pattern's match limit.
+    Pcre,
+}
 
-impl Work {
+impl Work<'_> {
     /// Takes the cost of a search begun over `bytes`.
-    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Exhausted> {
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Unsure> {
         let cost = u32::try_from(1 + bytes / 32).unwrap_or(u32::MAX);
-        self.0 = self.0.checked_sub(cost).ok_or(Exhausted)?;
-        Ok(())
+        match self.left.checked_sub(cost) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                Err(Unsure::Work)
+            }
+        }
     }
 }
 
@@ -100,42 +124,37 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(crate) fn compile(items: &[Item]) -> Self {
-        let mut chains: Vec<Vec<Step>> = Vec::new();
+    pub(crate) fn compile(items: Vec<Item>) -> Self {
+        let mut chains: Vec<Vec<Item>> = Vec::new();
         let mut lone = Vec::new();
         for item in items {
-            let step = Step::compile(item);
             if item.is_relative() {
                 match chains.last_mut() {
-                    Some(chain) => chain.push(step),
+                    Some(chain) => chain.push(item),
                     // Nothing before it: relative to the start of the buffer.
-                    None => chains.push(vec![step]),
+                    None => chains.push(vec![item]),
                 }
             } else if item.is_place() {
-                chains.push(vec![step]);
+                chains.push(vec![item]);
             } else {
                 // It ends nowhere, so what follows is still relative to what came before it.
-                lone.push(vec![step]);
-            }
-        }
-        for chain in &mut chains {
-            let mut fixed = false;
-            for step in chain.iter_mut().rev() {
-                fixed = match step {
-                    Step::Content(content) => {
-                        content.retry = fixed;
-                        fixed || content.negated || content.length_limit.is_some()
-                    }
-                    Step::DataAt(_) | Step::Test(_) | Step::Jump(_) | Step::Extract(_) => true,
-                };
+                lone.push(vec![item]);
             }
         }
         chains.extend(lone);
-        Self { chains }
+        Self { chains: chains.into_iter().map(compile_chain).collect() }
+    }
+
+    /// The regular expressions in it.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pcre> {
+        self.chains.iter().flatten().filter_map(|step| match step {
+            Step::Pcre(pcre) => Some(pcre),
+            _ => None,
+        })
     }
 
     /// Is everything where it should be?
-    pub(crate) fn matches(&self, haystack: Haystack<'_>, work: &mut Work) -> Result<bool, Exhausted> {
+    pub(crate) fn matches(&self, haystack: Haystack<'_>, work: &mut Work<'_>) -> Result<bool, Unsure> {
         let mut search = Search { haystack, work, variables: [0; VARIABLES_MAX] };
         for chain in &self.chains {
             if !search.chain(chain, 0)? {
@@ -146,20 +165,37 @@ impl Contents {
     }
 }
 
+/// Compiles from the end: whether a later occurrence may help depends on what follows.
+fn compile_chain(items: Vec<Item>) -> Vec<Step> {
+    let mut fixed = false;
+    let mut steps: Vec<Step> = Vec::with_capacity(items.len());
+    for item in items.into_iter().rev() {
+        let step = Step::compile(item, fixed);
+        fixed = match &step {
+            Step::Content(content) => fixed || content.negated || content.length_limit.is_some(),
+            Step::Pcre(_) | Step::DataAt(_) | Step::Test(_) | Step::Jump(_) | Step::Extract(_) => true,
+        };
+        steps.push(step);
+    }
+    steps.reverse();
+    steps
+}
+
 /// One search of a buffer.
-struct Search<'h, 'w> {
+struct Search<'h, 'w, 'm> {
     haystack: Haystack<'h>,
-    work: &'w mut Work,
+    work: &'w mut Work<'m>,
     variables: Variables,
 }
 
-impl Search<'_, '_> {
+impl Search<'_, '_, '_> {
     /// Do the steps match, the first of them after `previous`?
-    fn chain(&mut self, chain: &[Step], previous: usize) -> Result<bool, Exhausted> {
+    fn chain(&mut self, chain: &[Step], previous: usize) -> Result<bool, Unsure> {
         let Some((step, rest)) = chain.split_first() else { return Ok(true) };
         let bytes = self.haystack.bytes;
         let next = match step {
             Step::Content(content) => return self.content(content, rest, previous),
+            Step::Pcre(pcre) => return self.pcre(pcre, rest, previous),
             Step::DataAt(step) => step.holds(bytes.len(), previous, &self.variables).then_some(previous),
             Step::Test(step) => step.holds(bytes, previous, &self.variables).then_some(previous),
             Step::Jump(step) => step.target(bytes, previous, &self.variables),
@@ -172,7 +208,7 @@ impl Search<'_, '_> {
         }
     }
 
-    fn content(&mut self, content: &Content, rest: &[Step], previous: usize) -> Result<bool, Exhausted> {
+    fn content(&mut self, content: &Content, rest: &[Step], previous: usize) -> Result<bool, Unsure> {
         let window = content.window(previous, self.haystack.bytes.len(), &self.variables);
         if content.negated {
             let found = match window {
@@ -193,6 +229,25 @@ impl Search<'_, '_> {
         }
         Ok(false)
     }
+
+    fn pcre(&mut self, pcre: &Pcre, rest: &[Step], previous: usize) -> Result<bool, Unsure> {
+        let base = if pcre.relative { previous } else { 0 };
+        let Some(bytes) = self.haystack.bytes.get(base..) else { return Ok(false) };
+        let mut start = 0;
+        while let Some((begin, end)) = pcre.find(bytes, start, self.work)? {
+            if pcre.negated {
+                return Ok(false);
+            }
+            if self.chain(rest, base + end)? {
+                return Ok(true);
+            }
+            start = begin + 1;
+            if !pcre.retry || start > bytes.len() {
+                return Ok(false);
+            }
+        }
+        Ok(pcre.negated && self.chain(rest, previous)?)
+    }
 }
 
 /// One item, compiled.
@@ -200,6 +255,7 @@ impl Search<'_, '_> {
 #[derive(Debug)]
 enum Step {
     Content(Content),
+    Pcre(Pcre),
     DataAt(DataAt),
     Test(ByteTest),
     Jump(ByteJump),
@@ -207,13 +263,15 @@ enum Step {
 }
 
 impl Step {
-    fn compile(item: &Item) -> Self {
+    /// Compiles; `retry` says whether a later occurrence can lead to a match of what follows.
+    fn compile(item: Item, retry: bool) -> Self {
         match item {
-            Item::Content(spec) => Self::Content(Content::compile(spec)),
-            Item::DataAt(step) => Self::DataAt(*step),
-            Item::Test(step) => Self::Test(*step),
-            Item::Jump(step) => Self::Jump(*step),
-            Item::Extract(step) => Self::Extract(*step),
+            Item::Content(spec) => Self::Content(Content::compile(&spec, retry)),
+            Item::Pcre(spec) => Self::Pcre(Pcre::compile(&spec, retry)),
+            Item::DataAt(step) => Self::DataAt(step),
+            Item::Test(step) => Self::Test(step),
+            Item::Jump(step) => Self::Jump(step),
+            Item::Extract(step) => Self::Extract(step),
         }
     }
 }
@@ -237,7 +295,7 @@ struct Content {
 }
 
 impl Content {
-    fn compile(spec: &Spec) -> Self {
+    fn compile(spec: &Spec, retry: bool) -> Self {
         let needle = if spec.nocase { spec.bytes.to_ascii_lowercase() } else { spec.bytes.clone() };
         let relative = spec.is_relative();
         let (shift, limit) = if relative { (spec.distance, spec.within) } else { (spec.offset, spec.depth) };
@@ -250,7 +308,7 @@ impl Content {
             endswith: spec.endswith,
             shift: shift.unwrap_or(Amount::Fixed(0)),
             length_limit: limit,
-            retry: false,
+            retry,
         }
     }
 
@@ -275,8 +333,8 @@ impl Content {
         start: usize,
         end: usize,
         haystack: Haystack<'_>,
-        work: &mut Work,
-    ) -> Result<Option<usize>, Exhausted> {
+        work: &mut Work<'_>,
+    ) -> Result<Option<usize>, Unsure> {
         let bytes = match haystack.lower {
             Some(lower) if self.nocase => lower,
             None if self.nocase => return self.find_nocase(start, end, haystack.bytes, work),
@@ -299,8 +357,8 @@ impl Content {
         start: usize,
         end: usize,
         bytes: &[u8],
-        work: &mut Work,
-    ) -> Result<Option<usize>, Exhausted> {
+        work: &mut Work<'_>,
+    ) -> Result<Option<usize>, Unsure> {
         let first = if self.endswith { end - self.length } else { start };
         let Some(window) = bytes.get(first..end) else { return Ok(None) };
         work.charge(window.len().saturating_mul(self.length))?;

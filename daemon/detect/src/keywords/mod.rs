@@ -14,6 +14,7 @@ mod hostbits;
 mod icmp;
 mod ip;
 mod number;
+mod pcre;
 mod size;
 mod tcp;
 mod text;
@@ -55,6 +56,7 @@ const TABLE: &[&[Entry]] = &[
     text::KEYWORDS,
     content::KEYWORDS,
     buffer::KEYWORDS,
+    pcre::KEYWORDS,
     bytes::KEYWORDS,
     flow::KEYWORDS,
     flowbits::KEYWORDS,

@@ -5,6 +5,7 @@ mod bytes;
 mod flowbits;
 mod headers;
 mod hosts;
+mod pcre;
 
 use portcullis_detect::{Input, LoadOptions, RuleSet, Scratch, Source};
 use portcullis_wire::LinkType;

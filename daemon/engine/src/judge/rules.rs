@@ -44,6 +44,7 @@ impl Judge {
             counters.flow_bits_refused += u64::from(!flow.set_bits(bits.get()));
         }
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
+        counters.detect_pcre_limit_reached += u64::from(outcome.unjudged.pcre);
         let (mut verdict, dropped_by) = decide(case, &outcome, settings.inline);
         // A limit must not lose a drop: what could not be ruled out is dropped.
         if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
