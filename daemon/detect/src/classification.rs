@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::RuleError;
+use crate::error::{RuleError, extent, printable};
 use crate::ruleset::Source;
 
 /// One class of rules.
@@ -42,7 +42,15 @@ impl Classifications {
             };
             if let Err((at, reason)) = parsed {
                 let file = source.name.to_owned();
-                errors.push(RuleError { file, line: index + 1, column: at + 1, reason });
+                errors.push(RuleError {
+                    file,
+                    line: index + 1,
+                    column: at + 1,
+                    length: extent(line, at),
+                    reason,
+                    text: printable(line),
+                    ..RuleError::default()
+                });
             }
         }
         (classes, errors)

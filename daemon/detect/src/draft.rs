@@ -97,7 +97,7 @@ impl Draft {
             Part::Content(content) => Some(content),
             Part::Step(_) => None,
         });
-        last.ok_or_else(|| Fault::new(at, format!("`{modifier}` needs a `content` before it")))
+        last.ok_or_else(|| Fault::following(at, format!("`{modifier}` needs a `content` before it")))
     }
 
     /// Adds a content that looks at the current buffer.

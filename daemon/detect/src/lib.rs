@@ -33,6 +33,7 @@ mod inspect;
 mod interval;
 mod keywords;
 mod lines;
+mod loader;
 mod outcome;
 mod pattern;
 mod port;

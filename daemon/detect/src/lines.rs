@@ -16,6 +16,32 @@ impl LogicalLine {
             after.checked_sub(1).and_then(|index| self.pieces.get(index)).map_or((0, 1), |&p| p);
         (line, at - start + 1)
     }
+
+    /// The line of the file that holds the byte at `at`, without a backslash at its end.
+    pub(crate) fn physical(&self, at: usize) -> &[u8] {
+        let after = self.pieces.partition_point(|&(start, _)| start <= at);
+        let start =
+            after.checked_sub(1).and_then(|index| self.pieces.get(index)).map_or(0, |&(start, _)| start);
+        let end = self.pieces.get(after).map_or(self.text.len(), |&(start, _)| start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// First words of rules, by which one that is commented out is told from prose.
+const ACTIONS: &[&[u8]] =
+    &[b"alert", b"drop", b"pass", b"reject", b"rejectsrc", b"rejectdst", b"rejectboth", b"config"];
+
+/// How many comments of `text` begin like a rule: those that were switched off.
+pub(crate) fn disabled(text: &[u8]) -> usize {
+    let comments = text.split(|&byte| byte == b'\n').filter_map(|line| line.trim_ascii().strip_prefix(b"#"));
+    comments.filter(|comment| is_disabled(comment)).count()
+}
+
+/// Is it a rule behind its `#`?
+fn is_disabled(comment: &[u8]) -> bool {
+    let text = comment.trim_ascii_start();
+    let word = text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    ACTIONS.contains(&word) && text.contains(&b'(')
 }
 
 /// The lines of `text` that hold something: no blank lines, no comments. A line whose last visible byte
@@ -59,5 +85,13 @@ mod tests {
         assert_eq!(lines[1].place(6), (6, 3), "`three`");
         assert_eq!(lines[1].place(11), (7, 1), "`four`");
         assert_eq!(lines[1].place(15), (7, 5), "the end");
+        assert_eq!(lines[1].physical(7), b"  three");
+    }
+
+    #[test]
+    fn rules_behind_a_comment_sign_are_counted_and_prose_is_not() {
+        let text =
+            b"# alert the press (soon)\n#alert tcp any any -> any any (sid:1;)\n## drop it\n# by (someone)";
+        assert_eq!(disabled(text), 2, "the first line of prose begins like a rule");
     }
 }

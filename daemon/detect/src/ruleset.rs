@@ -1,21 +1,13 @@
 //! A compiled rule set: what is loaded, and its entry points.
 
-use hashbrown::hash_map::{Entry, HashMap};
 use std::collections::BTreeMap;
 
-use portcullis_flow::FlowBit;
-use portcullis_host::BitName;
-
 use crate::classification::Classifications;
-use crate::draft::Draft;
-use crate::error::{Fault, RuleError};
+use crate::error::RuleError;
 use crate::group::Groups;
-use crate::header::{self, AddressPool};
-use crate::keywords;
-use crate::lines::{LogicalLine, logical_lines};
+use crate::loader::{self, Found};
 use crate::rule::Rule;
 use crate::signature::{Action, Signature};
-use crate::syntax;
 use crate::thresholds::Thresholds;
 
 /// One rule file.
@@ -78,10 +70,14 @@ impl Default for LoadOptions {
 pub struct Loaded {
     /// The rules. Whether to use them when there are errors is the caller's decision.
     pub rules: RuleSet,
-    /// One for each rule refused, in the order of the files.
+    /// Why the others were refused, in the order of the files: all that is wrong with each.
     pub errors: Vec<RuleError>,
     /// What of [`LoadOptions::thresholds`] is about no rule.
     pub remarks: Vec<RuleError>,
+    /// How many were refused.
+    pub refused: usize,
+    /// How many are commented out.
+    pub disabled: usize,
 }
 
 /// Compiled rules: immutable, to be shared between workers by `Arc`.
@@ -102,29 +98,7 @@ impl RuleSet {
     /// are loaded as they are written.
     #[must_use]
     pub fn load(sources: &[Source<'_>], options: &LoadOptions) -> Loaded {
-        let mut loader = Loader {
-            options,
-            pool: AddressPool::default(),
-            seen: HashMap::new(),
-            bits: HashMap::new(),
-            host_bits: HashMap::new(),
-            found: Vec::new(),
-        };
-        let mut errors = Vec::new();
-        for source in sources {
-            for line in logical_lines(source.text) {
-                if let Err(fault) = loader.add(source.name, &line) {
-                    let (number, column) = line.place(fault.at);
-                    errors.push(RuleError {
-                        file: source.name.to_owned(),
-                        line: number,
-                        column,
-                        reason: fault.reason,
-                    });
-                }
-            }
-        }
-        let mut found = loader.found;
+        let Found { rules: mut found, errors, refused, disabled } = loader::read(sources, options);
         let place = |action| options.action_order.iter().position(|&other| other == action);
         // Stable: rules alike in both stay in the order of the files.
         found.sort_by_key(|(signature, rule)| {
@@ -142,7 +116,7 @@ impl RuleSet {
             packet_alert_max: options.packet_alert_max,
             packet_work_max: options.packet_work_max,
         };
-        Loaded { rules, errors, remarks }
+        Loaded { rules, errors, remarks, refused, disabled }
     }
 
     /// How many rules there are.
@@ -186,59 +160,6 @@ impl RuleSet {
 
     pub(crate) fn packet_alert_max(&self) -> usize {
         usize::from(self.packet_alert_max)
-    }
-}
-
-struct Loader<'a> {
-    options: &'a LoadOptions,
-    pool: AddressPool,
-    /// Where each `gid` and `sid` was first used.
-    seen: HashMap<(u32, u32), (String, usize)>,
-    /// Names of the bits in use.
-    bits: HashMap<FlowBit, Vec<u8>>,
-    /// The same of hosts' bits.
-    host_bits: HashMap<BitName, Vec<u8>>,
-    found: Vec<(Signature, Rule)>,
-}
-
-impl Loader<'_> {
-    fn add(&mut self, file: &str, line: &LogicalLine) -> Result<(), Fault> {
-        let raw = syntax::cut(&line.text)?;
-        let header = header::parse(&raw.header, self.options, &mut self.pool)?;
-        let mut draft = Draft::default();
-        let mut sid_at = 0;
-        for option in &raw.options {
-            if option.name == "sid" {
-                sid_at = option.at;
-            }
-            keywords::apply(&mut draft, option)?;
-        }
-        for (at, bit, name) in &draft.bit_names {
-            if *self.bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
-                let reason = "this name cannot be told from that of another bit: choose another";
-                return Err(Fault::new(*at, reason));
-            }
-        }
-        for (at, bit, name) in &draft.host_names {
-            if *self.host_bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
-                let reason = "this name cannot be told from that of another bit: choose another";
-                return Err(Fault::new(*at, reason));
-            }
-        }
-        let end = line.text.trim_ascii_end().len().saturating_sub(1);
-        let (signature, rule) = draft.finish(header, end, self.options)?;
-        match self.seen.entry((signature.gid, signature.sid)) {
-            Entry::Occupied(first) => {
-                let (file, line) = first.get();
-                let reason = format!("sid {} is already used at {file}:{line}", signature.sid);
-                return Err(Fault::new(sid_at, reason));
-            }
-            Entry::Vacant(entry) => {
-                entry.insert((file.to_owned(), line.place(0).0));
-            }
-        }
-        self.found.push((signature, rule));
-        Ok(())
     }
 }
 

@@ -32,7 +32,7 @@ fn a_file_of_rules_is_loaded_around_its_faults() {
     assert_eq!(
         errors,
         [
-            "test.rules:4:37: keyword `bogus` is not supported",
+            "test.rules:4:37: unknown keyword `bogus`",
             "test.rules:9:8: `x` is not a whole number from 1 to 4294967295",
         ]
     );
@@ -228,4 +228,30 @@ proptest! {
             prop_assert!(line.is_some_and(|length| error.column <= length + 1), "{}", error);
         }
     }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_rule_is_told_at_once() {
+    let text = "# drop tcp any any -> any any (sid:9;)\n\
+                alert tcp any any -> any any (contnet:\"a\"; nocase; http.uri; dsize:x; sid:7; \\\n  rev:y;)\n";
+    let loaded = load(text);
+    assert_eq!((loaded.rules.len(), loaded.refused, loaded.disabled), (0, 1, 1));
+    let found: Vec<_> = loaded
+        .errors
+        .iter()
+        .map(|error| {
+            (error.line, error.column, error.length, error.keyword.as_deref(), error.reason.as_str())
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (2, 31, 7, Some("contnet"), "unknown keyword `contnet`"),
+            (2, 52, 8, Some("http.uri"), "keyword `http.uri` is not supported"),
+            (2, 68, 1, Some("dsize"), "`x` is not a whole number from 0 to 65535"),
+            (3, 7, 1, Some("rev"), "`y` is not a whole number from 0 to 4294967295"),
+        ]
+    );
+    assert_eq!(loaded.errors[0].help.as_deref(), Some("did you mean `content`?"));
+    assert_eq!((loaded.errors[3].sid, loaded.errors[3].text.as_str()), (Some(7), "  rev:y;)"));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_host::{Limit, LimitKind};
 
-use crate::error::{Fault, RuleError};
+use crate::error::{Fault, RuleError, extent, printable};
 use crate::fields::Fields;
 use crate::host::{Filter, HostNeeds, Suppress};
 use crate::keywords::threshold;
@@ -59,7 +59,16 @@ impl Thresholds {
                 Err(fault) => {
                     let (number, column) = line.place(fault.at);
                     let file = source.name.to_owned();
-                    errors.push(RuleError { file, line: number, column, reason: fault.reason });
+                    let text = line.physical(fault.at);
+                    errors.push(RuleError {
+                        file,
+                        line: number,
+                        column,
+                        length: extent(text, column - 1),
+                        reason: fault.reason,
+                        text: printable(text),
+                        ..RuleError::default()
+                    });
                 }
             }
         }
@@ -126,7 +135,7 @@ impl Entry {
 
     fn remark(&self, reason: String) -> RuleError {
         let (file, line, column) = &self.place;
-        RuleError { file: file.to_string(), line: *line, column: *column, reason }
+        RuleError { file: file.to_string(), line: *line, column: *column, reason, ..RuleError::default() }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::cli::CheckArgs;
 use crate::config::{self, Inline};
 use crate::exit::Failure;
-use crate::{output, rules, run};
+use crate::{output, remarks, rules, run};
 
 /// Runs the check.
 ///
@@ -18,18 +18,26 @@ pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
         run::check(&loaded.config)?;
     }
     let rules = rules::load(&loaded.config, arguments.rules.as_deref())?;
-    output::rule_remarks(&rules);
-    let (good, bad) = (rules.rules.len(), rules.errors.len());
-    if bad > 0 {
-        return Err(Failure::Input(format!("{} cannot be loaded, {good} can", counted(bad, "rule"))));
+    if arguments.json {
+        output::line(&remarks::to_json(&rules).to_string());
+    } else {
+        output::rule_remarks(&rules);
+    }
+    rules.unless_fatal(true)?;
+    if arguments.json {
+        return Ok(());
     }
     let configuration = match &arguments.config.config {
         Some(path) => format!("{} is good", path.display()),
         None => "no configuration file".to_owned(),
     };
+    let disabled = match rules.disabled {
+        0 => String::new(),
+        disabled => format!(" ({disabled} more commented out)"),
+    };
     output::line(&format!(
-        "{configuration}; {} from {}; {}",
-        counted(good, "rule"),
+        "{configuration}; {} from {}{disabled}; {}",
+        counted(rules.rules.len(), "rule"),
         counted(rules.files, "file"),
         counted(loaded.warnings.len() + rules.unmatched.len(), "warning"),
     ));

@@ -65,6 +65,10 @@ pub struct RunArgs {
     /// Directory for the logs, made if missing [default: default-log-dir of the configuration]
     #[arg(short = 'l', long = "log-dir", value_name = "DIR")]
     pub log_dir: Option<PathBuf>,
+
+    /// Do not start if any rule is refused [default: run with the others]
+    #[arg(long)]
+    pub init_errors_fatal: bool,
 }
 
 /// Arguments of `replay`.
@@ -98,6 +102,10 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
     pub workers: NonZeroU8,
 
+    /// Do not start if any rule is refused [default: judge by the others]
+    #[arg(long)]
+    pub init_errors_fatal: bool,
+
     /// Write the packets that were accepted to this capture file
     #[arg(long, value_name = "OUT.pcap")]
     pub write: Option<PathBuf>,
@@ -127,6 +135,10 @@ pub struct CheckArgs {
     /// Check this rule file instead of the configured ones
     #[arg(short = 'S', long = "rules", value_name = "RULES")]
     pub rules: Option<PathBuf>,
+
+    /// Print what was found as one JSON object, faults included
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `ctl`.

@@ -6,10 +6,11 @@
 //! - [`run`](mod@run), [`check`], [`replay`], [`ctl`]: one module a subcommand
 //! - [`control`]: the control socket, its protocol, server and client
 //! - [`output`]: the only module that prints
+//! - [`remarks`]: faults of rules, underlined for people and as JSON for programs
 //! - [`exit`]: which failure ends with which exit status
 //!
 //! Invariants: only this crate knows TOML; only [`output`] prints; JSON is spoken here on the
-//! control socket alone (records are the `eve` crate's).
+//! control socket and by `check --json` (records are the `eve` crate's).
 #![forbid(unsafe_code)]
 
 pub mod check;
@@ -21,6 +22,7 @@ pub mod exit;
 pub mod log;
 pub mod output;
 pub mod progress;
+pub mod remarks;
 pub mod replay;
 pub mod report;
 pub mod rules;

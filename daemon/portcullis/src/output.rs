@@ -3,6 +3,7 @@
 
 use crate::config::Loaded;
 use crate::exit::Failure;
+use crate::remarks;
 use crate::report::Summary;
 use crate::rules::LoadedRules;
 use std::io::{IsTerminal as _, Write as _};
@@ -35,16 +36,10 @@ pub fn warnings(loaded: &Loaded) {
     }
 }
 
-/// Shows which rules could not be loaded, and which patterns no file matches.
+/// Shows which rules could not be loaded and why, which keywords that was for, and which patterns no file
+/// matches.
 pub fn rule_remarks(rules: &LoadedRules) {
-    let mut text = String::new();
-    for pattern in &rules.unmatched {
-        text.push_str(&format!("warning: no rule file matches {}\n", pattern.display()));
-    }
-    for error in &rules.errors {
-        text.push_str(&format!("error: {error}\n"));
-    }
-    complain(&text);
+    complain(&remarks::render(rules, std::io::stderr().is_terminal()));
 }
 
 /// Shows what a replay came to.

@@ -58,6 +58,7 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
     let config = loaded.config;
     let rules = rules::load(&config, arguments.rules.as_deref())?;
     output::rule_remarks(&rules);
+    rules.unless_fatal(arguments.init_errors_fatal)?;
     let counts = rule_counts(&rules);
 
     let started = Instant::now();
@@ -161,7 +162,7 @@ fn rule_counts(rules: &LoadedRules) -> RuleCounts {
     RuleCounts {
         last_reload: Timestamp::ZERO.after(now),
         loaded: rules.rules.len() as u64,
-        failed: rules.errors.len() as u64,
+        failed: rules.refused as u64,
         skipped: 0,
     }
 }

@@ -24,6 +24,10 @@ pub struct LoadedRules {
     pub rules: RuleSet,
     /// Why others could not, in the order of the files; those of the classification file first.
     pub errors: Vec<RuleError>,
+    /// How many could not; faults of the classification file are not among them.
+    pub refused: usize,
+    /// How many are commented out.
+    pub disabled: usize,
     /// How many files were read.
     pub files: usize,
     /// Patterns that no file matches.
@@ -47,7 +51,44 @@ pub fn load(config: &Config, instead: Option<&Path>) -> Result<LoadedRules, Fail
         files.iter().map(|file| Source { name: &file.name, text: &file.text }).collect();
     let loaded = RuleSet::load(&sources, &load_options(config, classifications));
     errors.extend(loaded.errors);
-    Ok(LoadedRules { rules: loaded.rules, errors, files: files.len(), unmatched })
+    let (refused, disabled) = (loaded.refused, loaded.disabled);
+    Ok(LoadedRules { rules: loaded.rules, errors, refused, disabled, files: files.len(), unmatched })
+}
+
+impl LoadedRules {
+    /// How many faults each keyword has, most first; `None` counts those outside of options.
+    #[must_use]
+    pub fn faults_by_keyword(&self) -> Vec<(Option<&str>, usize)> {
+        let mut counts: std::collections::BTreeMap<Option<&str>, usize> = std::collections::BTreeMap::new();
+        for error in &self.errors {
+            *counts.entry(error.keyword.as_deref()).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        counts
+    }
+
+    /// Fails if anything is wrong and `fatal` says that this is not to be lived with.
+    ///
+    /// # Errors
+    /// What `--init-errors-fatal` asks for.
+    pub fn unless_fatal(&self, fatal: bool) -> Result<(), Failure> {
+        match self.errors.len() {
+            0 => Ok(()),
+            _ if !fatal => Ok(()),
+            _ => Err(Failure::Input(self.verdict())),
+        }
+    }
+
+    /// How many rules cannot be loaded and how many can.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let plural = if self.refused == 1 { "" } else { "s" };
+        match self.refused {
+            0 => "the classification file is not all valid".to_owned(),
+            refused => format!("{refused} rule{plural} cannot be loaded, {} can", self.rules.len()),
+        }
+    }
 }
 
 fn classifications(path: Option<&Path>) -> Result<(Classifications, Vec<RuleError>), Failure> {

@@ -90,7 +90,7 @@ fn rules_that_cannot_be_used() {
     check("check -S gone.rules", 1, "cannot read the rule file gone.rules: No such file");
     check("check -c gone.toml", 1, "gone.rules: No such file");
     check("check -S .", 1, "it is a folder");
-    check("check -S bad.rules", 1, "error: bad.rules:3:");
+    check("check -S bad.rules", 1, "bad.rules:3:");
     check("check -S bad.rules", 1, "1 rule cannot be loaded, 0 can");
     let out = check("check -S good.rules", 0, "");
     assert_eq!(out, "no configuration file; 1 rule from 1 file; 0 warnings\n");

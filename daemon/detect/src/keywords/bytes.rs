@@ -131,7 +131,7 @@ fn variable(draft: &Draft, value: Value<'_>) -> Result<usize, Fault> {
     let text = value.text()?;
     let known = draft.variables.iter().position(|known| known == text);
     known.ok_or_else(|| {
-        Fault::new(value.at, format!("`{text}` is neither a number nor a value extracted before"))
+        Fault::following(value.at, format!("`{text}` is neither a number nor a value extracted before"))
     })
 }
 

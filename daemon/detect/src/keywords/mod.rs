@@ -19,6 +19,7 @@ mod size;
 mod tcp;
 mod text;
 pub(crate) mod threshold;
+mod unknown;
 mod xbits;
 
 use crate::draft::Draft;
@@ -75,7 +76,7 @@ const TABLE: &[&[Entry]] = &[
 pub(crate) fn apply(draft: &mut Draft, option: &RawOption<'_>) -> Result<(), Fault> {
     let entry = TABLE.iter().copied().flatten().find(|entry| entry.names.contains(&option.name));
     let Some(entry) = entry else {
-        return Err(Fault::new(option.at, format!("keyword `{}` is not supported", option.name)));
+        return Err(unknown::fault(option, TABLE.iter().copied().flatten().flat_map(|entry| entry.names)));
     };
     let given = option.value.filter(|value| !value.bytes.is_empty());
     match (entry.takes, given) {

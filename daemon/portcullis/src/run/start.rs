@@ -104,7 +104,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     output::warnings(&loaded);
     let config = loaded.config;
     let plan = Plan::new(&config)?;
-    let (rules, counts) = load_rules(&config)?;
+    let (rules, counts) = load_rules(&config, arguments.init_errors_fatal)?;
     let mut warden = WardenLink::default();
     warden.permitted()?;
     if let Some(path) = &config.control_socket
@@ -164,17 +164,17 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     })
 }
 
-/// Loads the rules; one that cannot be loaded ends the start.
-pub(crate) fn load_rules(config: &Config) -> Result<(Arc<Rules>, RuleCounts), Failure> {
+/// Loads the rules; with `fatal`, one that cannot be loaded is a failure.
+pub(crate) fn load_rules(config: &Config, fatal: bool) -> Result<(Arc<Rules>, RuleCounts), Failure> {
     let loaded: LoadedRules = rules::load(config, None)?;
     output::rule_remarks(&loaded);
-    let failed = loaded.errors.len();
-    if failed > 0 {
-        let plural = if failed == 1 { "" } else { "s" };
-        return Err(Failure::Input(format!("{failed} rule{plural} cannot be loaded")));
-    }
-    let counts =
-        RuleCounts { last_reload: wall_clock(), loaded: loaded.rules.len() as u64, failed: 0, skipped: 0 };
+    loaded.unless_fatal(fatal)?;
+    let counts = RuleCounts {
+        last_reload: wall_clock(),
+        loaded: loaded.rules.len() as u64,
+        failed: loaded.refused as u64,
+        skipped: 0,
+    };
     Ok((Arc::new(Rules::new(loaded.rules)), counts))
 }
 

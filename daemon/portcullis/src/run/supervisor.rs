@@ -126,9 +126,10 @@ fn reopen(gate: &Running) {
     tracing::info!("opening the log files anew");
 }
 
-/// New rules for all workers; the old ones stay where a new one has a fault.
+/// New rules for all workers. Where all rules in use could be loaded, all new ones have to be, or else
+/// the old ones stay: a file that was broken by an edit takes no rule out of use.
 fn reload(gate: &mut Running) -> Result<u64, String> {
-    let (rules, counts) = match load_rules(&gate.config) {
+    let (rules, counts) = match load_rules(&gate.config, gate.rule_counts.failed == 0) {
         Ok(loaded) => loaded,
         Err(failure) => {
             tracing::error!("{failure}: the old rules stay");
