@@ -8,6 +8,7 @@ use portcullis_wire::decoded::Transport;
 
 use crate::address::AddressSet;
 use crate::error::Fault;
+use crate::outcome::RejectTo;
 use crate::port::PortSet;
 use crate::ruleset::LoadOptions;
 use crate::signature::Action;
@@ -152,6 +153,8 @@ impl Side {
 #[derive(Clone, Debug)]
 pub(crate) struct Header {
     pub(crate) action: Action,
+    /// Whom a match of a `reject` rule answers.
+    pub(crate) reject: Option<RejectTo>,
     pub(crate) protocol: Protocol,
     pub(crate) source: Side,
     pub(crate) destination: Side,
@@ -197,7 +200,7 @@ pub(crate) fn parse(
     pool: &mut AddressPool,
 ) -> Result<Header, Fault> {
     let [action, protocol, source, source_port, direction, destination, destination_port] = *words;
-    let action = parse_action(action)?;
+    let (action, reject) = parse_action(action)?;
     let protocol = Protocol::parse(protocol)?;
     let (source_set, source_negated) = addresses(source, options, pool)?;
     let source = Side { addresses: source_set, ports: ports_of(source_port, options)? };
@@ -212,15 +215,19 @@ pub(crate) fn parse(
     let (destination_set, destination_negated) = addresses(destination, options, pool)?;
     let destination = Side { addresses: destination_set, ports: ports_of(destination_port, options)? };
     let negated_address = source_negated || destination_negated;
-    Ok(Header { action, protocol, source, destination, both_ways, negated_address })
+    Ok(Header { action, reject, protocol, source, destination, both_ways, negated_address })
 }
 
-fn parse_action(word: Word<'_>) -> Result<Action, Fault> {
+fn parse_action(word: Word<'_>) -> Result<(Action, Option<RejectTo>), Fault> {
+    let reject = |to| Ok((Action::Reject, Some(to)));
     match word.text {
-        "alert" => Ok(Action::Alert),
-        "pass" => Ok(Action::Pass),
-        "drop" => Ok(Action::Drop),
-        "reject" | "rejectsrc" | "rejectdst" | "rejectboth" | "config" | "accept" => {
+        "alert" => Ok((Action::Alert, None)),
+        "pass" => Ok((Action::Pass, None)),
+        "drop" => Ok((Action::Drop, None)),
+        "reject" | "rejectsrc" => reject(RejectTo::Source),
+        "rejectdst" => reject(RejectTo::Destination),
+        "rejectboth" => reject(RejectTo::Both),
+        "config" | "accept" => {
             Err(Fault::new(word.at, format!("action `{}` is not supported yet", word.text)))
         }
         other => Err(Fault::new(word.at, format!("unknown action `{other}`"))),

@@ -126,11 +126,18 @@ impl Judge<'_, '_> {
                 }
                 return Next::End;
             }
-            Action::Drop | Action::Reject => match &mut self.outcome.verdict {
-                Verdict::Drop { scope: before, .. } if scope == Scope::Flow => *before = scope,
-                Verdict::None => self.outcome.verdict = Verdict::Drop { scope, rule: id },
-                Verdict::Drop { .. } | Verdict::Pass { .. } => {}
-            },
+            Action::Drop | Action::Reject => {
+                match &mut self.outcome.verdict {
+                    Verdict::Drop { scope: before, .. } if scope == Scope::Flow => *before = scope,
+                    Verdict::None => self.outcome.verdict = Verdict::Drop { scope, rule: id },
+                    Verdict::Drop { .. } | Verdict::Pass { .. } => {}
+                }
+                let before = self.outcome.reject;
+                self.outcome.reject = match rule.header.reject {
+                    Some(to) => Some(before.map_or(to, |before| before.and(to))),
+                    None => before,
+                };
+            }
             Action::Alert => {}
         }
         if rule.noalert || becomes == Becomes::Silent {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::input::FlowFacts;
+use crate::outcome::RejectTo;
 use crate::ruleset::{LoadOptions, Source};
 use portcullis_flow::Direction;
 
@@ -278,6 +279,39 @@ fn the_first_pass_or_drop_in_order_decides() {
     let alert_first = [Action::Alert, Action::Drop, Action::Reject, Action::Pass];
     check(alert_first, "pda", "drop", &[3, 2]);
     check(alert_first, "pa", "pass", &[3]);
+}
+
+#[test]
+fn reject_rules_say_whom_to_tell() {
+    let text = "reject udp any any -> any any (content:\"r\"; sid:1;)\n\
+                rejectsrc udp any any -> any any (content:\"s\"; sid:2;)\n\
+                rejectdst udp any any -> any any (content:\"d\"; sid:3;)\n\
+                rejectboth udp any any -> any any (content:\"b\"; sid:4;)\n\
+                drop udp any any -> any any (content:\"x\"; sid:5;)\n\
+                pass udp any any -> any any (content:\"p\"; sid:6;)\n\
+                alert udp any any -> any any (content:\"a\"; sid:7;)\n";
+    let rules = load(text);
+    let mut scratch = Scratch::new(&rules);
+    let mut check = |payload: &str, dropped: bool, reject: Option<RejectTo>| {
+        let decoded = packet(17);
+        let input =
+            Input { decoded: &decoded, frame: b"", payload: payload.as_bytes(), flow: None, bits: None };
+        let outcome = rules.inspect(&input, &mut scratch);
+        let found = matches!(outcome.verdict, Verdict::Drop { .. });
+        assert_eq!((found, outcome.reject), (dropped, reject), "{payload}");
+        assert!(outcome.alerts.iter().all(|alert| alert.blocked == dropped));
+    };
+    check("r", true, Some(RejectTo::Source));
+    check("s", true, Some(RejectTo::Source));
+    check("d", true, Some(RejectTo::Destination));
+    check("b", true, Some(RejectTo::Both));
+    check("rs", true, Some(RejectTo::Source));
+    check("sd", true, Some(RejectTo::Both));
+    // Passing comes first, dropping before rejecting: it does not take the answer away.
+    check("rp", false, None);
+    check("xd", true, Some(RejectTo::Destination));
+    check("x", true, None);
+    check("a", false, None);
 }
 
 #[test]

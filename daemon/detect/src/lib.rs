@@ -49,7 +49,7 @@ pub use classification::{Classification, Classifications};
 pub use error::RuleError;
 pub use host::Hosts;
 pub use input::{FlowFacts, Input};
-pub use outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
+pub use outcome::{Alert, Outcome, RejectTo, Scope, Unjudged, Verdict};
 pub use portcullis_flow::Direction;
 pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
 pub use scratch::Scratch;

@@ -12,6 +12,25 @@ pub enum Scope {
     Flow,
 }
 
+/// Who is told that a packet was rejected (`rejectsrc`, `rejectdst`, `rejectboth`; `reject` is the first).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectTo {
+    /// Who sent the packet.
+    Source,
+    /// Whom it was for.
+    Destination,
+    /// Both.
+    Both,
+}
+
+impl RejectTo {
+    /// Both of what two rules ask for.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+}
+
 /// What the matching rules decide about the packet. The first pass or drop in rule order decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -26,7 +45,7 @@ pub enum Verdict {
         /// The rule.
         rule: RuleId,
     },
-    /// A `drop` rule forbids it.
+    /// A `drop` or `reject` rule forbids it.
     Drop {
         /// For how long.
         scope: Scope,
@@ -66,6 +85,9 @@ pub struct Unjudged {
 pub struct Outcome<'s> {
     /// What the rules decide.
     pub verdict: Verdict,
+    /// Whom the `reject` rules that matched would tell, all of them together; only where the packet is not
+    /// passed.
+    pub reject: Option<RejectTo>,
     /// The matches to log, in Suricata's order (action order, priority, then order of loading); at most
     /// [`LoadOptions::packet_alert_max`](crate::LoadOptions::packet_alert_max).
     pub alerts: &'s [Alert],

@@ -108,7 +108,7 @@ fn faults_have_their_place_and_reason() {
     };
     // The header.
     check("warn tcp any any -> any any (sid:1;)", 1, "unknown action `warn`");
-    check("rejectboth tcp any any -> any any (sid:1;)", 1, "action `rejectboth` is not supported yet");
+    check("config tcp any any -> any any (sid:1;)", 1, "action `config` is not supported yet");
     check("alert http any any -> any any (sid:1;)", 7, "application-layer protocol `http` is not supported");
     check("alert tpc any any -> any any (sid:1;)", 7, "unknown protocol `tpc`");
     check("alert tcp $DMZ any -> any any (sid:1;)", 11, "address variable `$DMZ` is not defined");
