@@ -152,6 +152,11 @@ impl<'a> Burst<'a> {
         &mut self.packets
     }
 
+    /// Packet `index`, to be judged, and the outbox for what the judgement sends.
+    pub fn packet_and_outbox(&mut self, index: usize) -> Option<(&mut Packet<'a>, &mut Outbox)> {
+        Some((self.packets.get_mut(index)?, self.outbox))
+    }
+
     /// Gives packet `index` its verdict. The first one counts: a second is a no-op and `false`,
     /// and so is a verdict for a packet that is not there.
     pub fn judge(&mut self, index: usize, verdict: Verdict) -> bool {

@@ -4,6 +4,7 @@
 //! - [`worker`]: [`FlowWorker`], what happens to a burst and to the flows afterwards
 //! - [`rules`]: a rule set as the workers use it
 //! - [`owner`]: which worker owns a packet's flow
+//! - [`policy`]: exception policies, resolved, and injected faults
 //! - [`settings`]: what the engine is told at start
 //! - [`publish`]: counters to whoever reads them, a whole block at once
 //! - [`drive`](mod@drive): the loop of a worker thread
@@ -14,18 +15,21 @@
 
 pub mod drive;
 pub mod owner;
+pub mod policy;
 pub mod publish;
 pub mod rules;
 pub mod settings;
 pub mod worker;
 
 mod judge;
+mod reject;
 mod report;
 mod tally;
 
 pub use drive::{Command, drive};
 pub use owner::Owner;
+pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};
 pub use rules::Rules;
-pub use settings::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+pub use settings::{DropRecords, EngineSettings, RecordSettings};
 pub use worker::{FlowWorker, WorkerParts};

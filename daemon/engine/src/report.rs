@@ -7,7 +7,7 @@ use portcullis_capture::{DropReason, Packet, Verdict};
 use portcullis_detect as detect;
 use portcullis_event::{
     AlertAction, AlertFlow, AlertRecord, Common, DropRecord, DroppedPacket, Ether, FlowRecord, Mac,
-    PacketVerdict, Record, Reporter, TtlRange, VerdictAction,
+    PacketVerdict, Record, RejectTarget, Reporter, TtlRange, VerdictAction,
 };
 use portcullis_flow::{Direction, Flow};
 use portcullis_wire::decoded::Layer;
@@ -60,7 +60,7 @@ impl<'r> PacketReport<'r> {
         rules: &Rules,
         alert: detect::Alert,
         inline: bool,
-        verdict: Verdict,
+        verdict: PacketVerdict,
     ) {
         let action = if alert.blocked && inline { AlertAction::Blocked } else { AlertAction::Allowed };
         let Some(about) = rules.alert(alert.rule, action) else { return };
@@ -75,7 +75,7 @@ impl<'r> PacketReport<'r> {
             stream: alert.stream,
             packet: settings.alert_packet.then_some(self.frame),
             linktype: self.link.number(),
-            verdict: Some(packet_verdict(verdict, VerdictAction::Alert)),
+            verdict: Some(verdict),
             truncated: false,
         };
         // Refused records are counted by the ring.
@@ -90,6 +90,7 @@ impl<'r> PacketReport<'r> {
         reason: DropReason,
         rule: Option<detect::RuleId>,
         repeated: bool,
+        rejected: Option<RejectTarget>,
     ) {
         let record = DropRecord {
             common: self.common,
@@ -97,7 +98,7 @@ impl<'r> PacketReport<'r> {
             packet: self.packet,
             reason,
             alert: rule.and_then(|rule| rules.alert(rule, AlertAction::Blocked)),
-            verdict: Some(packet_verdict(Verdict::Drop(reason), VerdictAction::Drop)),
+            verdict: Some(PacketVerdict { action: VerdictAction::Drop, reject: rejected }),
             repeated,
             truncated: false,
         };
@@ -134,11 +135,11 @@ fn ether(frame: &[u8]) -> Ether<'_> {
     Ether { source, destination }
 }
 
-/// EVE's verdict of a packet; `otherwise` is what an accepted one is called.
-const fn packet_verdict(verdict: Verdict, otherwise: VerdictAction) -> PacketVerdict {
+/// EVE's verdict of a packet that rules alerted on.
+pub(crate) const fn alert_verdict(verdict: Verdict, rejected: Option<RejectTarget>) -> PacketVerdict {
     let action = match verdict {
         Verdict::Drop(_) => VerdictAction::Drop,
-        Verdict::Accept | Verdict::Steer(_) => otherwise,
+        Verdict::Accept | Verdict::Steer(_) => VerdictAction::Alert,
     };
-    PacketVerdict { action, reject: None }
+    PacketVerdict { action, reject: rejected }
 }

@@ -1,37 +1,7 @@
 //! What the engine is told at start, as plain values: whoever reads files has checked them.
 
+use crate::policy::{ExceptionPolicies, Faults};
 use portcullis_flow::{FlowSettings, TimeoutOverride};
-
-/// What to do with a packet that could not be dealt with as usual (Suricata's exception policies,
-/// of packet scope).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PacketPolicy {
-    /// Go on as if nothing had happened.
-    #[default]
-    Ignore,
-    /// Let this packet through uninspected.
-    PassPacket,
-    /// Drop this packet.
-    DropPacket,
-}
-
-impl PacketPolicy {
-    /// The policy's name, as in `exception_policy.*` counters; `None` for the one that is not counted.
-    #[must_use]
-    pub const fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Ignore => None,
-            Self::PassPacket => Some("pass_packet"),
-            Self::DropPacket => Some("drop_packet"),
-        }
-    }
-
-    /// Does it drop the packet, where packets can be dropped?
-    #[must_use]
-    pub const fn drops(self) -> bool {
-        matches!(self, Self::DropPacket)
-    }
-}
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,10 +61,15 @@ pub struct EngineSettings {
     pub flow: FlowSettings,
     /// Idle timeouts of some flows, in place of those of `flow`.
     pub timeout_overrides: Vec<TimeoutOverride>,
-    /// `flow.memcap-policy`, resolved.
-    pub flow_memcap_policy: PacketPolicy,
-    /// What happens to packets that cannot be decoded.
-    pub invalid_policy: PacketPolicy,
+    /// May the engine send packets of its own, which is how rejected ones are answered? Not where traffic is
+    /// only watched: then they are reported as rejected and nobody is told.
+    pub may_send: bool,
+    /// What happens where a limit is met, or something that makes no sense.
+    pub policies: ExceptionPolicies,
+    /// Faults that are injected, for tests of the policies.
+    pub faults: Faults,
+    /// `decoder.invalid-policy`: are packets that cannot be decoded dropped?
+    pub drop_invalid: bool,
     /// Are checksums verified? As in Suricata, a TCP segment with a wrong one changes no session and is no
     /// stream data; rules still see the packet.
     pub validate_checksums: bool,
@@ -110,8 +85,10 @@ impl Default for EngineSettings {
             inline: false,
             flow: FlowSettings::default(),
             timeout_overrides: Vec::new(),
-            flow_memcap_policy: PacketPolicy::Ignore,
-            invalid_policy: PacketPolicy::Ignore,
+            may_send: false,
+            policies: ExceptionPolicies::default(),
+            faults: Faults::default(),
+            drop_invalid: false,
             validate_checksums: true,
             records: RecordSettings::default(),
             seed: 0x5eed,

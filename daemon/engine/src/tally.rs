@@ -26,11 +26,13 @@ pub(crate) fn packet(counters: &mut Counters, decoded: &Decoded, length: u64) {
 }
 
 /// Counts what became of a packet: `ips.*`.
-pub(crate) fn verdict(counters: &mut Counters, verdict: Verdict) {
+/// As in Suricata a rejected packet is not among the blocked ones.
+pub(crate) fn verdict(counters: &mut Counters, verdict: Verdict, rejected: bool) {
     match verdict {
         Verdict::Accept => counters.ips_accepted += 1,
         Verdict::Drop(reason) => {
-            counters.ips_blocked += 1;
+            let counter = if rejected { &mut counters.ips_rejected } else { &mut counters.ips_blocked };
+            *counter += 1;
             *counters.drop_reason_mut(reason) += 1;
         }
         Verdict::Steer(_) => {}

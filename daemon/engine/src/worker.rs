@@ -10,7 +10,7 @@ use crate::publish::Publisher;
 use crate::rules::Rules;
 use crate::settings::EngineSettings;
 use portcullis_capture::burst::ChecksumStatus;
-use portcullis_capture::{BURST, Burst, CaptureStats, Packet, Verdict, WorkerId};
+use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
     Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, SetupError, Share,
@@ -177,8 +177,8 @@ impl FlowWorker {
         if let Some(owner) = lane.steer {
             return Some(Verdict::Steer(owner));
         }
-        let packet: &mut Packet<'_> = burst.packets_mut().get_mut(index)?;
-        Some(self.judge.packet(&mut self.table, &lane.decoded, lane.keyed.as_ref(), packet))
+        let (packet, outbox) = burst.packet_and_outbox(index)?;
+        Some(self.judge.packet(&mut self.table, &lane.decoded, lane.keyed.as_ref(), packet, outbox))
     }
 
     fn finish_flows(&mut self, budget: usize, now: Timestamp) -> usize {

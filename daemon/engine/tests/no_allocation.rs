@@ -5,7 +5,8 @@ use portcullis_capture::memory::LoopModule;
 use portcullis_capture::{PacketModule, Poll, PortId, WorkerId};
 use portcullis_detect::{LoadOptions, RuleSet, Source};
 use portcullis_engine::{
-    EngineSettings, FlowWorker, PacketPolicy, Published, RecordSettings, Rules, WorkerParts, publish,
+    EngineSettings, ExceptionPolicies, ExceptionPolicy, FlowWorker, Published, RecordSettings, Rules,
+    WorkerParts, publish,
 };
 use portcullis_event::{Counters, RecordConsumer, RingMode, ring};
 use portcullis_flow::{FlowSettings, Registry};
@@ -16,8 +17,8 @@ use std::sync::Arc;
 
 const RULES: &str = r#"
     alert udp any any -> any 53 (msg:"name"; content:"name"; nocase; reference:url,example.com; metadata:a b; sid:1;)
-    drop udp any any -> any 53 (msg:"bad name"; content:"bad"; content:"name"; distance:1; sid:2;)
-    drop tcp any any -> any 80 (msg:"forbidden"; flow:established,to_server; content:"forbidden"; sid:3;)
+    reject udp any any -> any 53 (msg:"bad name"; content:"bad"; content:"name"; distance:1; sid:2;)
+    rejectboth tcp any any -> any 80 (msg:"forbidden"; flow:established,to_server; content:"forbidden"; sid:3;)
     pass icmp any any -> any any (msg:"ping"; sid:4;)
     alert udp any any -> any 53 (content:"good"; threshold:type limit,track by_src,count 1,seconds 5; sid:5;)
     alert udp any any -> any 53 (content:"good"; hostbits:set,good,both; xbits:toggle,good,track ip_pair; sid:6;)
@@ -109,7 +110,7 @@ fn check(what: &str, settings: &EngineSettings, workers: u8, ring_size: usize) -
     assert_eq!(info.count_total, 0, "{what}: {info:?}");
     let counters = *published.latest();
     let judged = counters.decoder_pkts;
-    assert_eq!(counters.ips_accepted + counters.ips_blocked, judged, "{what}");
+    assert_eq!(counters.ips_accepted + counters.ips_blocked + counters.ips_rejected, judged, "{what}");
     let steered = module.stats().errors;
     assert_eq!(judged + steered, module.stats().received, "{what}");
     counters
@@ -129,8 +130,9 @@ fn nothing_is_allocated_after_start() {
     };
     let inline = EngineSettings {
         inline: true,
-        invalid_policy: PacketPolicy::DropPacket,
-        flow_memcap_policy: PacketPolicy::DropPacket,
+        may_send: true,
+        drop_invalid: true,
+        policies: ExceptionPolicies::all(ExceptionPolicy::Reject),
         records,
         ..EngineSettings::default()
     };
@@ -141,15 +143,12 @@ fn nothing_is_allocated_after_start() {
             && counters.ips_drop_reason_flow_drop + counters.ips_drop_reason_rules > 5000
     );
     assert!(counters.flow_total > 10_000 && counters.flow_callbacks_finish > 10_000, "{counters:?}");
-    assert_eq!((counters.log_evidence_refused, counters.exception_policy_flow_memcap_drop_packet), (0, 0));
+    assert_eq!((counters.log_evidence_refused, counters.exception_policy_flow_memcap_reject), (0, 0));
 
     let cramped = FlowSettings { memcap: 100_000, prealloc: 0, ..FlowSettings::default() };
     let settings = EngineSettings { flow: cramped, ..inline.clone() };
     let counters = check("without memory for flows", &settings, 1, 1 << 22);
-    assert!(
-        counters.flow_get_used > 0 || counters.exception_policy_flow_memcap_drop_packet > 0,
-        "{counters:?}"
-    );
+    assert!(counters.flow_get_used > 0 || counters.exception_policy_flow_memcap_reject > 0, "{counters:?}");
 
     let counters = check("with full rings", &inline, 1, 0);
     assert!(counters.log_evidence_pushed > 0, "{counters:?}");

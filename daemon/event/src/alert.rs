@@ -128,11 +128,12 @@ named_enum! {
 }
 
 named_enum! {
-    /// Who is told that a packet was rejected.
+    /// Who is told that a packet was rejected. As in Suricata the names are about the packet, not
+    /// about the flow: of a packet to the client the sender is the server.
     pub enum RejectTarget {
-        /// The sender of a packet to the server.
+        /// The packet's sender.
         ToClient = "to_client",
-        /// The server.
+        /// Whom the packet was for.
         ToServer = "to_server",
         /// Both ends.
         Both = "both",

@@ -1,5 +1,6 @@
 //! Records about a whole flow: `flow`, and `netflow` for each of its directions.
 
+use crate::alert::RejectTarget;
 use crate::common::{Common, Counts};
 use crate::named::named_enum;
 use portcullis_flow::flow::Bypass;
@@ -226,6 +227,36 @@ named_enum! {
         Reject = "reject",
         /// Drop, and reject towards both.
         RejectBoth = "reject_both",
+    }
+}
+
+impl ExceptionPolicy {
+    /// What it is where only the packet at hand can be acted on: what is meant for the flow is done to the
+    /// packet, as far as that is possible (Suricata downgrades them the same way).
+    #[must_use]
+    pub const fn in_packet_scope(self) -> Self {
+        match self {
+            Self::DropFlow => Self::DropPacket,
+            Self::PassFlow => Self::PassPacket,
+            Self::Bypass => Self::Ignore,
+            other => other,
+        }
+    }
+
+    /// Does it drop the packet, where packets can be dropped?
+    #[must_use]
+    pub const fn drops(self) -> bool {
+        matches!(self, Self::DropPacket | Self::DropFlow | Self::Reject | Self::RejectBoth)
+    }
+
+    /// Whom it tells that the packet was dropped.
+    #[must_use]
+    pub const fn rejects(self) -> Option<RejectTarget> {
+        match self {
+            Self::Reject => Some(RejectTarget::ToClient),
+            Self::RejectBoth => Some(RejectTarget::Both),
+            _ => None,
+        }
     }
 }
 

@@ -106,9 +106,22 @@ pub struct ReplayArgs {
     #[arg(long)]
     pub init_errors_fatal: bool,
 
+    /// Faults to inject.
+    #[command(flatten)]
+    pub faults: FaultArgs,
+
     /// Write the packets that were accepted to this capture file
     #[arg(long, value_name = "OUT.pcap")]
     pub write: Option<PathBuf>,
+}
+
+/// Faults that `replay` injects, named as in Suricata.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Faults, to try exception policies")]
+pub struct FaultArgs {
+    /// Have no memory for a flow that packet N begins
+    #[arg(long, value_name = "N")]
+    pub simulate_packet_flow_memcap: Option<u64>,
 }
 
 fn workers(text: &str) -> Result<NonZeroU8, &'static str> {
@@ -183,6 +196,8 @@ mod tests {
         check("portcullis replay a.pcap -knone --workers 4 --write out.pcap", Ok(()));
         check("portcullis replay a.pcap --workers 0", Err("'--workers <N>': a number from 1 to 255"));
         check("portcullis replay a.pcap --workers 256", Err("'--workers <N>': a number from 1 to 255"));
+        check("portcullis replay a.pcap --simulate-packet-flow-memcap=7", Ok(()));
+        check("portcullis replay a.pcap --simulate-packet-flow-memcap=x", Err("'x'"));
         check("portcullis replay a.pcap -k some", Err("possible values: none, all"));
         check("portcullis replay", Err("<PCAP>"));
         check("portcullis check", Err("required"));

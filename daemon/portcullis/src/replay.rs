@@ -67,7 +67,8 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
     let folder = log_folder(arguments, &config);
     let workers = usize::from(arguments.workers.get());
     let (mut log, reporters) = Log::start(&config, &folder, Vec::new(), workers, RingMode::Lossless)?;
-    let engine = settings::engine(&config, arguments.simulate_ips, false, SEED);
+    let mut engine = settings::engine(&config, arguments.simulate_ips, false, SEED);
+    engine.faults = settings::faults(&arguments.faults);
     let rules = Arc::new(Rules::new(rules.rules));
     let mut works = Vec::with_capacity(workers);
     for (index, reporter) in (0..=u8::MAX).map(WorkerId).zip(reporters) {

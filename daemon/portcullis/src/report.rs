@@ -49,7 +49,7 @@ impl Summary {
             ("bytes", grouped(counters.decoder_bytes), none()),
             ("invalid", grouped(counters.decoder_invalid), none()),
             ("accepted", grouped(counters.ips_accepted), none()),
-            ("dropped", grouped(counters.ips_blocked), none()),
+            ("dropped", grouped(counters.ips_blocked + counters.ips_rejected), none()),
         ];
         rows.extend(self.lost());
         rows.extend([
@@ -154,7 +154,8 @@ mod tests {
             decoder_bytes: 45_000_000,
             decoder_invalid: 3,
             ips_accepted: 699_990,
-            ips_blocked: 10,
+            ips_blocked: 7,
+            ips_rejected: 3,
             flow_total: 100_000,
             detect_alert: 12,
             ..Counters::default()

@@ -1,7 +1,8 @@
 //! From the configuration to the settings of the crates below, none of which knows it.
 
-use crate::config::{Config, DropFlows, EveConfig, ExceptionPolicy, InvalidPolicy, RecordType, Timeouts};
-use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+use crate::cli::FaultArgs;
+use crate::config::{Config, CopyMode, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts};
+use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, Faults, RecordSettings};
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
 use std::time::Duration;
@@ -87,22 +88,41 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
     }
 }
 
-/// What the engine is told. `inline`: packets may be dropped; `live`: packets come from a device.
+/// What the engine is told. `inline`: packets may be dropped; `live`: packets come from a device, and then
+/// `copy-mode` says whether anything may be sent.
 #[must_use]
 pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSettings {
     EngineSettings {
         timeout_overrides: Vec::new(),
         inline,
         flow: flow(config, live),
-        flow_memcap_policy: packet_policy(config.flow.memcap_policy),
-        invalid_policy: match config.decoder.invalid_policy {
-            InvalidPolicy::Accept => PacketPolicy::Ignore,
-            InvalidPolicy::Drop => PacketPolicy::DropPacket,
-        },
+        may_send: inline && (!live || config.copy_mode == CopyMode::Ips),
+        policies: policies(config),
+        faults: Faults::default(),
+        drop_invalid: config.decoder.invalid_policy == InvalidPolicy::Drop,
         validate_checksums: config.stream.checksum_validation,
         records: records(&config.eve, live),
         seed,
     }
+}
+
+/// What happens where a limit is met.
+#[must_use]
+pub const fn policies(config: &Config) -> ExceptionPolicies {
+    ExceptionPolicies {
+        flow_memcap: config.flow.memcap_policy,
+        defrag_memcap: config.defrag.memcap_policy,
+        stream_memcap: config.stream.memcap_policy,
+        stream_reassembly_memcap: config.stream.reassembly_memcap_policy,
+        stream_midstream: config.stream.midstream_policy,
+        app_layer_error: config.app_layer.error_policy,
+    }
+}
+
+/// The faults that the command line asks for.
+#[must_use]
+pub const fn faults(arguments: &FaultArgs) -> Faults {
+    Faults { flow_memcap: arguments.simulate_packet_flow_memcap }
 }
 
 /// Which records workers make: what is not written need not be made.
@@ -121,18 +141,6 @@ fn records(eve: &EveConfig, live: bool) -> RecordSettings {
         netflow: wanted(RecordType::Netflow),
         ethernet: eve.ethernet,
         pcap_cnt: !live,
-    }
-}
-
-/// A policy where only the packet at hand can be acted on. Nobody is told of a rejected packet.
-const fn packet_policy(policy: ExceptionPolicy) -> PacketPolicy {
-    match policy {
-        ExceptionPolicy::Ignore | ExceptionPolicy::Bypass => PacketPolicy::Ignore,
-        ExceptionPolicy::PassFlow | ExceptionPolicy::PassPacket => PacketPolicy::PassPacket,
-        ExceptionPolicy::DropFlow
-        | ExceptionPolicy::DropPacket
-        | ExceptionPolicy::Reject
-        | ExceptionPolicy::RejectBoth => PacketPolicy::DropPacket,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The packet's flow: found or made, its callbacks, and what was decided for it before.
 
-use super::{Case, Judge, captured_length};
-use crate::settings::PacketPolicy;
-use portcullis_capture::{DropReason, Packet, Verdict};
+use super::{Case, Judge, captured_length, control};
+use crate::policy::{self, ExceptionTarget};
+use portcullis_capture::{Packet, Verdict};
 use portcullis_flow::{
     Direction, Flow, FlowAction, FlowHash, FlowTable, Keyed, PacketAccess, Tracked, TrackedInput,
 };
@@ -17,6 +17,7 @@ impl Judge {
         hash: FlowHash,
         packet: &mut Packet<'_>,
     ) -> Verdict {
+        let by_fault = self.settings.faults.flow_memcap(packet.meta.id);
         let input = TrackedInput {
             keyed,
             hash,
@@ -24,7 +25,7 @@ impl Judge {
             length: captured_length(packet),
             now: packet.meta.clock,
             ingress: packet.meta.ingress,
-            may_create: true,
+            may_create: !by_fault,
         };
         match table.track(&input) {
             Tracked::New(mut flow, direction) => {
@@ -34,6 +35,10 @@ impl Judge {
                 self.in_flow(&mut flow, direction, decoded, packet)
             }
             Tracked::Known(mut flow, direction) => self.in_flow(&mut flow, direction, decoded, packet),
+            Tracked::Untracked if by_fault && !keyed.quoted => {
+                self.refused_by_fault += 1;
+                self.without_memory(decoded, packet)
+            }
             Tracked::Untracked => self.apply_rules(&mut Case { decoded, flow: None }, packet),
             Tracked::Refused => self.without_memory(decoded, packet),
         }
@@ -56,9 +61,10 @@ impl Judge {
             return Verdict::Drop(reason);
         }
         match case.flow.as_ref().and_then(|(flow, _)| flow.action()) {
-            Some(FlowAction::Drop(_)) if self.settings.inline => {
-                self.report_drop(&mut case, packet, DropReason::FlowDrop, None);
-                Verdict::Drop(DropReason::FlowDrop)
+            Some(FlowAction::Drop(reason)) if self.settings.inline => {
+                let reason = policy::follow_up(reason);
+                self.report_drop(&mut case, packet, reason, None);
+                Verdict::Drop(reason)
             }
             _ if bypassed => {
                 self.counters.flow_bypassed_local_pkts += 1;
@@ -70,20 +76,15 @@ impl Judge {
         }
     }
 
-    /// `flow.memcap-policy`: there is no memory for the packet's flow.
-    fn without_memory(&mut self, decoded: &Decoded, packet: &mut Packet<'_>) -> Verdict {
+    /// There is no memory for the packet's flow: `flow.memcap-policy` decides, but not about what keeps
+    /// links and addresses alive. Whatever is not decided here is up to the rules.
+    fn without_memory(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
         let mut case = Case { decoded, flow: None };
-        match self.settings.flow_memcap_policy {
-            PacketPolicy::DropPacket if self.settings.inline => {
-                self.counters.exception_policy_flow_memcap_drop_packet += 1;
-                self.report_drop(&mut case, packet, DropReason::FlowMemcap, None);
-                Verdict::Drop(DropReason::FlowMemcap)
-            }
-            PacketPolicy::PassPacket => {
-                self.counters.exception_policy_flow_memcap_pass_packet += 1;
-                Verdict::Accept
-            }
-            PacketPolicy::DropPacket | PacketPolicy::Ignore => self.apply_rules(&mut case, packet),
-        }
+        let decided = if control::is_control(decoded) {
+            None
+        } else {
+            self.exception(ExceptionTarget::FlowMemcap, &mut case, packet)
+        };
+        decided.unwrap_or_else(|| self.apply_rules(&mut case, packet))
     }
 }

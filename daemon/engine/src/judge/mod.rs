@@ -1,12 +1,13 @@
 //! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
 
+use crate::reject;
 use crate::report::{self, PacketReport};
 use crate::rules::Rules;
 use crate::settings::{DropRecords, EngineSettings};
 use crate::tally;
-use portcullis_capture::{DropReason, Packet, Verdict, WorkerId};
+use portcullis_capture::{DropReason, Outbox, Packet, Verdict, WorkerId};
 use portcullis_detect::{self as detect, Scratch};
-use portcullis_event::{Counters, Reporter};
+use portcullis_event::{Counters, RejectTarget, Reporter};
 use portcullis_flow::{
     Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, WorkerContext,
 };
@@ -14,6 +15,8 @@ use portcullis_wire::{Decoded, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod control;
+mod exception;
 mod flow;
 mod rules;
 
@@ -27,6 +30,10 @@ pub(crate) struct Judge {
     context: WorkerContext,
     /// Which rule set these rules are, counted from 0 at start.
     rules_version: u32,
+    /// Whom the packet at hand is to be rejected to.
+    rejected: Option<RejectTarget>,
+    /// Packets for which faults were injected in place of the flow table's refusal.
+    refused_by_fault: u64,
     pub(crate) reporter: Reporter,
     pub(crate) counters: Counters,
 }
@@ -52,6 +59,8 @@ impl Judge {
             context: callbacks.context(id),
             callbacks,
             rules_version: 0,
+            rejected: None,
+            refused_by_fault: 0,
             reporter,
             counters: Counters::default(),
         }
@@ -63,14 +72,16 @@ impl Judge {
         self.rules_version = self.rules_version.wrapping_add(1);
     }
 
-    /// Judges one packet and counts it.
+    /// Judges one packet and counts it; answers a rejected one into the outbox.
     pub(crate) fn packet(
         &mut self,
         table: &mut FlowTable,
         decoded: &Decoded,
         keyed: Option<&(Keyed, FlowHash)>,
         packet: &mut Packet<'_>,
+        outbox: &mut Outbox,
     ) -> Verdict {
+        self.rejected = None;
         tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
         self.context.now = packet.meta.clock;
         let verdict = match keyed {
@@ -78,7 +89,12 @@ impl Judge {
             Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
             None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
         };
-        tally::verdict(&mut self.counters, verdict);
+        tally::verdict(&mut self.counters, verdict, self.rejected.is_some());
+        if let Some(to) = self.rejected.filter(|_| self.settings.may_send) {
+            let answers = reject::send(to, decoded, packet, outbox);
+            self.counters.reject_sent += answers.sent;
+            self.counters.reject_refused += answers.refused;
+        }
         verdict
     }
 
@@ -97,6 +113,7 @@ impl Judge {
     pub(crate) fn gather(&mut self, table: &FlowTable) {
         let counters = &mut self.counters;
         counters.set_flow(table.stats());
+        counters.flow_memcap += self.refused_by_fault;
         counters.set_log(&self.reporter);
         let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
         counters.worker_callback_panics = panics + table.storage_panics();
@@ -130,7 +147,7 @@ impl Judge {
 
     fn invalid(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
         let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
-        if judged == Verdict::Accept && self.settings.invalid_policy.drops() && self.settings.inline {
+        if judged == Verdict::Accept && self.settings.drop_invalid && self.settings.inline {
             let mut case = Case { decoded, flow: None };
             self.report_drop(&mut case, packet, DropReason::DecodeError, None);
             return Verdict::Drop(DropReason::DecodeError);
@@ -154,7 +171,7 @@ impl Judge {
             return;
         }
         let about = PacketReport::new(records, case, packet);
-        about.dropped(&mut self.reporter, &self.rules, reason, rule, repeated);
+        about.dropped(&mut self.reporter, &self.rules, reason, rule, repeated, self.rejected);
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the rules say of a packet, and what follows from it.
 
 use super::{Case, Judge};
-use crate::report::PacketReport;
+use crate::reject;
+use crate::report::{self, PacketReport};
 use portcullis_capture::{DropReason, Packet, Verdict};
-use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, Scope};
+use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, RejectTo, Scope};
+use portcullis_event::RejectTarget;
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Direction, Flow, FlowAction, FlowState, TcpState};
 use portcullis_wire::Decoded;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 
 impl Judge {
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
-        let Self { settings, rules, scratch, reporter, counters, .. } = self;
+        let Self { settings, rules, scratch, reporter, counters, rejected, .. } = self;
         let decoded = case.decoded;
         if rules.set().is_empty() {
             return Verdict::Accept;
@@ -50,6 +52,12 @@ impl Judge {
         if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
             verdict = Verdict::Drop(DropReason::DetectLimit);
         }
+        // The rest of a flow that is dropped goes without an answer: its ends have been told.
+        if let (Verdict::Drop(_), Some(to)) = (verdict, outcome.reject)
+            && reject::is_answerable(decoded, packet)
+        {
+            *rejected = Some(target(to));
+        }
         if let Some((flow, _)) = case.flow.as_mut()
             && !outcome.alerts.is_empty()
         {
@@ -58,6 +66,7 @@ impl Judge {
         if settings.records.alert && !outcome.alerts.is_empty() {
             let about = PacketReport::new(&settings.records, case, packet);
             for alert in outcome.alerts {
+                let verdict = report::alert_verdict(verdict, *rejected);
                 about.alert(reporter, rules, *alert, settings.inline, verdict);
             }
         }
@@ -88,6 +97,14 @@ fn decide(
             apply_to_flow(case, scope, FlowAction::Drop(reason));
             (Verdict::Drop(reason), Some(rule))
         }
+    }
+}
+
+const fn target(to: RejectTo) -> RejectTarget {
+    match to {
+        RejectTo::Source => RejectTarget::ToClient,
+        RejectTo::Destination => RejectTarget::ToServer,
+        RejectTo::Both => RejectTarget::Both,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, load, tcp, udp};
 use portcullis_capture::{CaptureStats, DropReason, Verdict};
 use portcullis_detect::LoadOptions;
-use portcullis_engine::{DropRecords, EngineSettings, PacketPolicy, RecordSettings};
+use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, ExceptionPolicy, RecordSettings};
 use portcullis_event::{AlertAction, Record};
 use portcullis_wire::decoded::TcpFlags;
 
@@ -210,11 +210,9 @@ fn packets_with_wrong_checksums_are_judged_alone_and_not_believed() {
 
 #[test]
 fn runts_are_counted_and_treated_as_configured() {
-    for (policy, expected) in [
-        (PacketPolicy::Ignore, Verdict::Accept),
-        (PacketPolicy::DropPacket, Verdict::Drop(DropReason::DecodeError)),
-    ] {
-        let mut rig = Rig::new(&EngineSettings { invalid_policy: policy, ..inline() }, "");
+    for (drop_invalid, expected) in [(false, Verdict::Accept), (true, Verdict::Drop(DropReason::DecodeError))]
+    {
+        let mut rig = Rig::new(&EngineSettings { drop_invalid, ..inline() }, "");
         let runts: Vec<Vec<u8>> = (0..14).map(|length| vec![0x45; length]).collect();
         assert_eq!(rig.send(&runts), [expected; 14]);
         assert_eq!(rig.counters().decoder_invalid, 14);
@@ -242,11 +240,12 @@ fn a_rule_on_a_decoder_event_sees_packets_that_cannot_be_decoded() {
 fn a_full_table_meets_the_memcap_policy() {
     let flow = portcullis_flow::FlowSettings { memcap: 400_000, prealloc: 10, ..inline().flow };
     for (policy, expected) in [
-        (PacketPolicy::DropPacket, Verdict::Drop(DropReason::FlowMemcap)),
-        (PacketPolicy::PassPacket, Verdict::Accept),
-        (PacketPolicy::Ignore, Verdict::Accept),
+        (ExceptionPolicy::DropPacket, Verdict::Drop(DropReason::FlowMemcap)),
+        (ExceptionPolicy::PassPacket, Verdict::Accept),
+        (ExceptionPolicy::Ignore, Verdict::Accept),
     ] {
-        let settings = EngineSettings { flow, flow_memcap_policy: policy, ..inline() };
+        let policies = ExceptionPolicies { flow_memcap: policy, ..ExceptionPolicies::default() };
+        let settings = EngineSettings { flow, policies, ..inline() };
         let mut rig = Rig::new(&settings, "");
         // Established flows that were used a moment ago are not evicted for newcomers.
         let established = (0..8000_u16).flat_map(|n| {

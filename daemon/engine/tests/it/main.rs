@@ -6,5 +6,7 @@ mod defects;
 mod examples;
 mod hosts;
 mod judging;
+mod policies;
+mod rejecting;
 mod rig;
 mod workers;

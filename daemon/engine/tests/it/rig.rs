@@ -19,6 +19,7 @@ pub(crate) struct Rig {
     records: [RecordConsumer; 2],
     now: Timestamp,
     next_id: u64,
+    forged: Vec<(u8, Vec<u8>)>,
 }
 
 impl Rig {
@@ -47,7 +48,7 @@ impl Rig {
             start: now,
         };
         let worker = FlowWorker::new(settings, parts).unwrap();
-        Self { worker, published, records, now, next_id: 1 }
+        Self { worker, published, records, now, next_id: 1, forged: Vec::new() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -79,9 +80,15 @@ impl Rig {
             }
             self.worker.inspect(&mut burst);
             verdicts.extend(burst.into_judgements().iter().map(|judgement| judgement.verdict));
+            self.forged.extend(outbox.forged().map(|forged| (forged.egress.0, forged.bytes.to_vec())));
             self.worker.keep_house(self.now, &CaptureStats::default());
         }
         verdicts
+    }
+
+    /// What was sent beside the packets, each with its port; nothing twice.
+    pub(crate) fn take_forged(&mut self) -> Vec<(u8, Vec<u8>)> {
+        std::mem::take(&mut self.forged)
     }
 
     pub(crate) fn counters(&mut self) -> Counters {
@@ -123,7 +130,7 @@ pub(crate) fn inline() -> EngineSettings {
     EngineSettings { inline: true, ..EngineSettings::default() }
 }
 
-fn ethernet() -> PacketBuilder<'static> {
+pub(crate) fn ethernet() -> PacketBuilder<'static> {
     PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
 }
 

@@ -1,6 +1,7 @@
 //! Where counters come from: each part's own block of counts, under the names they have here.
 
 use super::Counters;
+use crate::flow::{ExceptionPolicy as Policy, ExceptionTarget as Target};
 use crate::record::Class;
 use crate::ring::Reporter;
 use portcullis_capture::{CaptureStats, DropReason};
@@ -30,6 +31,67 @@ impl Counters {
             DropReason::DetectLimit => &mut self.ips_drop_reason_detect_limit,
             DropReason::NoVerdict => &mut self.ips_drop_reason_no_verdict,
         }
+    }
+
+    /// The counter of `policy` for `target`, below `exception_policy`; `None` for `ignore`, which Suricata does
+    /// not count, and for a policy that the target cannot have.
+    pub fn exception_mut(&mut self, target: Target, policy: Policy) -> Option<&mut u64> {
+        Some(match target {
+            Target::FlowMemcap => match policy {
+                Policy::PassPacket => &mut self.exception_policy_flow_memcap_pass_packet,
+                Policy::Bypass => &mut self.exception_policy_flow_memcap_bypass,
+                Policy::DropPacket => &mut self.exception_policy_flow_memcap_drop_packet,
+                Policy::Reject => &mut self.exception_policy_flow_memcap_reject,
+                Policy::RejectBoth => &mut self.exception_policy_flow_memcap_reject_both,
+                Policy::Ignore | Policy::PassFlow | Policy::DropFlow => return None,
+            },
+            Target::DefragMemcap => match policy {
+                Policy::PassPacket => &mut self.exception_policy_defrag_memcap_pass_packet,
+                Policy::Bypass => &mut self.exception_policy_defrag_memcap_bypass,
+                Policy::DropPacket => &mut self.exception_policy_defrag_memcap_drop_packet,
+                Policy::Reject => &mut self.exception_policy_defrag_memcap_reject,
+                Policy::RejectBoth => &mut self.exception_policy_defrag_memcap_reject_both,
+                Policy::Ignore | Policy::PassFlow | Policy::DropFlow => return None,
+            },
+            Target::StreamMemcap => match policy {
+                Policy::PassPacket => &mut self.exception_policy_tcp_ssn_memcap_pass_packet,
+                Policy::PassFlow => &mut self.exception_policy_tcp_ssn_memcap_pass_flow,
+                Policy::Bypass => &mut self.exception_policy_tcp_ssn_memcap_bypass,
+                Policy::DropPacket => &mut self.exception_policy_tcp_ssn_memcap_drop_packet,
+                Policy::DropFlow => &mut self.exception_policy_tcp_ssn_memcap_drop_flow,
+                Policy::Reject => &mut self.exception_policy_tcp_ssn_memcap_reject,
+                Policy::RejectBoth => &mut self.exception_policy_tcp_ssn_memcap_reject_both,
+                Policy::Ignore => return None,
+            },
+            Target::StreamReassemblyMemcap => match policy {
+                Policy::PassPacket => &mut self.exception_policy_tcp_reassembly_pass_packet,
+                Policy::PassFlow => &mut self.exception_policy_tcp_reassembly_pass_flow,
+                Policy::Bypass => &mut self.exception_policy_tcp_reassembly_bypass,
+                Policy::DropPacket => &mut self.exception_policy_tcp_reassembly_drop_packet,
+                Policy::DropFlow => &mut self.exception_policy_tcp_reassembly_drop_flow,
+                Policy::Reject => &mut self.exception_policy_tcp_reassembly_reject,
+                Policy::RejectBoth => &mut self.exception_policy_tcp_reassembly_reject_both,
+                Policy::Ignore => return None,
+            },
+            Target::StreamMidstream => match policy {
+                Policy::PassFlow => &mut self.exception_policy_tcp_midstream_pass_flow,
+                Policy::Bypass => &mut self.exception_policy_tcp_midstream_bypass,
+                Policy::DropFlow => &mut self.exception_policy_tcp_midstream_drop_flow,
+                Policy::Reject => &mut self.exception_policy_tcp_midstream_reject,
+                Policy::RejectBoth => &mut self.exception_policy_tcp_midstream_reject_both,
+                Policy::Ignore | Policy::PassPacket | Policy::DropPacket => return None,
+            },
+            Target::AppLayerError => match policy {
+                Policy::PassPacket => &mut self.exception_policy_app_layer_error_pass_packet,
+                Policy::PassFlow => &mut self.exception_policy_app_layer_error_pass_flow,
+                Policy::Bypass => &mut self.exception_policy_app_layer_error_bypass,
+                Policy::DropPacket => &mut self.exception_policy_app_layer_error_drop_packet,
+                Policy::DropFlow => &mut self.exception_policy_app_layer_error_drop_flow,
+                Policy::Reject => &mut self.exception_policy_app_layer_error_reject,
+                Policy::RejectBoth => &mut self.exception_policy_app_layer_error_reject_both,
+                Policy::Ignore => return None,
+            },
+        })
     }
 
     /// Takes over the counts of a packet module.
@@ -125,6 +187,28 @@ mod tests {
             let mut counters = Counters::default();
             *counters.drop_reason_mut(reason) += 1;
             let name = format!("ips.drop_reason.{}", reason.name().replace(' ', "_"));
+            assert_eq!(counted(&counters), [(name.as_str(), 1)]);
+        }
+    }
+
+    #[test]
+    fn each_policy_has_the_counter_of_its_name() {
+        let path = |target| match target {
+            Target::DefragMemcap => "defrag.memcap",
+            Target::StreamMemcap => "tcp.ssn_memcap",
+            Target::StreamReassemblyMemcap => "tcp.reassembly",
+            Target::FlowMemcap => "flow.memcap",
+            Target::StreamMidstream => "tcp.midstream",
+            Target::AppLayerError => "app_layer.error",
+        };
+        for (target, policy) in Target::ALL.iter().flat_map(|t| Policy::ALL.iter().map(|p| (*t, *p))) {
+            let name = format!("exception_policy.{}.{}", path(target), policy.name());
+            let mut counters = Counters::default();
+            let Some(counter) = counters.exception_mut(target, policy) else {
+                assert!(!Counters::NAMES.contains(&name.as_str()), "{name}");
+                continue;
+            };
+            *counter += 1;
             assert_eq!(counted(&counters), [(name.as_str(), 1)]);
         }
     }

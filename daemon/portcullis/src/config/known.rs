@@ -15,10 +15,10 @@ use Meaning::{Elsewhere, None as Nothing};
 
 const NO_HASH: &str = "each worker's index is sized from flow.memcap";
 const NO_MANAGER: &str = "workers expire their own flows, there are no manager threads";
-const NO_STREAM: &str = "TCP streams are not reassembled";
-const NO_DEFRAG: &str = "IP fragments are not reassembled";
+pub(crate) const NO_STREAM: &str = "TCP streams are not reassembled";
+pub(crate) const NO_DEFRAG: &str = "IP fragments are not reassembled";
 const NO_HOSTS: &str = "state about hosts is not kept";
-const NO_APP_LAYER: &str = "application protocols are not parsed";
+pub(crate) const NO_APP_LAYER: &str = "application protocols are not parsed";
 const NO_TUNNELS: &str = "tunnels of this kind are not opened";
 const NO_RECORD: &str = "records of this kind are not written";
 const NO_OUTPUT: &str = "eve-log is the only output";
@@ -42,7 +42,6 @@ const TABLE: &[(&str, Meaning)] = &[
     ("flow-timeouts.icmp.closed", Nothing(ICMP_UDP_CLOSED)),
     ("flow-timeouts.icmp.emergency-closed", Nothing(ICMP_UDP_CLOSED)),
     ("stream.memcap", Nothing(NO_STREAM)),
-    ("stream.memcap-policy", Nothing(NO_STREAM)),
     ("stream.max-sessions", Nothing(NO_STREAM)),
     ("stream.prealloc-sessions", Nothing(NO_STREAM)),
     ("stream.async-oneside", Nothing(NO_STREAM)),

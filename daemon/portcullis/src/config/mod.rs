@@ -26,7 +26,7 @@ pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, File
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};
-pub use stream::{DecoderConfig, InvalidPolicy, StreamConfig};
+pub use stream::{AppLayerConfig, DecoderConfig, DefragConfig, InvalidPolicy, StreamConfig};
 pub use vars::Vars;
 
 use crate::cli::ConfigArgs;
@@ -104,6 +104,10 @@ pub struct Config {
     pub tracking: Tracking,
     /// `[stream]`.
     pub stream: StreamConfig,
+    /// `[defrag]`.
+    pub defrag: DefragConfig,
+    /// `[app-layer]`.
+    pub app_layer: AppLayerConfig,
     /// `[decoder]`.
     pub decoder: DecoderConfig,
     /// `[vars]`.
@@ -226,6 +230,8 @@ impl Config {
                 recursion_level: true,
             },
             stream: root.section("stream", |section| StreamConfig::read(section, master)),
+            defrag: root.section("defrag", |section| DefragConfig::read(section, master)),
+            app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),
             decoder: root.section("decoder", DecoderConfig::read),
             vars: root.section("vars", Vars::read),
             rules: root.section("rules", |section| RulesConfig::read(section, folder)),

@@ -103,6 +103,12 @@ impl<'t> Section<'t> {
         table.into_iter().flatten().map(|(key, entry)| (key.as_str(), entry))
     }
 
+    /// The value at `key`, if there is a good one, without a word about a bad one.
+    pub(crate) fn peek<T: Setting>(&self, key: &str) -> Option<T> {
+        let entry = self.table.and_then(|table| table.get(key))?;
+        T::read(&entry.node).ok()
+    }
+
     /// Where the value of `key` stands.
     pub(crate) fn place(&self, key: &str) -> Place {
         let entry = self.table.and_then(|table| table.get(key));

@@ -1,6 +1,7 @@
-//! `[stream]` and `[decoder]`.
+//! `[stream]`, `[defrag]`, `[app-layer]` and `[decoder]`.
 
-use super::policy::{ExceptionPolicy, Master};
+use super::known::{NO_APP_LAYER, NO_DEFRAG, NO_STREAM};
+use super::policy::{ExceptionPolicy, Master, never_met};
 use super::section::Section;
 use super::value::words;
 
@@ -11,6 +12,10 @@ pub struct StreamConfig {
     pub midstream: bool,
     /// What happens to TCP flows that were not seen from the beginning. Acts on flows.
     pub midstream_policy: ExceptionPolicy,
+    /// What happens to a packet for whose TCP session there is no memory.
+    pub memcap_policy: ExceptionPolicy,
+    /// `reassembly.memcap-policy`: what happens to a segment that there is no memory for.
+    pub reassembly_memcap_policy: ExceptionPolicy,
     /// Are TCP segments with a wrong checksum kept out of sessions and streams? Rules see such packets all the
     /// same. `-k` goes before it.
     pub checksum_validation: bool,
@@ -19,11 +24,50 @@ pub struct StreamConfig {
 impl StreamConfig {
     pub(crate) fn read(section: &mut Section<'_>, master: Master) -> Self {
         let midstream = section.or("midstream", false);
+        let midstream_policy = master.midstream(section, midstream);
+        let memcap_policy = master.any_scope(section, "memcap-policy");
+        for key in ["midstream-policy", "memcap-policy"] {
+            never_met(section, key, NO_STREAM);
+        }
+        let reassembly_memcap_policy = section.section("reassembly", |inner| {
+            never_met(inner, "memcap-policy", NO_STREAM);
+            master.any_scope(inner, "memcap-policy")
+        });
         Self {
             midstream,
-            midstream_policy: master.midstream(section, midstream),
+            midstream_policy,
+            memcap_policy,
+            reassembly_memcap_policy,
             checksum_validation: section.or("checksum-validation", true),
         }
+    }
+}
+
+/// `[defrag]`, as far as it has meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefragConfig {
+    /// What happens to a fragment that there is no memory for. Acts on packets.
+    pub memcap_policy: ExceptionPolicy,
+}
+
+impl DefragConfig {
+    pub(crate) fn read(section: &mut Section<'_>, master: Master) -> Self {
+        never_met(section, "memcap-policy", NO_DEFRAG);
+        Self { memcap_policy: master.packet_scope(section, "memcap-policy") }
+    }
+}
+
+/// `[app-layer]`, as far as it has meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppLayerConfig {
+    /// What happens where the parser of an application protocol cannot go on.
+    pub error_policy: ExceptionPolicy,
+}
+
+impl AppLayerConfig {
+    pub(crate) fn read(section: &mut Section<'_>, master: Master) -> Self {
+        never_met(section, "error-policy", NO_APP_LAYER);
+        Self { error_policy: master.any_scope(section, "error-policy") }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration as a whole: defaults, overrides, policies, and messages in full.
 
 use super::*;
+use ExceptionPolicy::{Bypass, DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject, RejectBoth};
 
 mod anything;
 mod messages;
@@ -207,14 +208,14 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
         parse(sources("", &[setting]), Inline::No).unwrap();
     };
     check("flow.hash-size=1", "flow.hash-size");
-    check("app-layer.protocols.tls.encryption-handling=full", "app-layer");
-    check("app-layer.error-policy=drop-packet", "app-layer");
+    check("app-layer.protocols.tls.encryption-handling=full", "app-layer.protocols");
+    check("defrag.memcap=1mb", "defrag.memcap");
     check("host-os-policy.bsd=[]", "host-os-policy");
     check("host-os-policy.windows=[\"0.0.0.0/0\"]", "host-os-policy");
     check("ippair.hash-size=1", "ippair");
     check("detect.prefilter.default=auto", "detect");
     check("stream.inline=true", "stream.inline");
-    check("stream.reassembly.depth=1MB", "stream.reassembly");
+    check("stream.reassembly.depth=1MB", "stream.reassembly.depth");
     check("decoder.erspan.typeI.enabled=true", "decoder.erspan");
     check("stats.decoder-events=true", "stats.decoder-events");
     check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
@@ -224,7 +225,6 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
 
 #[test]
 fn policies_are_resolved_as_suricata_does() {
-    use ExceptionPolicy::{DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject};
     let check = |overrides: &[&str], inline: Inline, memcap: ExceptionPolicy, midstream: ExceptionPolicy| {
         let config = good("", overrides, inline);
         let got = (config.flow.memcap_policy, config.stream.midstream_policy);
@@ -245,6 +245,44 @@ fn policies_are_resolved_as_suricata_does() {
     check(&["exception-policy=bypass", "stream.midstream-policy=ignore"], Inline::Yes, Ignore, Ignore);
     check(&["flow.memcap-policy=pass-packet"], Inline::Yes, PassPacket, DropFlow);
     check(&["stream.midstream-policy=pass-flow"], Inline::No, Ignore, PassFlow);
+    check(&["flow.memcap-policy=rejectboth"], Inline::Yes, RejectBoth, DropFlow);
+    check(&["flow.memcap-policy=bypass"], Inline::Yes, Ignore, DropFlow);
+    check(&["flow.memcap-policy=drop-packet"], Inline::No, Ignore, Ignore);
+}
+
+#[test]
+fn every_place_has_its_policy_and_scope() {
+    let values = [
+        "auto",
+        "drop-flow",
+        "drop-packet",
+        "reject",
+        "rejectboth",
+        "bypass",
+        "pass-flow",
+        "pass-packet",
+        "ignore",
+    ];
+    let flow = [DropFlow, DropFlow, DropPacket, Reject, RejectBoth, Bypass, PassFlow, PassPacket, Ignore];
+    let packet = flow.map(ExceptionPolicy::in_packet_scope);
+    let check = |key: &str, expected: [ExceptionPolicy; 9], read: fn(&Config) -> ExceptionPolicy| {
+        for (value, expected) in values.iter().zip(expected) {
+            let config = good("", &[&format!("{key}={value}")], Inline::Yes);
+            assert_eq!(read(&config), expected, "{key}={value}");
+            // What is inherited is what would have been set, where the midstream policy allows it.
+            if !value.ends_with("-packet") {
+                let config = good("", &[&format!("exception-policy={value}")], Inline::Yes);
+                assert_eq!(read(&config), expected, "{key} inherits {value}");
+            }
+            let watched = good("", &[&format!("{key}={value}")], Inline::No);
+            assert!(!read(&watched).drops(), "{key}={value} where nothing can be dropped");
+        }
+    };
+    check("flow.memcap-policy", packet, |config| config.flow.memcap_policy);
+    check("defrag.memcap-policy", packet, |config| config.defrag.memcap_policy);
+    check("stream.memcap-policy", flow, |config| config.stream.memcap_policy);
+    check("stream.reassembly.memcap-policy", flow, |config| config.stream.reassembly_memcap_policy);
+    check("app-layer.error-policy", flow, |config| config.app_layer.error_policy);
 }
 
 #[test]
@@ -281,6 +319,15 @@ warning: `flow.memcap-policy` acts on packets: drop-flow becomes drop-packet
         text.starts_with("warning: `exception-policy` is ignored: drop-flow needs inline mode\n"),
         "{text}"
     );
+    let text = shown("copy-mode = \"ids\"\n[flow]\nmemcap-policy = \"reject\"\n", &[]);
+    let expected = "\
+warning: `flow.memcap-policy` is ignored: reject needs inline mode
+ --> gate/portcullis.toml:3:17
+  |
+3 | memcap-policy = \"reject\"
+  |                 ^^^^^^^^
+";
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -289,11 +336,12 @@ fn settings_that_are_not_carried_out_are_announced() {
         let text = shown("", &[setting]);
         assert!(text.starts_with(&format!("warning: {expected}")), "{setting}: {text}");
     };
-    check("flow.memcap-policy=reject", "`flow.memcap-policy` drops without telling anybody");
-    check("exception-policy=reject", "`flow.memcap-policy` drops without telling anybody");
-    check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is not carried out");
+    check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is never met: TCP streams are not");
+    check("stream.memcap-policy=pass-flow", "`stream.memcap-policy` is never met: TCP streams are not");
+    check("stream.reassembly.memcap-policy=bypass", "`stream.reassembly.memcap-policy` is never met");
+    check("defrag.memcap-policy=pass-packet", "`defrag.memcap-policy` is never met: IP fragments are not");
+    check("app-layer.error-policy=ignore", "`app-layer.error-policy` is never met: application protocols");
     check("outputs.eve-log.alert.metadata.rule.raw=yes", "`raw` is not carried out");
-    assert_eq!(shown("", &["stream.midstream-policy=ignore"]), "");
 }
 
 #[test]

@@ -203,3 +203,27 @@ fn dropping_depends_on_simulated_inline_mode() {
     assert_eq!(policy("x.pcap"), ExceptionPolicy::Ignore);
     assert_eq!(policy("x.pcap --simulate-ips"), ExceptionPolicy::DropPacket);
 }
+
+#[test]
+fn a_fault_that_the_command_line_injects_meets_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("in.pcap"), capture(3)).unwrap();
+    let check = |policy: &str, more: &str, expected: (u64, u64, u64)| {
+        let (pcap, logs) = (at("in.pcap"), at(policy));
+        let (pcap, logs) = (pcap.display(), logs.display());
+        let fault = "--simulate-packet-flow-memcap=1";
+        let line = format!("{pcap} -l {logs} {fault} {more} --set flow.memcap-policy={policy}");
+        let counters = replay(&arguments(&line)).unwrap().summary.counters;
+        assert_eq!(counters.flow_memcap, 1, "{policy}");
+        assert_eq!(
+            (counters.ips_accepted, counters.ips_blocked, counters.ips_rejected),
+            expected,
+            "{policy}"
+        );
+    };
+    check("drop-packet", "--simulate-ips", (2, 1, 0));
+    check("reject", "--simulate-ips", (2, 0, 1));
+    check("pass-packet", "--simulate-ips", (3, 0, 0));
+    check("drop-packet", "", (3, 0, 0));
+}

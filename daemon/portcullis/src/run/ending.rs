@@ -151,10 +151,10 @@ fn imbalance(counters: &Counters, config: &Config) -> Vec<String> {
 fn packet_imbalance(counters: &Counters) -> Vec<String> {
     let mut faults = Vec::new();
     let judged = counters.decoder_pkts;
-    let (accepted, blocked) = (counters.ips_accepted, counters.ips_blocked);
-    if accepted + blocked != judged {
+    let (accepted, blocked, rejected) = (counters.ips_accepted, counters.ips_blocked, counters.ips_rejected);
+    if accepted + blocked + rejected != judged {
         faults.push(format!(
-            "verdicts do not balance: {judged} judged, {accepted} accepted, {blocked} blocked"
+            "verdicts do not balance: {judged} judged, {accepted} accepted, {blocked} blocked, {rejected} rejected"
         ));
     }
     let (passed_on, taken, refused) =
@@ -187,7 +187,8 @@ mod tests {
             worker_steer_refused: 2,
             decoder_pkts: 26,
             ips_accepted: 21,
-            ips_blocked: 5,
+            ips_blocked: 3,
+            ips_rejected: 2,
             flow_total: 7,
             flow_end_state_new: 4,
             flow_end_state_closed: 3,
