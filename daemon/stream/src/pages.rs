@@ -5,6 +5,10 @@ use crate::arena::NONE;
 use crate::settings::SetupError;
 use crate::stats::StreamStats;
 
+mod bits;
+
+use bits::{bit, clear_range, first_clear, first_set, last_clear_before, set_range};
+
 /// Bytes of payload in a page.
 pub(crate) const PAGE: u64 = 1024;
 const PAGE_BYTES: usize = 1024;
@@ -445,68 +449,4 @@ fn place(offset: u64) -> (u32, u32) {
     let page = offset / PAGE;
     let region = u32::try_from(page / u64::from(REGION)).unwrap_or(u32::MAX);
     (region, u32::try_from(page % u64::from(REGION)).unwrap_or(0))
-}
-
-fn bit(words: &[u64; WORDS], at: u64) -> bool {
-    usize::try_from(at / 64)
-        .ok()
-        .and_then(|word| words.get(word))
-        .is_some_and(|word| word >> (at % 64) & 1 == 1)
-}
-
-fn first_set(words: &[u64; WORDS], from: u64) -> Option<u64> {
-    search(from, |word| words.get(word).copied())
-}
-
-fn first_clear(words: &[u64; WORDS], from: u64) -> Option<u64> {
-    search(from, |word| words.get(word).map(|word| !word))
-}
-
-/// The first bit at `from` or after it that is set in what `word` gives.
-fn search(from: u64, word: impl Fn(usize) -> Option<u64>) -> Option<u64> {
-    let first = usize::try_from(from / 64).ok()?;
-    let mut mask = u64::MAX << (from % 64);
-    for number in first..WORDS {
-        let bits = word(number)? & mask;
-        if bits != 0 {
-            return Some(number as u64 * 64 + u64::from(bits.trailing_zeros()));
-        }
-        mask = u64::MAX;
-    }
-    None
-}
-
-/// The last bit before `to` that is not set.
-fn last_clear_before(words: &[u64; WORDS], to: u64) -> Option<u64> {
-    let last = to.checked_sub(1)?;
-    let first = usize::try_from(last / 64).ok()?;
-    let mut mask = u64::MAX >> (63 - last % 64);
-    for number in (0..=first).rev() {
-        let bits = !words.get(number)? & mask;
-        if bits != 0 {
-            return Some(number as u64 * 64 + 63 - u64::from(bits.leading_zeros()));
-        }
-        mask = u64::MAX;
-    }
-    None
-}
-
-fn set_range(words: &mut [u64; WORDS], from: usize, to: usize) {
-    each_word(words, from, to, |word, mask| *word |= mask);
-}
-
-fn clear_range(words: &mut [u64; WORDS], from: usize, to: usize) {
-    each_word(words, from, to, |word, mask| *word &= !mask);
-}
-
-fn each_word(words: &mut [u64; WORDS], from: usize, to: usize, mut act: impl FnMut(&mut u64, u64)) {
-    let mut at = from;
-    while at < to {
-        let end = (at / 64 * 64 + 64).min(to);
-        let mask = (u64::MAX >> (64 - (end - at))) << (at % 64);
-        if let Some(word) = words.get_mut(at / 64) {
-            act(word, mask);
-        }
-        at = end;
-    }
 }

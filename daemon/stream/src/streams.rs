@@ -9,7 +9,7 @@ use crate::peer;
 use crate::reassembly::Extent;
 use crate::segment::{Fate, Seen, Segment, Window};
 use crate::seq;
-use crate::session::{Session, SessionSummary};
+use crate::session::{self, Session, SessionSummary};
 use crate::settings::{SetupError, Share, StreamSettings};
 use crate::state::{Beginning, Machine, Step, begins};
 use crate::stats::StreamStats;
@@ -315,6 +315,8 @@ impl Streams {
             let chunk = self.chunks.get(side).copied().unwrap_or(0);
             let Self { arena, pages, stats, .. } = self;
             let Some(session) = arena.get_mut(handle) else { return };
+            // Of a side that is not seen nothing is missing.
+            let one_sided = session.has(session::ASYNC);
             let peer = session.sides(direction).0;
             if !inline {
                 let inspected = peer.track.inspected();
@@ -324,9 +326,11 @@ impl Streams {
             let acknowledged = if peer.has(peer::FIN_ACKED) { peer.fin } else { peer.last_ack };
             let Some(acknowledged) = peer.track.offset(acknowledged) else { continue };
             if acknowledged > peer.track.contiguous() && !peer.has(peer::DEPTH) && self.reach.is_some() {
-                peer.set(peer::GAP, true);
-                stats.reassembly_gap += 1;
-                seen.events.insert(StreamEvent::SequenceGap);
+                if !one_sided {
+                    peer.set(peer::GAP, true);
+                    stats.reassembly_gap += 1;
+                    seen.events.insert(StreamEvent::SequenceGap);
+                }
                 peer.track.pass_over(pages, acknowledged);
             }
             let floor = acknowledged.min(peer.track.contiguous());

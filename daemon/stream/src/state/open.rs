@@ -272,7 +272,7 @@ impl Machine<'_, '_> {
         self.choose_syn_ack(ack);
         let loose = self.session.is_loose();
         let server = self.receiver();
-        let ack_fits = ack == server.next_seq || seq::lt(server.isn, ack) && seq::le(ack, server.next_win);
+        let ack_fits = seq::lt(server.isn, ack) && seq::le(ack, server.next_seq);
         let client = self.sender();
         let seq_fits = seq == client.next_seq || seq == client.last_ack;
         // The acknowledgement itself was lost before us, or comes after the data that follows it.

@@ -27,18 +27,17 @@ impl Machine<'_, '_> {
         let receiver = self.receiver().runs();
         let liberal = self.settings.liberal_timestamps && self.session.state >= TcpState::Established;
         let sender = self.sender();
-        let mut last = sender.last_ts;
         if sender.has(peer::ZERO_TIMESTAMP) {
             // Some stacks begin with zero and only then with their clock: the first real one is taken.
             sender.set(peer::ZERO_TIMESTAMP, value == 0);
-            last = value;
+            sender.last_ts = value;
         }
         if value == 0 && liberal {
             return Ok(());
         }
         // Linux takes one that is older by one tick, too.
         let slack = i32::from(matches!(receiver, TargetOs::Linux | TargetOs::Windows2k3));
-        let is_old = seq::distance(last, value) + slack < 0;
+        let is_old = seq::distance(sender.last_ts, value) + slack < 0;
         let was_idle = now.saturating_sub(sender.last_ts_at) > IDLE_SECONDS;
         if is_old && !was_idle { self.invalid(StreamEvent::InvalidTimestamp) } else { Ok(()) }
     }

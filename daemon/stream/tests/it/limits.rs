@@ -1,0 +1,160 @@
+//! Memory: what there is, what is refused, what is handed on.
+
+use crate::script::{Rig, check, ids, inline, tell};
+use portcullis_flow::Direction;
+use portcullis_stream::{Fate, SetupError, Share, StreamSettings, Streams};
+
+const OPEN: &str = "> S 100 ws=7 -> syn_sent
+    < SA 300 101 w=65535 ws=7 -> syn_recv
+    > A 101 301 -> established
+    < A 301 101 w=65535 -> established\n";
+
+#[test]
+fn injected_faults() {
+    let rig = check(
+        &inline(),
+        "> S 100 fault=session -> none session-memcap
+         > S 100 -> syn_sent
+         < SA 300 101 -> syn_recv
+         > A 101 301 -> established
+         > A 101 301 \"abc\" fault=payload -> established reassembly_insert_memcap memcap
+         > A 101 301 \"abc\" -> established pkt_retransmission added \"|abc\"",
+    );
+    let stats = rig.stats();
+    assert_eq!((stats.ssn_memcap_drop, stats.segment_memcap_drop, stats.sessions), (1, 1, 1));
+}
+
+#[test]
+fn sessions_within_memcap() {
+    let settings = StreamSettings { memcap: 4096, ..inline() };
+    let mut streams = Streams::new(&settings, Share { workers: 1, seed: 1 }).unwrap();
+    let told = tell("> S 100");
+    let mut sessions = Vec::new();
+    let refused = loop {
+        let seen = streams.packet(None, &told.segment());
+        match seen.session {
+            Some(session) => sessions.push(session),
+            None => break seen.fate,
+        }
+    };
+    assert_eq!(refused, Fate::SessionMemcap);
+    assert!(sessions.len() > 4 && streams.stats().memuse <= 4096, "{}", sessions.len());
+    streams.release(sessions.remove(0));
+    assert!(streams.packet(None, &told.segment()).session.is_some());
+    assert_eq!(streams.stats().active_sessions, sessions.len() as u64 + 1);
+}
+
+#[test]
+fn payload_within_memcap() {
+    let mut settings = inline();
+    settings.reassembly.memcap = 200 << 10;
+    settings.reassembly.depth = 0;
+    let mut rig = check(&settings, OPEN);
+    let mut refused = 0;
+    for number in 0..1000_u32 {
+        let seen = rig.packet(&tell(&format!("> A {} 301 x=1000", 101 + number * 1000)));
+        refused += u64::from(seen.fate == Fate::ReassemblyMemcap);
+        assert!(rig.stats().reassembly_memuse <= 200 << 10);
+    }
+    assert!(refused > 700);
+    assert_eq!(rig.stats().segment_memcap_drop, refused);
+    rig.streams.release(rig.session.unwrap());
+    assert_eq!(rig.stats().reassembly_memuse, 0);
+}
+
+#[test]
+fn stretches_with_gaps_between() {
+    let mut settings = inline();
+    settings.reassembly.max_regions = 3;
+    let mut rig = check(&settings, OPEN);
+    let at = |place: u32| tell(&format!("> A {} 301 \"x\"", 101 + place * 200_000));
+    for place in [0, 2, 1] {
+        assert_eq!(rig.packet(&at(place)).fate, Fate::Valid);
+    }
+    assert_eq!(rig.packet(&at(4)).fate, Fate::Invalid);
+    assert_eq!(rig.packet(&at(2)).fate, Fate::Valid);
+    let summary = rig.streams.summary(rig.session.unwrap()).unwrap();
+    assert_eq!(summary.to_server.max_regions, 3);
+    assert_eq!(rig.stats().insert_data_normal_fail, 1);
+}
+
+#[test]
+fn shares_that_hold_nothing_are_refused() {
+    let refuse = |settings: &StreamSettings, workers, setting: &str| {
+        let error = Streams::new(settings, Share { workers, seed: 1 }).unwrap_err();
+        assert!(matches!(error, SetupError::MemcapTooSmall { .. }) && error.to_string().starts_with(setting));
+    };
+    refuse(&StreamSettings { memcap: 100, ..ids() }, 1, "stream.memcap of 100 bytes");
+    let mut settings = ids();
+    settings.reassembly.memcap = 150 << 10;
+    assert!(Streams::new(&settings, Share { workers: 1, seed: 1 }).is_ok());
+    refuse(&settings, 2, "stream.reassembly.memcap of 153600 bytes");
+}
+
+#[test]
+fn chunk_sizes_vary_by_start() {
+    let mut settings = inline();
+    settings.reassembly.randomize_chunk_range = 10;
+    let waiting = |seed| {
+        let settings = StreamSettings { inline: false, ..settings.clone() };
+        let streams = Streams::new(&settings, Share { workers: 1, seed }).unwrap();
+        let mut rig = Rig { streams, session: None };
+        rig.run(OPEN);
+        for length in 1.. {
+            let seq = 100 + length;
+            let _ = rig.packet(&tell(&format!("> A {seq} 301 \"x\"")));
+            let _ = rig.packet(&tell(&format!("< A 301 {} w=65535", seq + 1)));
+            if rig.streams.window(rig.session.unwrap(), Direction::ToServer, &[]).is_some() {
+                return length;
+            }
+        }
+        unreachable!("a chunk comes")
+    };
+    let sizes: Vec<u32> = (1..6).map(waiting).collect();
+    assert!(sizes.iter().all(|size| (2304..=2816).contains(size)), "{sizes:?}");
+    assert!(sizes.iter().any(|size| *size != sizes[0]), "{sizes:?}");
+}
+
+#[test]
+fn a_session_handed_over_goes_on() {
+    let mut old = check(
+        &inline(),
+        &format!(
+            "{OPEN}> A 101 301 \"GET /ev\" -> established added \"|GET /ev\"
+             < A 301 108 w=65535 -> established
+             > A 120 301 \"later\" -> established added \"|later\""
+        ),
+    );
+    let export = old.streams.export(old.session.unwrap()).unwrap();
+    assert_eq!(export.peers()[0].offset, 7);
+    assert_eq!(export.peers()[0].tail, b"GET /ev");
+    let mut new = Rig::new(&inline());
+    new.session = new.streams.import(&export);
+    new.run(
+        "> A 108 301 \"il\" -> established pkt_retransmission added \"GET /ev|il\"
+         > A 105 301 \"/XX\" -> established est_pkt_before_last_ack pkt_spurious_retransmission reassembly_overlap_different_data added conflict \"GET |/evil\"
+         > FA 125 301 -> close_wait
+         < FA 301 110 -> last_ack",
+    );
+    // The old one is as it was.
+    old.run("> A 108 301 \"il\" -> established pkt_retransmission added \"GET /ev|il\"");
+}
+
+#[test]
+fn matches_are_remembered_until_the_window_has_passed() {
+    let mut rig = check(&inline(), &format!("{OPEN}> A 101 301 \"abc\" -> established added \"|abc\""));
+    let session = rig.session.unwrap();
+    rig.streams.note_match(session, Direction::ToServer, 7, 3);
+    let ask = |rig: &Rig, rule, offset, new_from| {
+        rig.streams.ask_from(session, Direction::ToServer, rule, (offset, new_from))
+    };
+    assert_eq!(ask(&rig, 7, 0, 3), 3);
+    assert_eq!(ask(&rig, 8, 0, 3), 0);
+    // What is before it is new, so it is asked again.
+    assert_eq!(ask(&rig, 7, 0, 2), 0);
+    for rule in 10..13 {
+        rig.streams.note_match(session, Direction::ToServer, rule, 3);
+    }
+    assert_eq!(ask(&rig, 7, 0, 3), 0);
+    assert_eq!(ask(&rig, 10, 0, 3), 3);
+}
