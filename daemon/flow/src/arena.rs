@@ -52,6 +52,8 @@ pub(crate) struct Cold {
     /// The next slot of the queue it is in; while it is in the table and so in no queue, the version of
     /// the rules that it began under.
     pub(crate) next: u32,
+    /// Whatever follows its TCP session has this number for it; 0 for none.
+    pub(crate) stream: u32,
 }
 
 const _: () = assert!(size_of::<Hot>() == 128 && align_of::<Hot>() == 64);

@@ -93,6 +93,27 @@ impl Flow<'_> {
         (self.protocol() == protocol::TCP).then(|| self.hot.session.summary())
     }
 
+    /// Says what its TCP session is, where the table [does not follow it](crate::FlowSettings::follow_tcp).
+    /// `isns` are the initial sequence numbers of client and server: a SYN with another one begins a new
+    /// flow once the session is about over.
+    pub fn set_tcp(&mut self, tcp: TcpSummary, isns: [u32; 2]) {
+        self.hot.session.set(tcp, isns);
+        if self.hot.state != FlowState::Bypassed {
+            self.set_state(tcp.state.flow_state());
+        }
+    }
+
+    /// The number that whoever follows its TCP session has for it; 0 for none.
+    #[must_use]
+    pub fn stream(&self) -> u32 {
+        self.cold.stream
+    }
+
+    /// Remembers such a number until the flow has ended.
+    pub fn set_stream(&mut self, number: u32) {
+        self.cold.stream = number;
+    }
+
     /// Packets and bytes in a direction. An ICMP error about the flow counts in the direction it
     /// goes.
     #[must_use]

@@ -29,6 +29,9 @@ pub struct FlowSettings {
     pub populate: bool,
     /// `stream.midstream`, off by default: may a TCP session begin with something else than a SYN?
     pub midstream: bool,
+    /// Ours, on by default: the table follows TCP sessions by flags and sequence numbers. Off where whoever
+    /// uses the table follows them better, and says so by [`Flow::set_tcp`](crate::Flow::set_tcp).
+    pub follow_tcp: bool,
 }
 
 impl Default for FlowSettings {
@@ -42,6 +45,7 @@ impl Default for FlowSettings {
             key: KeyOptions::default(),
             populate: false,
             midstream: false,
+            follow_tcp: true,
         }
     }
 }

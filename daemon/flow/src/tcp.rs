@@ -2,6 +2,9 @@
 //! handshake, teardown, reset. No windows, no segments: those are the stream engine's. A reset counts
 //! only where its receiver must believe it: else one bad segment would end the session for us and
 //! not for its ends.
+//!
+//! It is for those who use the table without such an engine. With one, that says what the session is, and
+//! only whether a packet begins a new one is answered here.
 
 use crate::flow::{Direction, FlowState};
 use portcullis_wire::decoded::{Tcp, TcpFlags};
@@ -137,6 +140,14 @@ impl Session {
 
     pub(crate) const fn state(&self) -> TcpState {
         self.state
+    }
+
+    /// Takes over what somebody else found.
+    pub(crate) const fn set(&mut self, tcp: TcpSummary, isn: [u32; 2]) {
+        self.isn = isn;
+        self.state = tcp.state;
+        self.bits = if tcp.session { PRESENT } else { 0 };
+        self.flags = [tcp.flags_ts.0, tcp.flags_tc.0];
     }
 
     /// Whose packet begins a flow: the sender's, unless it is a SYN/ACK that may be picked up

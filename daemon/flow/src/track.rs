@@ -53,11 +53,12 @@ impl FlowTable {
     pub fn track(&mut self, packet: &TrackedInput<'_>) -> Tracked<'_> {
         let key = &packet.keyed.key;
         let arena = &self.arena;
+        let following = self.follow_tcp.then_some(self.midstream);
         let found = self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
         if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
             let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
             let direction = flow.direction_of(packet.keyed);
-            flow.take_in(packet, direction, self.midstream);
+            flow.take_in(packet, direction, following);
             count_elephant(&mut self.stats, &mut flow, packet, direction);
             return Tracked::Known(flow, direction);
         }
@@ -74,7 +75,7 @@ impl FlowTable {
         };
         let direction = first_direction(packet.decoded, self.midstream);
         let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
-        flow.take_in(packet, direction, self.midstream);
+        flow.take_in(packet, direction, following);
         count_elephant(&mut self.stats, &mut flow, packet, direction);
         flow.hot.flags |= flow::STATE_CHANGED;
         self.expiry.settle(flow.hot);
@@ -170,8 +171,9 @@ impl Flow<'_> {
         if from_client { Direction::ToServer } else { Direction::ToClient }
     }
 
-    /// Brings the flow up to date with one of its packets.
-    fn take_in(&mut self, packet: &TrackedInput<'_>, direction: Direction, midstream: bool) {
+    /// Brings the flow up to date with one of its packets. `following`: TCP sessions are followed here, and
+    /// this says whether they may begin midstream.
+    fn take_in(&mut self, packet: &TrackedInput<'_>, direction: Direction, following: Option<bool>) {
         let side = direction.index();
         self.hot.last_seen = self.hot.last_seen.max(packet.now);
         self.hot.packets[side] += 1;
@@ -189,6 +191,7 @@ impl Flow<'_> {
             // Its receiver will not believe it (RFC 9293 §3.1).
             Transport::Tcp(_) if packet.decoded.bad_checksums.transport => {}
             Transport::Tcp(tcp) => {
+                let Some(midstream) = following else { return };
                 self.hot.session.observe(direction, &tcp, packet.decoded.payload.len(), midstream);
                 self.progress(self.hot.session.state().flow_state());
             }

@@ -30,6 +30,7 @@ pub fn flow(config: &Config, live: bool) -> FlowSettings {
         },
         populate: live,
         midstream: config.stream.midstream,
+        ..FlowSettings::default()
     }
 }
 

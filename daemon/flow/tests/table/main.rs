@@ -2,6 +2,7 @@
 
 mod bits;
 mod callbacks;
+mod followed;
 mod full;
 mod idle;
 mod inject;
