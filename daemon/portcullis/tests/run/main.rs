@@ -7,3 +7,4 @@ mod failing;
 mod forwarding;
 mod gate;
 mod refusals;
+mod rejecting;
