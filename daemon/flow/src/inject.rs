@@ -5,8 +5,10 @@ use crate::arena::NO_DEADLINE;
 use crate::arena::Parts;
 use crate::flow::EndReason;
 use crate::idle::FlowMatch;
+use crate::key::{FlowKey, protocol};
 use crate::slot::SlotIndex;
 use crate::table::{FlowTable, ID_MASK};
+use portcullis_wire::Address;
 use std::collections::VecDeque;
 
 /// Most requests that may wait.
@@ -19,7 +21,12 @@ pub struct FlowSelector {
     pub id: Option<u64>,
     /// Those whose key matches.
     pub flows: FlowMatch,
+    /// Those between these two ends, whichever of them is the client; `None` for any.
+    pub between: Option<[FlowEnd; 2]>,
 }
+
+/// One end of a flow: its address, IPv4 in its mapped form, and its port where the protocol has ports.
+pub type FlowEnd = (Address, u16);
 
 /// Requests under way, the first of them at work.
 #[derive(Debug)]
@@ -91,7 +98,16 @@ impl FlowTable {
         is_earlier(cold.id, request.before)
             && selector.id.is_none_or(|id| id == cold.id)
             && selector.flows.matches(&hot.key)
+            && selector.between.is_none_or(|ends| is_between(&hot.key, ends))
     }
+}
+
+/// Is a flow with this key between these ends? Ports count only where there are any.
+fn is_between(key: &FlowKey, [one, other]: [FlowEnd; 2]) -> bool {
+    let has_ports = matches!(key.protocol(), protocol::TCP | protocol::UDP | protocol::SCTP);
+    let is = |mine: FlowEnd, theirs: FlowEnd| mine.0 == theirs.0 && (!has_ports || mine.1 == theirs.1);
+    let (lower, higher) = (key.lower(), key.higher());
+    is(lower, one) && is(higher, other) || is(lower, other) && is(higher, one)
 }
 
 /// Was the first id given out before the other? They wrap round.

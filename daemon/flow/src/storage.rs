@@ -148,6 +148,14 @@ impl Storage {
         Self { columns, lists: Vec::new(), hooks, panics: 0, rates: None }
     }
 
+    /// Adds a column of values of one type, for whoever makes the table; `None` where there are as many as can
+    /// be. Once the table is made it is too late.
+    pub fn add_column<T: Send + 'static>(&mut self) -> Option<StorageId<T>> {
+        let id = u8::try_from(self.columns.len()).ok().map(StorageId::new)?;
+        self.columns.push(make_column::<T>());
+        Some(id)
+    }
+
     /// Bytes that it takes for each flow: charged to `flow.memcap`. What values own elsewhere is not.
     #[must_use]
     pub fn flow_bytes(&self) -> u64 {

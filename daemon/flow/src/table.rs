@@ -10,7 +10,7 @@ use crate::index::Index;
 use crate::inject::Injection;
 use crate::key::FlowKey;
 use crate::queue::{SparePool, WorkQueue};
-use crate::settings::{FlowSettings, SetupError};
+use crate::settings::{FlowSettings, FlowTimeouts, SetupError};
 use crate::slot::SlotIndex;
 use crate::stats::FlowStats;
 use crate::storage::Storage;
@@ -195,6 +195,13 @@ impl FlowTable {
     /// these.
     pub fn set_idle_timeouts(&mut self, overrides: Option<Box<dyn IdleTimeouts>>) {
         self.expiry.set_overrides(overrides);
+    }
+
+    /// Other `flow-timeouts` from now on, for the flows that there are, too: the sweep looks at each once and
+    /// gives it a new deadline.
+    pub fn set_timeouts(&mut self, timeouts: &FlowTimeouts) {
+        self.expiry.set_timeouts(timeouts);
+        self.stale = self.arena.len();
     }
 
     /// What was counted.

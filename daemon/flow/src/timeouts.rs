@@ -20,14 +20,11 @@ pub(crate) struct Expiry {
 
 impl Expiry {
     pub(crate) fn new(timeouts: &FlowTimeouts) -> Self {
-        const STATES: [FlowState; 4] =
-            [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
-        let nanos = |protocol: u8, emergency: bool| {
-            STATES.map(|state| u64::from(timeouts.of(protocol).idle(state, emergency)) * 1_000_000_000)
-        };
-        // One protocol of each class, by class.
-        let mode = |emergency| [0, protocol::TCP, protocol::UDP, protocol::ICMP].map(|p| nanos(p, emergency));
-        Self { table: [mode(false), mode(true)], emergency: false, overrides: None }
+        Self { table: in_nanos(timeouts), emergency: false, overrides: None }
+    }
+
+    pub(crate) fn set_timeouts(&mut self, timeouts: &FlowTimeouts) {
+        self.table = in_nanos(timeouts);
     }
 
     pub(crate) const fn emergency(&self) -> bool {
@@ -91,6 +88,17 @@ impl Expiry {
     pub(crate) fn deadline(&self, hot: &Hot) -> u32 {
         u32::try_from(self.end_of(hot).as_secs()).unwrap_or(NO_DEADLINE).min(NO_DEADLINE - 1)
     }
+}
+
+fn in_nanos(timeouts: &FlowTimeouts) -> [[[u64; 4]; 4]; 2] {
+    const STATES: [FlowState; 4] =
+        [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
+    let nanos = |protocol: u8, emergency: bool| {
+        STATES.map(|state| u64::from(timeouts.of(protocol).idle(state, emergency)) * 1_000_000_000)
+    };
+    // One protocol of each class, by class.
+    let mode = |emergency| [0, protocol::TCP, protocol::UDP, protocol::ICMP].map(|p| nanos(p, emergency));
+    [mode(false), mode(true)]
 }
 
 #[cfg(test)]

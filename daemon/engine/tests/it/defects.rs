@@ -80,8 +80,10 @@ fn every_way(rig: &mut Rig) {
         let _ = rig.send(&[reset.clone(), tcp(true, TcpFlags::SYN, 7000 + u32::from(round), 0, b"")]);
         if round == 20 {
             let ports = Some(1000 + 20 * 50..=1000 + 21 * 50);
-            rig.worker
-                .end_flows(FlowSelector { id: None, flows: FlowMatch { ports, ..FlowMatch::default() } });
+            rig.worker.end_flows(FlowSelector {
+                flows: FlowMatch { ports, ..FlowMatch::default() },
+                ..FlowSelector::default()
+            });
         }
         rig.pass(2);
         rig.worker.idle(rig.now(), &CaptureStats::default());

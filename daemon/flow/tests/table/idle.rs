@@ -124,3 +124,19 @@ fn in_emergency_a_flow_keeps_no_more_than_the_emergency_timeout() {
     assert!(table.waiting() > 10, "emergency-new of 10 seconds");
     table.finish(usize::MAX, &mut |_| {});
 }
+
+#[test]
+fn other_timeouts_hold_for_flows_that_are_there_already() {
+    let check = |new: u32, expected: u64| {
+        let mut table = table(&FlowSettings::default());
+        track(&mut table, &udp((1, 5000), (2, 53)), at(0));
+        // The sweep has seen it under the old ones.
+        table.sweep(at(3), usize::MAX);
+        let mut timeouts = FlowSettings::default().timeouts;
+        timeouts.udp.new = new;
+        table.set_timeouts(&timeouts);
+        assert_eq!(ends_at(&mut table, 1000), Some(expected));
+    };
+    check(7, 7);
+    check(90, 90);
+}

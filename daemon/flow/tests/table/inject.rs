@@ -29,7 +29,8 @@ fn what_is_asked_for_ends_and_nothing_else() {
     table.inject(FlowSelector { id: Some(flows[3]), ..FlowSelector::default() }).expect("room");
     assert_eq!(work(&mut table), [flows[3]]);
     let network = Network::new("10.0.0.1".parse().expect("an address"), 32);
-    let selector = FlowSelector { id: None, flows: FlowMatch { network, ..FlowMatch::default() } };
+    let flows_of = FlowMatch { network, ..FlowMatch::default() };
+    let selector = FlowSelector { flows: flows_of, ..FlowSelector::default() };
     table.inject(selector).expect("room");
     let mut ended = work(&mut table);
     ended.sort_unstable();
@@ -40,6 +41,23 @@ fn what_is_asked_for_ends_and_nothing_else() {
     table.inject(FlowSelector::default()).expect("room");
     assert_eq!((work(&mut table).len(), table.active()), (49, 0));
     assert_eq!(table.work_injected(1), 0, "nothing is left to do");
+}
+
+#[test]
+fn the_flow_between_two_ends_is_found_from_either_side() {
+    let end = |host: u8, port: u16| (portcullis_wire::decoded::mapped([10, 0, 0, host]), port);
+    let mut table = table(&FlowSettings::default());
+    let flows: Vec<u64> = (0..10).map(|port| new(&mut table, 1, port)).collect();
+    let ask = |table: &mut FlowTable, ends: [portcullis_flow::FlowEnd; 2]| {
+        table.inject(FlowSelector { between: Some(ends), ..FlowSelector::default() }).expect("room");
+        work(table)
+    };
+    assert_eq!(ask(&mut table, [end(1, 4), end(200, 53)]), [flows[4]]);
+    assert_eq!(ask(&mut table, [end(200, 53), end(1, 5)]), [flows[5]]);
+    assert_eq!(ask(&mut table, [end(1, 53), end(200, 6)]), [], "ports belong to their addresses");
+    assert_eq!(ask(&mut table, [end(1, 6), end(201, 53)]), []);
+    assert!(table.retire_all(at(0), usize::MAX));
+    finish(&mut table);
 }
 
 #[test]
