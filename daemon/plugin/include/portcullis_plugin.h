@@ -137,8 +137,8 @@ typedef struct PortcullisDescriptor {
 typedef struct PortcullisRemovalHook {
     // A name of its own within the plugin, of the same letters as the plugin's.
     const char *name;
-    // The function. Whatever it returns but 0 is a failure, after which this hook is not run again.
-    int32_t (*removed)(void *worker, struct PortcullisFlow *flow);
+    // The function; `hook` is the hook's number, so that one function may serve several.
+    int32_t (*removed)(void *worker, struct PortcullisFlow *flow, uint32_t hook);
 } PortcullisRemovalHook;
 
 // Bytes that the plugin wants beside each flow. They are aligned to 8 and 0 when the flow begins.
@@ -147,8 +147,8 @@ typedef struct PortcullisStorage {
     uint32_t bytes;
     // 0.
     uint32_t reserved;
-    // Frees what the bytes stand for. Called once a flow, after the finish functions, if any of the bytes
-    // is not 0; may be NULL. Called on any thread, for different flows at the same time.
+    // Frees what the bytes stand for; may be NULL. Called once a flow, after `finish`, if any of the bytes is
+    // not 0. Several threads may call it at once, each for flows of its own.
     void (*free)(void *bytes);
 } PortcullisStorage;
 
@@ -164,8 +164,9 @@ typedef struct PortcullisPlugin {
     void *user;
     // Called last of all, once, when no worker is left; not called where registering failed.
     void (*close)(void *user);
-    // Makes the state of one worker, and puts it where `state` points. Called once for each worker, before
-    // its first packet, on any thread, one after another. Without it every function gets `user`.
+    // Makes the state of one worker, and puts it where `state` points. Called for each worker before its
+    // first packet; the thread may be another than the worker's. A worker's state is never shared: its
+    // functions get it one after another. Without `worker_new` every function gets `user`.
     int32_t (*worker_new)(void *user, uint32_t worker, void **state);
     // Frees the state of one worker, after its last flow has ended. On any thread.
     void (*worker_free)(void *worker);

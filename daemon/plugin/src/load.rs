@@ -3,7 +3,8 @@
 
 use crate::abi::{self, Descriptor};
 use crate::call::Functions;
-use crate::object::{Described, Fault, NAME_RULE, Object, is_name};
+use crate::object::{self, Described, Fault, NAME_RULE, Object, is_name};
+use crate::sdk::Plugin;
 use crate::settings::Settings;
 use portcullis_flow::{RegisterError, Registry};
 use std::fs::File;
@@ -187,6 +188,22 @@ impl PluginFile {
 }
 
 impl LoadedPlugin {
+    /// Has a plugin in Rust that is part of this program register itself, as if it had been loaded: for its
+    /// tests, and for programs that bring their own.
+    ///
+    /// # Errors
+    /// It refuses, or asks for what cannot be had.
+    pub fn built_in<P: Plugin>(name: &str, settings: &Settings) -> Result<Self, LoadError> {
+        let path = PathBuf::from("this program");
+        if !is_name(name) {
+            return Err(LoadError::Name { path, name: name.to_owned() });
+        }
+        match object::built_in::<P>(name, settings) {
+            Ok(functions) => Ok(Self { path, functions, unknown: settings.unknown().collect() }),
+            Err(fault) => Err(LoadError::of(fault, path, name.to_owned())),
+        }
+    }
+
     /// Settings that the plugin did not ask for: it does not know them.
     #[must_use]
     pub fn unknown_settings(&self) -> &[String] {

@@ -3,6 +3,7 @@
 use crate::abi::{self, Descriptor, Register};
 use crate::call::{Functions, Removal, Room};
 use crate::host::HOST;
+use crate::sdk::{Plugin, ffi};
 use crate::settings::Settings;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use std::ffi::{CStr, c_char};
@@ -87,17 +88,30 @@ impl Object {
         let found = unsafe { self.0.get::<Register>(ENTRY) };
         let entry = *found.map_err(|_| Fault::NoSymbol("portcullis_plugin_register"))?;
         std::mem::forget(self.0);
-        // SAFETY: NULL pointers, absent functions and numbers: all of it may be zero.
-        let mut table: abi::Plugin = unsafe { zeroed() };
-        // SAFETY: called once, as the ABI says, with tables of sizes that the plugin knows.
-        let status = unsafe { entry(&raw const HOST, ptr::from_ref(settings).cast(), &raw mut table) };
-        if status != abi::OK {
-            return Err(Fault::Refused(status, message(&table.error)));
-        }
-        let removals = removals(&table).map_err(Fault::Table)?;
-        let rooms = rooms(&table).map_err(Fault::Table)?;
-        Ok(Functions::new(name.to_owned(), table, removals, rooms))
+        // SAFETY: the plugin's own entry, called once; the descriptor says that its tables are ours.
+        unsafe { register(entry, name, settings) }
     }
+}
+
+/// Has a plugin that is part of this program register itself.
+pub(crate) fn built_in<P: Plugin>(name: &str, settings: &Settings) -> Result<Functions, Fault> {
+    // SAFETY: an entry of this ABI.
+    unsafe { register(ffi::entry::<P>, name, settings) }
+}
+
+/// # Safety
+/// The entry is that of a plugin of this ABI, whose code stays.
+unsafe fn register(entry: Register, name: &str, settings: &Settings) -> Result<Functions, Fault> {
+    // SAFETY: NULL pointers, absent functions and numbers: all of it may be zero.
+    let mut table: abi::Plugin = unsafe { zeroed() };
+    // SAFETY: as the ABI says; `Settings` is what the host's functions take it for.
+    let status = unsafe { entry(&raw const HOST, ptr::from_ref(settings).cast(), &raw mut table) };
+    if status != abi::OK {
+        return Err(Fault::Refused(status, message(&table.error)));
+    }
+    let removals = removals(&table).map_err(Fault::Table)?;
+    let rooms = rooms(&table).map_err(Fault::Table)?;
+    Ok(Functions::new(name.to_owned(), table, removals, rooms))
 }
 
 fn removals(table: &abi::Plugin) -> Result<Vec<Removal>, String> {

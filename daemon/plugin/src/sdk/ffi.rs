@@ -150,6 +150,16 @@ pub unsafe fn register<P: Plugin>(
     abi::OK
 }
 
+/// [`register`] as C calls it.
+pub(crate) unsafe extern "C" fn entry<P: Plugin>(
+    host: *const Host,
+    setup: *const abi::Setup,
+    plugin: *mut abi::Plugin,
+) -> i32 {
+    // SAFETY: as the C ABI says of this function.
+    unsafe { register::<P>(host, setup, plugin) }
+}
+
 fn hook<P: Plugin>(name: &CString) -> abi::RemovalHook {
     abi::RemovalHook { name: name.as_ptr(), removed: Some(removed::<P>) }
 }
