@@ -5,56 +5,58 @@ use rustix::io::{read, write};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 
-const AWAKE: u8 = 0;
-/// Asleep; a packet to judge wakes.
-const ASLEEP: u8 = 1;
-/// Asleep with too few frames on its fill rings; a frame coming home wakes, too.
-const HUNGRY: u8 = 2;
+#[cfg(test)]
+mod model;
+mod state;
+
+/// What threads share is made of these; the model of it has its own.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU8, Ordering, fence};
+}
+
+use self::state::{Need, State};
 
 /// One worker's bell.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     fd: OwnedFd,
-    state: AtomicU8,
+    state: State,
     woken: AtomicBool,
 }
 
 impl Doorbell {
     pub(crate) fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { fd, state: AtomicU8::new(AWAKE), woken: AtomicBool::new(false) })
+        Ok(Self { fd, state: State::new(), woken: AtomicBool::new(false) })
     }
 
     /// There is a packet to judge on a ring to the sleeper.
     pub(crate) fn ring(&self) {
-        self.ring_if(ASLEEP);
+        self.ring_for(Need::Judging);
     }
 
     /// There is a frame on a ring home to the sleeper.
     pub(crate) fn ring_home(&self) {
-        self.ring_if(HUNGRY);
+        self.ring_for(Need::Frame);
     }
 
-    fn ring_if(&self, least: u8) {
-        // Pairs with the fence in `lie_down`: either the sleeper sees what was pushed, or we see that it sleeps.
-        fence(Ordering::SeqCst);
-        if self.state.load(Ordering::Relaxed) >= least && self.state.swap(AWAKE, Ordering::AcqRel) != AWAKE {
+    fn ring_for(&self, need: Need) {
+        if self.state.must_ring(need) {
             self.write();
         }
     }
 
     /// Says that sleep is near; look at every ring after this and before sleeping.
     pub(crate) fn lie_down(&self, is_hungry: bool) {
-        self.state.store(if is_hungry { HUNGRY } else { ASLEEP }, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.state.lie_down(is_hungry);
     }
 
     /// Awake again.
     pub(crate) fn get_up(&self) {
-        self.state.store(AWAKE, Ordering::Relaxed);
+        self.state.get_up();
     }
 
     /// Empties the eventfd.

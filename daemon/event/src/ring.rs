@@ -178,8 +178,7 @@ impl RecordConsumer {
     /// Is the producer gone, and everything read?
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        // In this order: what the producer wrote before it went is seen by the second look.
-        self.bytes.is_abandoned() && self.bytes.is_empty()
+        nothing_will_come(|| self.bytes.is_abandoned(), || self.bytes.is_empty())
     }
 
     /// Length of the oldest record, prefix included.
@@ -195,5 +194,41 @@ impl RecordConsumer {
     }
 }
 
+/// In this order: what the producer wrote before it went is seen by the second look.
+fn nothing_will_come(is_abandoned: impl FnOnce() -> bool, is_empty: impl FnOnce() -> bool) -> bool {
+    is_abandoned() && is_empty()
+}
+
 /// Bytes of the length before each record.
 const PREFIX: usize = size_of::<u32>();
+
+#[cfg(test)]
+mod tests {
+    use super::nothing_will_come;
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    /// In every order in which the two may meet: a reader that is told that nothing will come has read all.
+    /// The ring is rtrb's; what it publishes with stands for it.
+    #[test]
+    fn a_reader_does_not_end_before_the_last_record() {
+        loom::model(|| {
+            let ring = Arc::new((AtomicUsize::new(0), AtomicBool::new(false)));
+            let theirs = Arc::clone(&ring);
+            let producer = loom::thread::spawn(move || {
+                theirs.0.fetch_add(1, Ordering::Release);
+                theirs.0.fetch_add(1, Ordering::Release);
+                theirs.1.store(true, Ordering::Release);
+            });
+            let mut read = 0;
+            for _ in 0..3 {
+                let is_gone = || ring.1.load(Ordering::Acquire);
+                if nothing_will_come(is_gone, || ring.0.load(Ordering::Acquire) == read) {
+                    assert_eq!(read, 2);
+                }
+                read = ring.0.load(Ordering::Acquire);
+            }
+            producer.join().unwrap();
+        });
+    }
+}

@@ -1,22 +1,17 @@
 //! Sleeping and waking: how one worker's state tells another that there is work.
 
+use super::reasons::{READY, Reasons, WOKEN};
 use crate::module::Wake;
 use crossbeam::sync::{Parker, Unparker};
 use portcullis_wire::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task;
 use std::time::Instant;
-
-/// There may be frames.
-const READY: u8 = 1;
-/// The module's waker was used.
-const WOKEN: u8 = 2;
 
 /// The side of a sleeper that others hold.
 #[derive(Debug)]
 pub(super) struct Bell {
-    reasons: AtomicU8,
+    reasons: Reasons,
     unparker: Unparker,
 }
 
@@ -27,7 +22,7 @@ impl Bell {
     }
 
     fn wake_for(&self, reason: u8) {
-        self.reasons.fetch_or(reason, Ordering::AcqRel);
+        self.reasons.add(reason);
         self.unparker.unpark();
     }
 }
@@ -57,7 +52,7 @@ pub(super) struct Sleeper {
 impl Sleeper {
     pub(super) fn new() -> Self {
         let parker = Parker::new();
-        let bell = Bell { reasons: AtomicU8::new(0), unparker: parker.unparker().clone() };
+        let bell = Bell { reasons: Reasons::new(), unparker: parker.unparker().clone() };
         Self { parker, bell: Arc::new(bell) }
     }
 
@@ -79,13 +74,8 @@ impl Sleeper {
     pub(super) fn wait(&self, now: Timestamp, until: Timestamp, mut ready: impl FnMut(bool) -> bool) -> Wake {
         let deadline = Instant::now().checked_add(until.since(now));
         loop {
-            let reasons = self.bell.reasons.swap(0, Ordering::AcqRel);
-            if reasons & WOKEN != 0 {
-                self.bell.reasons.fetch_or(reasons & READY, Ordering::AcqRel);
-                return Wake::Woken;
-            }
-            if ready(reasons & READY != 0) {
-                return Wake::Ready;
+            if let Some(wake) = self.bell.reasons.look(&mut ready) {
+                return wake;
             }
             match deadline {
                 Some(deadline) if Instant::now() >= deadline => return Wake::TimedOut,

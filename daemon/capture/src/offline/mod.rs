@@ -17,15 +17,20 @@
 //! Never here: a clock, a file format, a lock on the packet path.
 
 mod bell;
+mod ending;
 mod follower;
+#[cfg(test)]
+mod model;
 mod parcel;
 mod peer;
 mod reader;
+mod reasons;
 mod round;
 #[cfg(test)]
 mod tests;
 
 use self::bell::Sleeper;
+use self::ending::Ending;
 use self::follower::{Follower, Links};
 use self::parcel::Lane;
 use self::peer::Peer;
@@ -37,8 +42,12 @@ use crate::module::{CaptureStats, PacketModule, Poll, Properties, Wake};
 use portcullis_wire::{LinkType, Timestamp};
 use rtrb::RingBuffer;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
+
+/// What threads share is made of these; the model of it has its own.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+}
 
 /// The largest frame a port here is said to send, as Haka does: an Ethernet frame of 1500 bytes.
 const MTU: u32 = 1514;
@@ -170,26 +179,4 @@ impl<S: FrameSource, K: FrameSink<Error = S::Error>> PacketModule for Offline<S,
 
 fn properties(link: LinkType, pass_through: bool) -> Properties {
     Properties { multi_threaded: true, pass_through, is_realtime: false, mtu: vec![MTU; 2], link }
-}
-
-/// The end of the source, as the reader tells it to all.
-#[derive(Debug, Default)]
-struct Ending {
-    time: AtomicU64,
-    come: AtomicBool,
-}
-
-impl Ending {
-    fn come(&self, time: Timestamp) {
-        self.time.store(time.as_nanos(), Ordering::Relaxed);
-        self.come.store(true, Ordering::Release);
-    }
-
-    fn has_come(&self) -> bool {
-        self.come.load(Ordering::Acquire)
-    }
-
-    fn time(&self) -> Timestamp {
-        Timestamp::from_nanos(self.time.load(Ordering::Relaxed))
-    }
 }
