@@ -7,6 +7,7 @@
 
 mod collisions;
 mod compare;
+mod fragments;
 mod idle;
 mod instructions;
 mod pauses;
@@ -24,6 +25,8 @@ enum Arguments {
     Pauses(pauses::Arguments),
     /// What keys do that were chosen to meet under a seed: under that, and under another.
     Collisions(collisions::Arguments),
+    /// Nanoseconds of a fragment in floods of them, each flood twice and four times as long, too.
+    Fragments(fragments::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Arguments::Tables(arguments) => compare::run(&arguments),
         Arguments::Pauses(arguments) => pauses::run(&arguments),
         Arguments::Collisions(arguments) => collisions::run(&arguments),
+        Arguments::Fragments(arguments) => fragments::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),
