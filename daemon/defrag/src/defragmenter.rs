@@ -231,11 +231,12 @@ impl Defragmenter {
         };
         let event = (overlap != Overlap::None).then_some(DefragEvent::Overlap);
         match overlap {
-            Overlap::Same if self.inline => {
+            // One that says where the datagram ends says nothing new only if that is known.
+            Overlap::Same if self.inline && (part.fragment.more || tracker.end == part.end) => {
                 let ticket = Ticket { place, key: tracker.key };
                 return Insertion { outcome: Outcome::Duplicate(ticket), event };
             }
-            Overlap::Other if self.inline => return self.conflicting(place),
+            Overlap::Same | Overlap::Other if self.inline => return self.conflicting(place),
             _ => {}
         }
         let header = usize::from(offset == 0 && tracker.header == NONE);

@@ -177,6 +177,8 @@ fn inline_overlaps_are_refused() {
     check(piece(0, true, &bytes[..64]), &overlap);
     // The same bytes, but said to be the last: teardrop.
     check(piece(24, false, &bytes[24..40]), &overlap);
+    // The same bytes, but now said to be the last of all: something new.
+    check(piece(32, false, &bytes[32..48]), &overlap);
 }
 
 #[test]
@@ -272,7 +274,7 @@ fn pieces(longest: u16) -> impl Strategy<Value = Vec<(u16, u16, bool, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Every policy against the byte map, with fragments at random that end anywhere.
     #[test]
