@@ -78,6 +78,7 @@ pub(crate) struct Draft {
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
     pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
     pub(crate) reads_bits: bool,
+    pub(crate) reads_age: bool,
     /// The bits' places and names.
     pub(crate) bit_names: Vec<(usize, FlowBit, Vec<u8>)>,
     /// What it has to do with state about hosts.
@@ -174,6 +175,7 @@ impl Draft {
             bypass: self.bypass,
             bit_changes: self.bit_changes,
             reads_bits: self.reads_bits,
+            reads_age: self.reads_age,
             host: self.host,
             contents,
             fast_pattern,

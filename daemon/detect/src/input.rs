@@ -36,4 +36,29 @@ pub struct FlowFacts {
     /// Is `payload` in-order data of a TCP session that is tracked? A content match of a `tcp` rule is
     /// then a match on the stream, and its action applies to the flow.
     pub stream_data: bool,
+    /// Whole seconds since the flow's first packet.
+    pub age: u32,
+    /// Packets to the server and to the client, this one included.
+    pub packets: [u64; 2],
+    /// Their bytes.
+    pub bytes: [u64; 2],
+    /// Bytes of stream that the client and the server have sent so far, by TCP's sequence numbers; `None`
+    /// where streams are not followed: no `stream_size` matches then.
+    pub stream_bytes: Option<[u64; 2]>,
+}
+
+impl Default for FlowFacts {
+    /// A flow to the server about which nothing is known.
+    fn default() -> Self {
+        Self {
+            direction: Direction::ToServer,
+            established: false,
+            first_in_direction: false,
+            stream_data: false,
+            age: 0,
+            packets: [0; 2],
+            bytes: [0; 2],
+            stream_bytes: None,
+        }
+    }
 }

@@ -15,6 +15,10 @@ const FLOW: FlowFacts = FlowFacts {
     established: true,
     first_in_direction: false,
     stream_data: false,
+    age: 0,
+    packets: [0; 2],
+    bytes: [0; 2],
+    stream_bytes: None,
 };
 
 fn load_with(text: &str, options: &LoadOptions) -> RuleSet {
@@ -426,7 +430,7 @@ proptest! {
             std::mem::swap(&mut decoded.source, &mut decoded.destination);
             std::mem::swap(&mut decoded.source_port, &mut decoded.destination_port);
         }
-        let flow = direction.map(|direction| FlowFacts { direction, established, first_in_direction, stream_data });
+        let flow = direction.map(|direction| FlowFacts { direction, established, first_in_direction, stream_data, ..FLOW });
         let payload = payload.as_bytes();
         let input = Input { decoded: &decoded, frame: payload, payload, flow, bits: None };
         let lower = payload.to_ascii_lowercase();

@@ -32,6 +32,8 @@ pub(crate) struct FlowNeeds {
     pub(crate) established: Option<bool>,
     pub(crate) only_stream: bool,
     pub(crate) no_stream: bool,
+    /// `only_frag` or `no_frag`
+    pub(crate) fragment: Option<bool>,
 }
 
 impl FlowNeeds {
@@ -76,6 +78,8 @@ pub(crate) struct Rule {
     pub(crate) reads_bits: bool,
     /// What it has to do with state about hosts.
     pub(crate) host: HostNeeds,
+    /// Does it ask for the flow's age?
+    pub(crate) reads_age: bool,
     /// What is asked of each buffer.
     pub(crate) contents: Vec<(Buffer, Contents)>,
     /// What the prefilter looks for, in lower case.
@@ -108,6 +112,7 @@ impl Rule {
         let packet = input.decoded;
         let asked = self.header.protocol.covers(packet.ip_version, packet.protocol)
             && self.flow.met_by(input.flow)
+            && self.flow.fragment.is_none_or(|asked| asked == packet.fragment.is_some())
             && self.header.matches(packet)
             && self.tests.iter().all(|test| test.matches(input));
         if !asked {

@@ -90,6 +90,7 @@ pub struct RuleSet {
     packet_alert_max: u16,
     pub(crate) packet_work_max: u32,
     uses_bits: bool,
+    uses_flow_age: bool,
     uses_hosts: bool,
 }
 
@@ -109,6 +110,7 @@ impl RuleSet {
         let (signatures, rules): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let rules = RuleSet {
             groups: Groups::build(&rules),
+            uses_flow_age: rules.iter().any(|rule| rule.reads_age),
             uses_bits: rules.iter().any(|rule| rule.reads_bits || !rule.bit_changes.is_empty()),
             uses_hosts: rules.iter().any(|rule| rule.host.uses_table()),
             signatures,
@@ -144,6 +146,12 @@ impl RuleSet {
     #[must_use]
     pub const fn uses_hosts(&self) -> bool {
         self.uses_hosts
+    }
+
+    /// Does any rule ask for [`FlowFacts::age`](crate::FlowFacts::age)?
+    #[must_use]
+    pub const fn uses_flow_age(&self) -> bool {
+        self.uses_flow_age
     }
 
     /// The description of `rule`; `None` for an id of another rule set that is out of range here.

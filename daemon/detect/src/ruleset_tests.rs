@@ -180,7 +180,7 @@ fn faults_have_their_place_and_reason() {
     check("flow:to_server,sideways; sid:1;", 16, "unknown `flow` option `sideways`");
     check("flow:to_server,from_server; sid:1;", 16, "`from_server` cannot be combined with `to_server`");
     check("flow:established, established; sid:1;", 19, "`established` is given twice");
-    check("flow:no_frag; sid:1;", 6, "`flow:no_frag` is not supported yet");
+    check("flow:no_frags; sid:1;", 6, "unknown `flow` option `no_frags`");
     check("classtype:nonsense; sid:1;", 11, "class `nonsense` is not in the classification file");
     check("reference:url; sid:1;", 11, "expected `system,reference`, found `url`");
     check("target:me; sid:1;", 8, "expected `src_ip` or `dest_ip`, found `me`");

@@ -128,14 +128,20 @@ pub(crate) enum Value {
     Extracted(usize),
 }
 
+impl Value {
+    fn of(self, variables: &Variables) -> u64 {
+        match self {
+            Self::Fixed(value) => value,
+            Self::Extracted(variable) => variables.get(variable).copied().unwrap_or(0),
+        }
+    }
+}
+
 impl ByteTest {
     pub(super) fn holds(&self, bytes: &[u8], previous: usize, variables: &Variables) -> bool {
         let Some((number, ..)) = self.number.read(bytes, previous, variables) else { return false };
         let number = masked(number, self.mask);
-        let value = match self.value {
-            Value::Fixed(value) => value,
-            Value::Extracted(variable) => variables.get(variable).copied().unwrap_or(0),
-        };
+        let value = self.value.of(variables);
         let holds = match self.comparison {
             Comparison::Equal => number == value,
             Comparison::Less => number < value,
@@ -215,6 +221,48 @@ impl ByteExtract {
         let (number, _, end) = self.number.read(bytes, previous, variables)?;
         let value = number.wrapping_mul(u64::from(self.multiplier));
         let value = value.checked_next_multiple_of(self.align).unwrap_or(value);
+        *variables.get_mut(self.variable)? = value;
+        Some(end)
+    }
+}
+
+/// What `byte_math` does with its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    ShiftLeft,
+    ShiftRight,
+}
+
+/// `byte_math`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteMath {
+    pub(crate) number: Number,
+    pub(crate) mask: Option<u64>,
+    pub(crate) operation: Operation,
+    pub(crate) operand: Value,
+    pub(crate) variable: usize,
+}
+
+impl ByteMath {
+    /// Sets the variable; gives where the number ends. Division by zero is no match; what leaves 64 bits
+    /// wraps around.
+    pub(super) fn compute(&self, bytes: &[u8], previous: usize, variables: &mut Variables) -> Option<usize> {
+        let (number, _, end) = self.number.read(bytes, previous, variables)?;
+        let number = masked(number, self.mask);
+        let operand = self.operand.of(variables);
+        let shift = u32::try_from(operand).unwrap_or(u32::MAX);
+        let value = match self.operation {
+            Operation::Add => number.wrapping_add(operand),
+            Operation::Subtract => number.wrapping_sub(operand),
+            Operation::Multiply => number.wrapping_mul(operand),
+            Operation::Divide => number.checked_div(operand)?,
+            Operation::ShiftLeft => number.checked_shl(shift).unwrap_or(0),
+            Operation::ShiftRight => number.checked_shr(shift).unwrap_or(0),
+        };
         *variables.get_mut(self.variable)? = value;
         Some(end)
     }

@@ -10,7 +10,8 @@ pub(crate) mod bytes;
 pub(crate) mod pcre;
 mod plain;
 
-use bytes::{Amount, ByteExtract, ByteJump, ByteTest, DataAt};
+use crate::keywords::number::Condition;
+use bytes::{Amount, ByteExtract, ByteJump, ByteMath, ByteTest, DataAt};
 use memchr::memmem;
 use pcre::{Memory, Pcre, PcreSpec};
 
@@ -29,6 +30,9 @@ pub(crate) enum Item {
     Test(ByteTest),
     Jump(ByteJump),
     Extract(ByteExtract),
+    Math(ByteMath),
+    /// `bsize`
+    Size(Condition),
 }
 
 impl Item {
@@ -41,6 +45,8 @@ impl Item {
             Self::Test(step) => step.number.relative,
             Self::Jump(step) => step.number.relative,
             Self::Extract(step) => step.number.relative,
+            Self::Math(step) => step.number.relative,
+            Self::Size(_) => false,
         }
     }
 
@@ -49,8 +55,8 @@ impl Item {
         match self {
             Self::Content(spec) => !spec.negated,
             Self::Pcre(spec) => !spec.negated,
-            Self::Jump(_) | Self::Extract(_) => true,
-            Self::DataAt(_) | Self::Test(_) => false,
+            Self::Jump(_) | Self::Extract(_) | Self::Math(_) => true,
+            Self::DataAt(_) | Self::Test(_) | Self::Size(_) => false,
         }
     }
 }
@@ -173,7 +179,7 @@ fn compile_chain(items: Vec<Item>) -> Vec<Step> {
         let step = Step::compile(item, fixed);
         fixed = match &step {
             Step::Content(content) => fixed || content.negated || content.length_limit.is_some(),
-            Step::Pcre(_) | Step::DataAt(_) | Step::Test(_) | Step::Jump(_) | Step::Extract(_) => true,
+            _ => true,
         };
         steps.push(step);
     }
@@ -200,6 +206,11 @@ impl Search<'_, '_, '_> {
             Step::Test(step) => step.holds(bytes, previous, &self.variables).then_some(previous),
             Step::Jump(step) => step.target(bytes, previous, &self.variables),
             Step::Extract(step) => step.extract(bytes, previous, &mut self.variables),
+            Step::Math(step) => step.compute(bytes, previous, &mut self.variables),
+            Step::Size(condition) => {
+                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                condition.holds(size).then_some(previous)
+            }
         };
         self.work.charge(0)?;
         match next {
@@ -260,6 +271,8 @@ enum Step {
     Test(ByteTest),
     Jump(ByteJump),
     Extract(ByteExtract),
+    Math(ByteMath),
+    Size(Condition),
 }
 
 impl Step {
@@ -272,6 +285,8 @@ impl Step {
             Item::Test(step) => Self::Test(step),
             Item::Jump(step) => Self::Jump(step),
             Item::Extract(step) => Self::Extract(step),
+            Item::Math(step) => Self::Math(step),
+            Item::Size(condition) => Self::Size(condition),
         }
     }
 }

@@ -23,8 +23,8 @@ const OFFSET_MAX: i64 = 65_535;
 /// `bytes, [!]operator, value, offset[, relative][, big|little][, string[, hex|dec|oct]][, bitmask N]`
 fn byte_test(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = Parts::of(setting);
-    let length = parts.next("the number of bytes")?;
-    let operator = parts.next("an operator")?;
+    let length = parts.expect("the number of bytes")?;
+    let operator = parts.expect("an operator")?;
     let text = operator.text()?;
     let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim_start()));
     let comparison = match text {
@@ -38,12 +38,12 @@ fn byte_test(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
         "^" => Comparison::Xor,
         _ => return Err(Fault::new(operator.at, format!("unknown operator `{text}`"))),
     };
-    let value = parts.next("a value")?;
+    let value = parts.expect("a value")?;
     let value = match c_number(value.text()?) {
         Some(number) => Compared::Fixed(number),
         None => Compared::Extracted(variable(draft, value)?),
     };
-    let offset = parts.next("an offset")?;
+    let offset = parts.expect("an offset")?;
     let mut options = Options::read(parts, &["bitmask"])?;
     let number = options.number(draft, length, offset, 0)?;
     let test = ByteTest { number, mask: options.mask, comparison, negated, value };
@@ -54,8 +54,8 @@ fn byte_test(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 /// [, from_beginning|from_end][, post_offset N]`
 fn byte_jump(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = Parts::of(setting);
-    let length = parts.next("the number of bytes")?;
-    let offset = parts.next("an offset")?;
+    let length = parts.expect("the number of bytes")?;
+    let offset = parts.expect("an offset")?;
     let allowed = ["multiplier", "align", "from_beginning", "from_end", "post_offset"];
     let mut options = Options::read(parts, &allowed)?;
     let number = options.number(draft, length, offset, 0)?;
@@ -72,23 +72,12 @@ fn byte_jump(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 /// `bytes, offset, name[, relative][, multiplier N][, big|little][, string[, hex|dec|oct]][, align 2|4]`
 fn byte_extract(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = Parts::of(setting);
-    let length = parts.next("the number of bytes")?;
-    let offset = parts.next("an offset")?;
-    let name = parts.next("a name")?;
+    let length = parts.expect("the number of bytes")?;
+    let offset = parts.expect("an offset")?;
+    let name = parts.expect("a name")?;
     let mut options = Options::read(parts, &["multiplier", "align"])?;
     let number = options.number(draft, length, offset, 10)?;
-    let text = name.text()?;
-    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
-        return Err(Fault::new(name.at, format!("`{text}` is not a name")));
-    }
-    let known = draft.variables.iter().position(|known| known == text);
-    if known.is_none() && draft.variables.len() == VARIABLES_MAX {
-        return Err(Fault::new(name.at, format!("the rule extracts more than {VARIABLES_MAX} values")));
-    }
-    let variable = known.unwrap_or(draft.variables.len());
-    if known.is_none() {
-        draft.variables.push(text.to_owned());
-    }
+    let variable = name_variable(draft, name)?;
     let align = options.align.unwrap_or(1);
     let extract = ByteExtract { number, variable, multiplier: options.multiplier.unwrap_or(1), align };
     draft.push(setting.at, Item::Extract(extract))
@@ -97,7 +86,7 @@ fn byte_extract(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 /// `[!]offset[, relative]`
 fn isdataat(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = Parts::of(setting);
-    let offset = parts.next("an offset")?;
+    let offset = parts.expect("an offset")?;
     let (negated, offset) = match offset.bytes.strip_prefix(b"!") {
         Some(rest) => {
             let blanks = rest.len() - rest.trim_ascii_start().len();
@@ -118,6 +107,22 @@ fn isdataat(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     draft.push(setting.at, Item::DataAt(DataAt { offset, relative, negated }))
 }
 
+/// The variable called `name`, made if there is none.
+pub(super) fn name_variable(draft: &mut Draft, name: Value<'_>) -> Result<usize, Fault> {
+    let text = name.text()?;
+    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+        return Err(Fault::new(name.at, format!("`{text}` is not a name")));
+    }
+    if let Some(known) = draft.variables.iter().position(|known| known == text) {
+        return Ok(known);
+    }
+    if draft.variables.len() == VARIABLES_MAX {
+        return Err(Fault::new(name.at, format!("the rule extracts more than {VARIABLES_MAX} values")));
+    }
+    draft.variables.push(text.to_owned());
+    Ok(draft.variables.len() - 1)
+}
+
 /// A number from `least` to `most`, or the name of a value extracted before.
 pub(super) fn amount(draft: &Draft, value: Value<'_>, least: i64, most: i64) -> Result<Amount, Fault> {
     let text = value.text()?;
@@ -136,7 +141,7 @@ fn variable(draft: &Draft, value: Value<'_>) -> Result<usize, Fault> {
 }
 
 /// A number as C writes it: decimal, `0x` and hexadecimal, `0` and octal.
-fn c_number(text: &str) -> Option<u64> {
+pub(super) fn c_number(text: &str) -> Option<u64> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(digits, 16).ok();
     }
@@ -145,15 +150,23 @@ fn c_number(text: &str) -> Option<u64> {
 }
 
 /// The parts of a value, between commas.
-struct Parts<'a>(std::vec::IntoIter<Value<'a>>, usize);
+pub(super) struct Parts<'a>(std::vec::IntoIter<Value<'a>>, usize);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        self.0.next()
+    }
+}
 
 impl<'a> Parts<'a> {
-    fn of(setting: Setting<'a>) -> Self {
+    pub(super) fn of(setting: Setting<'a>) -> Self {
         let end = setting.value.at + setting.value.bytes.len();
         Self(setting.value.list().collect::<Vec<_>>().into_iter(), end)
     }
 
-    fn next(&mut self, what: &str) -> Result<Value<'a>, Fault> {
+    fn expect(&mut self, what: &str) -> Result<Value<'a>, Fault> {
         self.0.next().ok_or_else(|| Fault::new(self.1, format!("expected {what}")))
     }
 }

@@ -13,16 +13,14 @@ fn flow(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
         return Err(Fault::new(setting.at, "`flow` is given twice"));
     }
     let mut needs = FlowNeeds::default();
-    let (mut state, mut direction, mut stream) = (None, None, None);
+    let (mut state, mut direction, mut stream, mut fragment) = (None, None, None, None);
     for part in setting.value.list() {
         let word = part.text()?;
         let group = match word {
             "established" | "not_established" | "stateless" => &mut state,
             "to_server" | "from_client" | "to_client" | "from_server" => &mut direction,
             "only_stream" | "no_stream" => &mut stream,
-            "no_frag" | "only_frag" => {
-                return Err(Fault::new(part.at, format!("`flow:{word}` is not supported yet")));
-            }
+            "no_frag" | "only_frag" => &mut fragment,
             _ => return Err(Fault::new(part.at, format!("unknown `flow` option `{word}`"))),
         };
         if let Some(before) = group.replace(word) {
@@ -40,6 +38,8 @@ fn flow(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
             "to_client" | "from_server" => needs.direction = Some(Direction::ToClient),
             "only_stream" => needs.only_stream = true,
             "no_stream" => needs.no_stream = true,
+            "only_frag" => needs.fragment = Some(true),
+            "no_frag" => needs.fragment = Some(false),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Keywords on ICMP messages: `itype icode icmp_id icmp_seq`.
+//! Keywords on ICMP messages: `itype icode icmp_id icmp_seq icmpv6.mtu`.
 
 use portcullis_wire::decoded::{Icmp, Transport};
 
@@ -13,6 +13,7 @@ pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["icode"], takes: Takes::Value, setup: icode },
     Entry { names: &["icmp_id"], takes: Takes::Value, setup: icmp_id },
     Entry { names: &["icmp_seq"], takes: Takes::Value, setup: icmp_seq },
+    Entry { names: &["icmpv6.mtu"], takes: Takes::Value, setup: mtu },
 ];
 
 #[derive(Debug)]
@@ -45,6 +46,27 @@ fn icmp_id(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
 
 fn icmp_seq(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     add(draft, setting, 65_535, |message| message.echo.map(|(_, sequence)| u32::from(sequence)))
+}
+
+/// The MTU of a packet-too-big message (RFC 4443 §3.2).
+#[derive(Debug)]
+struct Mtu(Condition);
+
+/// Its type.
+const PACKET_TOO_BIG: u8 = 2;
+
+impl PacketTest for Mtu {
+    fn matches(&self, input: &Input<'_>) -> bool {
+        let Transport::Icmpv6(message) = &input.decoded.transport else { return false };
+        let field =
+            input.decoded.ip_payload.of(input.frame).get(4..8).and_then(|bytes| bytes.try_into().ok());
+        message.kind == PACKET_TOO_BIG && field.is_some_and(|field| self.0.holds(u32::from_be_bytes(field)))
+    }
+}
+
+fn mtu(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    draft.tests.push(Box::new(Mtu(Condition::parse(setting.value, u32::MAX)?)));
+    Ok(())
 }
 
 fn add(

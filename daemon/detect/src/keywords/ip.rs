@@ -1,4 +1,4 @@
-//! Keywords on the IP header: `ttl ip_proto sameip ipopts`.
+//! Keywords on the IP header: `ttl tos id ip_proto sameip ipopts`.
 
 use super::number::Condition;
 use super::{Entry, Setting, Takes};
@@ -8,6 +8,8 @@ use crate::input::Input;
 
 pub(super) const KEYWORDS: &[Entry] = &[
     Entry { names: &["ttl"], takes: Takes::Value, setup: ttl },
+    Entry { names: &["tos"], takes: Takes::Value, setup: tos },
+    Entry { names: &["id"], takes: Takes::Value, setup: id },
     Entry { names: &["ip_proto"], takes: Takes::Value, setup: ip_proto },
     Entry { names: &["ipopts"], takes: Takes::Value, setup: ipopts },
     Entry { names: &["sameip"], takes: Takes::Nothing, setup: sameip },
@@ -16,6 +18,10 @@ pub(super) const KEYWORDS: &[Entry] = &[
 #[derive(Debug)]
 enum IpTest {
     Ttl(Condition),
+    /// Type of service.
+    Service(Condition),
+    /// IPv4 identification.
+    Id(Condition),
     Protocol(Condition),
     SameAddress,
 }
@@ -26,6 +32,8 @@ impl PacketTest for IpTest {
         packet.ip_version != 0
             && match self {
                 Self::Ttl(condition) => condition.holds(u32::from(packet.ttl)),
+                Self::Service(condition) => packet.ip_version == 4 && condition.holds(u32::from(packet.tos)),
+                Self::Id(condition) => packet.ip_version == 4 && condition.holds(u32::from(packet.ip_id)),
                 Self::Protocol(condition) => condition.holds(u32::from(packet.protocol)),
                 Self::SameAddress => packet.source == packet.destination,
             }
@@ -34,6 +42,16 @@ impl PacketTest for IpTest {
 
 fn ttl(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     draft.tests.push(Box::new(IpTest::Ttl(Condition::parse(setting.value, 255)?)));
+    Ok(())
+}
+
+fn tos(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    draft.tests.push(Box::new(IpTest::Service(Condition::parse(setting.value, 255)?)));
+    Ok(())
+}
+
+fn id(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    draft.tests.push(Box::new(IpTest::Id(Condition::parse(setting.value, 65_535)?)));
     Ok(())
 }
 

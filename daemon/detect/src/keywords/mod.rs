@@ -3,19 +3,25 @@
 //! A keyword is an [`Entry`] of its family's table: its names, whether it takes a value, and how it
 //! changes the [`Draft`]. One that looks at packets adds a [`PacketTest`](crate::draft::PacketTest).
 
+mod bsize;
 mod buffer;
+mod byte_math;
 mod bytes;
 mod content;
 mod detection_filter;
 mod event;
 mod flow;
+mod flow_counts;
 mod flowbits;
+mod fragment;
 mod hostbits;
 mod icmp;
 mod ip;
-mod number;
+pub(crate) mod number;
 mod pcre;
+mod requires;
 mod size;
+mod stream_size;
 mod tcp;
 mod text;
 pub(crate) mod threshold;
@@ -59,7 +65,13 @@ const TABLE: &[&[Entry]] = &[
     buffer::KEYWORDS,
     pcre::KEYWORDS,
     bytes::KEYWORDS,
+    bsize::KEYWORDS,
+    byte_math::KEYWORDS,
     flow::KEYWORDS,
+    flow_counts::KEYWORDS,
+    fragment::KEYWORDS,
+    requires::KEYWORDS,
+    stream_size::KEYWORDS,
     flowbits::KEYWORDS,
     hostbits::KEYWORDS,
     xbits::KEYWORDS,
@@ -71,6 +83,11 @@ const TABLE: &[&[Entry]] = &[
     icmp::KEYWORDS,
     tcp::KEYWORDS,
 ];
+
+/// Is there a keyword of this name?
+fn is_known(name: &str) -> bool {
+    TABLE.iter().copied().flatten().any(|entry| entry.names.contains(&name))
+}
 
 /// Carries out one option of a rule.
 pub(crate) fn apply(draft: &mut Draft, option: &RawOption<'_>) -> Result<(), Fault> {

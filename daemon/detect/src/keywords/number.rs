@@ -5,7 +5,7 @@ use crate::syntax::Value;
 
 /// A condition on a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     /// From, to, both included.
     Within(u32, u32),
     /// Anything but.
@@ -13,7 +13,7 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    pub(super) fn holds(self, number: u32) -> bool {
+    pub(crate) fn holds(self, number: u32) -> bool {
         match self {
             Self::Within(first, last) => (first..=last).contains(&number),
             Self::Not(other) => number != other,

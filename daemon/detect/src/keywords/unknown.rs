@@ -109,7 +109,6 @@ const ELSEWHERE: &[&str] = &[
     "to_sha1",
     "to_sha256",
     "to_uppercase",
-    "tos",
     "uricontent",
     "url_decode",
     "urilen",

@@ -67,6 +67,40 @@ fn byte_extract() {
 }
 
 #[test]
+fn byte_math() {
+    check("byte_math:bytes 1, offset 0, oper +, rvalue 2, result n; byte_test:1,=,n,1;", &[5, 7], true);
+    check("byte_math:bytes 1, offset 0, oper -, rvalue 1, result n; byte_test:1,=,n,1;", &[5, 7], false);
+    check(
+        "byte_math:bytes 2,offset 0,oper *,rvalue 2,result n,endian little; byte_test:1,=,n,2;",
+        &[3, 0, 6],
+        true,
+    );
+    check("byte_math:bytes 1,offset 0,oper /,rvalue 0,result n;", &[3], false);
+    check(
+        "byte_math:bytes 1,offset 0,oper <<,rvalue 2,result n,bitmask 0xf0; byte_test:1,=,n,1;",
+        &[0x3f, 12],
+        true,
+    );
+    check(
+        r#"content:"n="; byte_math:bytes 2,offset 0,oper >>,rvalue 1,result n,relative,string dec; content:"x"; distance:n;"#,
+        b"n=04..x",
+        true,
+    );
+    check(
+        "byte_extract:1,0,a; byte_math:bytes 1,offset 1,oper +,rvalue a,result b; isdataat:!b;",
+        &[1, 1],
+        true,
+    );
+}
+
+#[test]
+fn bsize() {
+    check(r#"content:"a"; bsize:3;"#, b"bab", true);
+    check(r#"content:"a"; bsize:>3;"#, b"bab", false);
+    check(r#"content:"a"; bsize:1<>4;"#, b"bab", true);
+}
+
+#[test]
 fn isdataat() {
     check("isdataat:2;", b"abc", true);
     check("isdataat:3;", b"abc", false);
@@ -91,6 +125,10 @@ fn faults_say_what_is_wrong() {
     check("byte_jump:1,0,post_offset 99999;", "`99999` is not a whole number from -65535 to 65535");
     check("byte_extract:1,0,7;", "`7` is not a name");
     check("byte_extract:1,0,n,align 3;", "`align` takes 2 or 4");
+    check("byte_math:bytes 1,offset 0,oper %,rvalue 2,result n;", "expected one of + - * / << >>, found `%`");
+    check("byte_math:bytes 1,offset 0,rvalue 2,result n;", "`byte_math` needs `oper`");
+    check("byte_math:bytes 9,offset 0,oper +,rvalue 2,result n;", "`9` is not a whole number from 1 to 8");
+    check("byte_math:bytes 1,oper +,rvalue 2,result n,dce;", "`dce` is not supported");
     check("isdataat:x;", "`x` is neither a number nor a value extracted before");
     check("isdataat:1,absolute;", "unknown option `absolute`");
     check(r#"content:"a"; distance:n;"#, "`n` is neither a number nor a value extracted before");

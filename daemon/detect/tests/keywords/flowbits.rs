@@ -18,7 +18,7 @@ fn alerts(rules: &str, payloads: &[&[u8]], flow: bool) -> Vec<Vec<u32>> {
         direction: Direction::ToServer,
         established: true,
         first_in_direction: false,
-        stream_data: false,
+        ..FlowFacts::default()
     };
     let mut found = Vec::new();
     for payload in payloads {

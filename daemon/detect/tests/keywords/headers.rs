@@ -1,6 +1,6 @@
 //! Contents that look at headers.
 
-use crate::{matches, v4, v6};
+use crate::{fault, matches, v4, v6};
 
 #[test]
 fn ip_options_are_asked_for_by_name() {
@@ -68,4 +68,33 @@ fn contents_look_at_the_buffer_before_them() {
     check("icmp", r#"icmpv6.hdr; content:"|00 07|";"#, &ping, false);
     let ping = v6().echo_request(7, 9).payload(b"ping").to_vec();
     check("icmp", r#"icmpv6.hdr; content:"|00 07 00 09|"; offset:4; endswith;"#, &ping, true);
+}
+
+#[test]
+fn fields_of_the_ip_header() {
+    let check = |options: &str, expect: bool| {
+        let mut frame = v4().ttl(9).udp(1, 2).payload(b"xyz").to_vec();
+        // Service, identification, and the field of fragments behind the Ethernet header.
+        frame[15] = 0x10;
+        frame[18..22].copy_from_slice(&[0x12, 0x34, 0x40, 0]);
+        assert_eq!(matches("ip", options, &frame), expect, "{options}");
+    };
+    check("id:4660;", true);
+    check("id:4661;", false);
+    check("tos:16;", true);
+    check("tos:!16;", false);
+    check("fragbits:D;", true);
+    check("fragbits:M;", false);
+    check("fragbits:!M;", true);
+    check("fragbits:+D;", true);
+    check("fragbits:*MD;", true);
+    check("fragbits:+MD;", false);
+    check("fragoffset:0;", true);
+    check("fragoffset:>0;", false);
+    check("flow:no_frag;", true);
+    check("flow:only_frag;", false);
+    let check = |options: &str, reason: &str| assert_eq!(fault(options), reason, "{options}");
+    check("fragbits:X;", "expected M, D or R, found `X`");
+    check("fragbits:;", "`fragbits` needs a value");
+    check("fragbits:+;", "expected at least one of M, D, R");
 }

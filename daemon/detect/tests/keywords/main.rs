@@ -3,6 +3,7 @@
 
 mod bytes;
 mod flowbits;
+mod flows;
 mod headers;
 mod hosts;
 mod pcre;
@@ -15,14 +16,19 @@ use portcullis_wire::decode::Decoder;
 /// Does `alert PROTOCOL any any -> any any (OPTIONS sid:1;)` match the frame?
 fn matches(protocol: &str, options: &str, frame: &[u8]) -> bool {
     let rule = format!("alert {protocol} any any -> any any ({options} sid:1;)");
-    let source = Source { name: "rules", text: rule.as_bytes() };
-    let loaded = RuleSet::load(&[source], &LoadOptions::default());
-    assert_eq!(loaded.errors, []);
+    let rules = load(&rule);
     let decoded = Decoder::default().decode(LinkType::Ethernet, None, false, frame);
     let input =
         Input { decoded: &decoded, frame, payload: decoded.payload.of(frame), flow: None, bits: None };
-    let mut scratch = Scratch::new(&loaded.rules);
-    !loaded.rules.inspect(&input, &mut scratch).alerts.is_empty()
+    let mut scratch = Scratch::new(&rules);
+    !rules.inspect(&input, &mut scratch).alerts.is_empty()
+}
+
+/// Loads rules that have no fault.
+fn load(text: &str) -> RuleSet {
+    let loaded = RuleSet::load(&[Source { name: "rules", text: text.as_bytes() }], &LoadOptions::default());
+    assert_eq!(loaded.errors, []);
+    loaded.rules
 }
 
 /// The reason why a rule with these options is refused.

@@ -12,6 +12,7 @@ use portcullis_wire::Decoded;
 use portcullis_wire::decoded::{TcpFlags, Transport};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Judge {
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
@@ -21,7 +22,9 @@ impl Judge {
             return Verdict::Accept;
         }
         let frame = packet.bytes();
-        let flow = case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded));
+        let needs_age = rules.set().uses_flow_age();
+        let flow =
+            case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded, needs_age));
         let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
         let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
         let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow, bits: bits.as_ref() };
@@ -114,12 +117,19 @@ fn apply_to_flow(case: &mut Case<'_, '_>, scope: Scope, action: FlowAction) {
     }
 }
 
-fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded) -> FlowFacts {
+fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded, needs_age: bool) -> FlowFacts {
+    let counts = [Direction::ToServer, Direction::ToClient].map(|direction| flow.counts(direction));
+    let seconds = |age: Duration| u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
     FlowFacts {
         direction,
         established: flow.state() == FlowState::Established,
         first_in_direction: flow.counts(direction).packets == 1,
         stream_data: is_stream_data(flow, decoded),
+        // When the flow began stands where packets have no other business.
+        age: if needs_age { seconds(flow.last_seen().since(flow.start())) } else { 0 },
+        packets: counts.map(|counts| counts.packets),
+        bytes: counts.map(|counts| counts.bytes),
+        stream_bytes: None,
     }
 }
 
