@@ -28,6 +28,11 @@ pub struct FlowSelector {
 /// One end of a flow: its address, IPv4 in its mapped form, and its port where the protocol has ports.
 pub type FlowEnd = (Address, u16);
 
+/// No more requests can wait; this one is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{MOST_REQUESTS} requests to end flows wait already")]
+pub struct TooManyRequests;
+
 /// Requests under way, the first of them at work.
 #[derive(Debug)]
 pub(crate) struct Injection {
@@ -55,11 +60,11 @@ impl FlowTable {
     /// by [`work_injected`](Self::work_injected), in the order of the requests.
     ///
     /// # Errors
-    /// Gives the request back where [`MOST_REQUESTS`] wait.
-    pub fn inject(&mut self, selector: FlowSelector) -> Result<(), FlowSelector> {
+    /// [`TooManyRequests`] where [`MOST_REQUESTS`] wait.
+    pub fn inject(&mut self, selector: FlowSelector) -> Result<(), TooManyRequests> {
         if self.injection.requests.len() == MOST_REQUESTS {
             self.stats.wrk.injections_refused += 1;
-            return Err(selector);
+            return Err(TooManyRequests);
         }
         let (places, before) = (0..self.arena.len(), self.next_id());
         self.injection.requests.push_back(Request { selector, places, before, ended: 0 });

@@ -60,7 +60,7 @@ pub use hooks::{
     Registry, RemovalFactory, RemovalHook, WorkerContext,
 };
 pub use idle::{FlowMatch, IdleTimeouts, Network, TimeoutOverride, TimeoutOverrides};
-pub use inject::{FlowEnd, FlowSelector};
+pub use inject::{FlowEnd, FlowSelector, TooManyRequests};
 pub use key::{FlowKey, KeyOptions, KeyScope, Keyed};
 pub use memory::prefetch_start;
 pub use rates::RateTracking;
