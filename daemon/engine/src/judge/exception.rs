@@ -69,7 +69,7 @@ mod tests {
     use portcullis_wire::Decoded;
     use portcullis_wire::Timestamp;
     use portcullis_wire::builder::PacketBuilder;
-    use portcullis_wire::decode::{Decoder, DecoderConfig};
+    use portcullis_wire::decode::Decoder;
 
     /// What a policy does to a packet with a flow: the verdict, and the flow's action and bypass.
     fn carried_out(
@@ -87,7 +87,7 @@ mod tests {
         let mut frame =
             PacketBuilder::ethernet([2; 6], [4; 6]).ipv4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(1, 2).to_vec();
         let mut decoded = Decoded::default();
-        let decoder = Decoder::new(DecoderConfig { validate_checksums: true });
+        let decoder = Decoder::default();
         decoder.decode_into(portcullis_wire::LinkType::Ethernet, None, false, &frame, &mut decoded);
         let keyed = FlowKey::of(&decoded, &KeyScope::default()).unwrap();
         let packet = Packet::new(&mut frame, PacketMeta::default());

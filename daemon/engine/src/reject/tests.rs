@@ -2,7 +2,7 @@
 
 use super::*;
 use portcullis_capture::PacketMeta;
-use portcullis_wire::decode::{Decoder, DecoderConfig};
+use portcullis_wire::decode::Decoder;
 
 const MAC_A: [u8; 6] = [2, 0, 0, 0, 0, 0xa];
 const MAC_B: [u8; 6] = [2, 0, 0, 0, 0, 0xb];
@@ -11,7 +11,7 @@ const B: [u8; 4] = [10, 0, 0, 2];
 
 fn decode(link: LinkType, frame: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
-    let decoder = Decoder::new(DecoderConfig { validate_checksums: true });
+    let decoder = Decoder::default();
     decoder.decode_into(link, None, false, frame, &mut decoded);
     decoded
 }
