@@ -131,6 +131,7 @@ impl Arena {
     }
 
     /// All parts of a flow.
+    #[inline]
     pub(crate) fn parts(&mut self, slot: SlotIndex) -> Parts<'_> {
         let place = slot.place();
         Parts {

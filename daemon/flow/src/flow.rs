@@ -50,6 +50,7 @@ pub struct Flow<'t> {
 
 impl<'t> Flow<'t> {
     /// The flow in a slot.
+    #[inline]
     pub(crate) fn at(slot: SlotIndex, arena: &'t mut Arena, storage: &'t mut Storage) -> Self {
         let Parts { hot, cold, deadline, bits } = arena.parts(slot);
         Self { hot, cold, deadline, bits, storage, slot }

@@ -22,6 +22,9 @@ mod sweep;
 
 /// Flows in a block: what the spare pool is refilled with at once.
 pub const BLOCK: u32 = 128;
+/// Most slots looked at to make room for one newcomer. So a burst of 32 touches no more than 32 times these, 32
+/// of its own, and those that the caller has swept, worked off and finished after it.
+pub const MOST_LOOKS: u32 = crate::evict::MAX_LOOKS;
 /// Fewest flows that a worker can do with.
 const LEAST_FLOWS: u64 = 16;
 /// Below this many spare flows a newcomer makes room for the next one: as many as a burst may need

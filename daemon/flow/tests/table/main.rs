@@ -2,6 +2,7 @@
 
 mod bits;
 mod callbacks;
+mod conservation;
 mod followed;
 mod full;
 mod idle;

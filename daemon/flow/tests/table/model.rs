@@ -6,6 +6,8 @@ use portcullis_flow::{Direction, EndReason, FlowKey, FlowSettings, FlowTable, Tc
 use portcullis_wire::Decoded;
 use portcullis_wire::decoded::TcpFlags;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use std::collections::HashMap;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,10 @@ enum Step {
 }
 
 fn steps(flows: u16) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(flows), 1..400)
+}
+
+fn step(flows: u16) -> impl Strategy<Value = Step> {
     let kind = prop_oneof![
         3 => Just(Kind::Udp),
         3 => (0u32..3).prop_map(|isn| Kind::Syn(isn * 1000)),
@@ -31,14 +37,13 @@ fn steps(flows: u16) -> impl Strategy<Value = Vec<Step>> {
     ];
     let packet =
         (0..flows, any::<bool>(), kind).prop_map(|(flow, back, kind)| Step::Packet { flow, back, kind });
-    let step = prop_oneof![
+    prop_oneof![
         20 => packet,
         2 => (0u64..3).prop_map(Step::Wait),
         1 => (0u64..400).prop_map(Step::Wait),
         2 => (0usize..300).prop_map(Step::Sweep),
         3 => (0usize..5).prop_map(Step::Finish),
-    ];
-    prop::collection::vec(step, 1..400)
+    ]
 }
 
 fn decoded(flow: u16, back: bool, kind: Kind) -> Decoded {
@@ -315,6 +320,25 @@ proptest! {
     #[test]
     fn records_do_not_depend_on_the_sweep(steps in steps(8), slots in 0usize..200, budget in 0usize..3) {
         prop_assert_eq!(records(&steps, slots, budget), records(&steps, 0, 0));
+    }
+}
+
+/// Two million operations, the same ones each time, on tables that are never new again.
+#[test]
+fn agrees_over_two_million_operations() {
+    const RUN: usize = 100_000;
+    let mut runner = TestRunner::deterministic();
+    let roomy = FlowSettings { memcap: 32 << 20, ..FlowSettings::default() };
+    let cramped = FlowSettings { memcap: 4_000, prealloc: 4, ..FlowSettings::default() };
+    for (settings, flows, pressed) in [(&roomy, 200, false), (&cramped, 60, true)] {
+        for _ in 0..10 {
+            let steps =
+                prop::collection::vec(step(flows), RUN).new_tree(&mut runner).expect("steps").current();
+            let model = Model::new(settings, pressed).run(&steps, settings.memcap);
+            let stats = model.table.stats();
+            assert!(stats.tcp_reuse > 100 && model.finished > 10_000, "{stats:?}");
+            assert_eq!((stats.get_used > 100, model.refused > 100), (pressed, pressed), "{stats:?}");
+        }
     }
 }
 
