@@ -71,7 +71,7 @@ impl Functions {
                 let worker = shared.latest_worker();
                 Box::new(Removed { worker, number }) as Box<dyn RemovalHook>
             };
-            let name = format!("{}.{}", plugin.name, removal.name);
+            let name = format!("{}/{}", plugin.name, removal.name);
             ids.hooks.push(registry.removal_hook(&name, Box::new(make))?);
         }
         // Set once: `self` was not shared before.
@@ -171,7 +171,7 @@ impl Drop for Worker {
 
 /// What a failed call of a plugin unwinds with.
 #[derive(Debug)]
-pub struct PluginFailed;
+struct PluginFailed;
 
 /// The lifecycle callbacks of a plugin on one worker.
 #[derive(Debug)]

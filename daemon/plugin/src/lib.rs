@@ -27,6 +27,5 @@ mod object;
 pub mod sdk;
 pub mod settings;
 
-pub use call::PluginFailed;
 pub use load::{LoadError, LoadedPlugin, PluginFile};
 pub use settings::Settings;

@@ -211,7 +211,7 @@ impl LoadedPlugin {
     }
 
     /// Adds its hooks and storages to a registry: the lifecycle callbacks under the plugin's name, a removal
-    /// hook under that name, a dot, and its own. The plugin is closed when the registry and all workers made
+    /// hook under that name, a slash, and its own. The plugin is closed when the registry and all workers made
     /// from it are gone.
     ///
     /// # Errors

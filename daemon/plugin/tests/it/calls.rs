@@ -108,7 +108,7 @@ fn everything_that_a_plugin_can_see_and_do() {
     let ran = run(registry, vec![udp(0, 9, true, b"hello"), udp(1, 9, false, b"you")], 1);
     assert_eq!(ran.counters.worker_callback_panics, 0);
     assert_eq!(*ORDER.lock().unwrap(), "iuurrf");
-    assert_eq!((ran.hook("looker").calls, ran.hook("looker.b").calls), (4, 1));
+    assert_eq!((ran.hook("looker").calls, ran.hook("looker/b").calls), (4, 1));
     assert_eq!(ran.left, 2);
 }
 
@@ -194,8 +194,8 @@ static const PortcullisRemovalHook hooks[] = {{\"bad\", fails}, {\"good\", fails
     let ran = run(registry(&path, &[]), frames, 1);
     assert_eq!(ran.hook("grumpy").panics, 1);
     // Flows 1 and 2 have the hooks; the third was never seen.
-    assert_eq!((ran.hook("grumpy.bad").calls, ran.hook("grumpy.bad").panics), (1, 1));
-    assert_eq!((ran.hook("grumpy.good").calls, ran.hook("grumpy.good").panics), (2, 0));
+    assert_eq!((ran.hook("grumpy/bad").calls, ran.hook("grumpy/bad").panics), (1, 1));
+    assert_eq!((ran.hook("grumpy/good").calls, ran.hook("grumpy/good").panics), (2, 0));
     assert_eq!((ran.counters.worker_callback_panics, ran.left), (2, 3));
 }
 

@@ -52,7 +52,7 @@ fn long_flows_are_reported() {
         let mut expected: Vec<String> = expected.iter().map(|client| format!("{client} 53 100")).collect();
         expected.sort();
         assert_eq!(lines(&out), expected);
-        assert_eq!(ran.hook("long-flows.report").calls, 21);
+        assert_eq!(ran.hook("long-flows/report").calls, 21);
     }
 }
 
@@ -66,7 +66,7 @@ fn marked_packets_are_dropped_and_then_their_flow() {
         let ran = run(registry(&object, &settings), traffic(), workers);
         assert_eq!(lines(&out), ["7 53 4"]);
         assert_eq!((ran.counters.ips_blocked, ran.left), (4, traffic().len() - 4));
-        assert_eq!(ran.hook("drop-marked.report").calls, 1);
+        assert_eq!(ran.hook("drop-marked/report").calls, 1);
     }
 }
 
@@ -84,8 +84,8 @@ fn plugins_of_both_languages_work_together() {
         "byte-counter",
         "long-flows",
         "drop-marked",
-        "long-flows.report",
-        "drop-marked.report"
+        "long-flows/report",
+        "drop-marked/report"
     ]));
     let ran = run(registry, traffic(), 4);
     assert_eq!(ran.counters.worker_callback_panics, 0);

@@ -109,14 +109,14 @@ fn plugins_that_ask_for_too_much() {
     let both = "plugin->removal_hooks = hooks; plugin->removal_hook_count = 2;";
     refused(&compile("unnamed", &hook("NULL", "f"), both), "removal hook 0 has no good name");
     refused(&compile("empty", &hook("\"a\"", "NULL"), both), "removal hook a has no function");
-    refused(&compile("twice", &hook("\"b\"", "f"), both), "\"twice.b\" are registered already");
+    refused(&compile("twice", &hook("\"b\"", "f"), both), "\"twice/b\" are registered already");
 
     let mut crowded = Registry::default();
     for number in 1..HookId::MOST {
         crowded.removal_hook(&number.to_string(), Box::new(|_| unreachable!())).unwrap();
     }
     let fine = compile("fine", &hook("\"a\"", "f"), both);
-    refused_beside(crowded, &fine, "\"fine.b\" cannot be registered: there are 15 of its kind already");
+    refused_beside(crowded, &fine, "\"fine/b\" cannot be registered: there are 15 of its kind already");
     let mut full = Registry::default();
     let columns: Result<Vec<_>, _> = (0..Registry::MOST_COLUMNS).map(|_| full.storage::<u8>()).collect();
     assert!(columns.is_ok());

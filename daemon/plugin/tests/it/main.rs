@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
+mod allocation;
 mod built;
 mod calls;
 mod examples;
