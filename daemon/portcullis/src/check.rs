@@ -4,7 +4,7 @@
 use crate::cli::CheckArgs;
 use crate::config::{self, Inline};
 use crate::exit::Failure;
-use crate::{output, remarks, rules, run};
+use crate::{output, plugins, remarks, rules, run};
 
 /// Runs the check.
 ///
@@ -17,6 +17,7 @@ pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
     if !loaded.config.inline_sets.is_empty() {
         run::check(&loaded.config)?;
     }
+    let plugins = plugins::check(&loaded)?;
     let rules = rules::load(&loaded.config, arguments.rules.as_deref())?;
     if arguments.json {
         output::line(&remarks::to_json(&rules).to_string());
@@ -35,8 +36,12 @@ pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
         0 => String::new(),
         disabled => format!(" ({disabled} more commented out)"),
     };
+    let plugins = match plugins {
+        0 => String::new(),
+        count => format!("; {}, not started", counted(count, "plugin")),
+    };
     output::line(&format!(
-        "{configuration}; {} from {}{disabled}; {}",
+        "{configuration}; {} from {}{disabled}{plugins}; {}",
         counted(rules.rules.len(), "rule"),
         counted(rules.files, "file"),
         counted(loaded.warnings.len() + rules.unmatched.len(), "warning"),

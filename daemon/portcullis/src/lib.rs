@@ -5,6 +5,7 @@
 //! - [`config`]: the TOML file and `--set`, as typed settings
 //! - [`run`](mod@run), [`check`], [`replay`], [`ctl`]: one module a subcommand
 //! - [`control`]: the control socket, its protocol, server and client
+//! - [`plugins`]: from `[plugins]` to hooks that every worker gets
 //! - [`output`]: the only module that prints
 //! - [`remarks`]: faults of rules, underlined for people and as JSON for programs
 //! - [`exit`]: which failure ends with which exit status
@@ -21,6 +22,7 @@ pub mod ctl;
 pub mod exit;
 pub mod log;
 pub mod output;
+pub mod plugins;
 pub mod progress;
 pub mod remarks;
 pub mod replay;

@@ -7,6 +7,7 @@ use crate::remarks;
 use crate::report::Summary;
 use crate::rules::LoadedRules;
 use std::io::{IsTerminal as _, Write as _};
+use tracing::level_filters::LevelFilter;
 
 /// Writes to standard error. What cannot be written there has nowhere else to go.
 fn complain(text: &str) {
@@ -40,6 +41,17 @@ pub fn warnings(loaded: &Loaded) {
 /// matches.
 pub fn rule_remarks(rules: &LoadedRules) {
     complain(&remarks::render(rules, std::io::stderr().is_terminal()));
+}
+
+/// From now on what is logged is shown.
+pub fn start_log() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(LevelFilter::INFO);
+    // It may have been started before.
+    let _ = subscriber.try_init();
 }
 
 /// Shows what a replay came to.

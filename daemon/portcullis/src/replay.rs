@@ -8,12 +8,12 @@ use crate::log::Log;
 use crate::progress::Progress;
 use crate::report::{Summary, peak_memory};
 use crate::rules::{self, LoadedRules};
-use crate::workers::{Judged, judge};
-use crate::{output, settings};
+use crate::workers::{Judged, Work, judge};
+use crate::{output, plugins, settings};
 use portcullis_capture::WorkerId;
 use portcullis_capture_pcap::{PcapError, PcapModule, PcapOptions};
 use portcullis_engine::{EngineSettings, FlowWorker, Rules, WorkerParts, drive, publish};
-use portcullis_event::{Counters, Reporter, RingMode, RuleCounts, StatsRecord};
+use portcullis_event::{Reporter, RingMode, RuleCounts, StatsRecord};
 use portcullis_flow::Callbacks;
 use portcullis_wire::Timestamp;
 use std::num::NonZeroU8;
@@ -55,6 +55,7 @@ pub struct Replayed {
 fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
     let loaded = load(arguments)?;
     output::warnings(&loaded);
+    let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
     let rules = rules::load(&config, arguments.rules.as_deref())?;
     output::rule_remarks(&rules);
@@ -72,7 +73,8 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
     let rules = Arc::new(Rules::new(rules.rules));
     let mut works = Vec::with_capacity(workers);
     for (index, reporter) in (0..=u8::MAX).map(WorkerId).zip(reporters) {
-        works.push(work(&engine, &rules, index, arguments.workers, reporter)?);
+        let callbacks = plugins.registry.instantiate(index);
+        works.push(work(&engine, &rules, index, arguments.workers, callbacks, reporter)?);
     }
     let mut progress = Progress::new(read.as_ref().map_or(0, |read| read.total()));
     let pairs = modules.into_iter().zip(works).collect();
@@ -87,10 +89,11 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
         rules: Some(counts),
     });
     let written = log.finish()?;
-    let Judged { counters, packets_by_worker, error, .. } = judged;
+    let Judged { counters, hooks, packets_by_worker, error, .. } = judged;
     let summary = Summary {
         counters,
         packets_by_worker,
+        hooks: plugins.hooks.into_iter().zip(hooks).collect(),
         rules: counts.loaded,
         rules_refused: counts.failed,
         records: written.path.clone().map(|path| (written.lines(), path)),
@@ -106,14 +109,15 @@ fn work(
     rules: &Arc<Rules>,
     id: WorkerId,
     workers: NonZeroU8,
+    callbacks: Callbacks,
     reporter: Reporter,
-) -> Result<impl FnOnce(&mut PcapModule) -> (Counters, Result<(), PcapError>) + use<>, Failure> {
+) -> Result<impl FnOnce(&mut PcapModule) -> Work<PcapError> + use<>, Failure> {
     let (publisher, mut published) = publish::channel();
     let parts = WorkerParts {
         id,
         workers: workers.get(),
         rules: Arc::clone(rules),
-        callbacks: Callbacks::default(),
+        callbacks,
         reporter,
         publisher,
         start: Timestamp::ZERO,
@@ -123,7 +127,7 @@ fn work(
         // Kept to the end: without it the worker would think that it is to stop.
         let (_commander, commands) = crossbeam::channel::bounded(0);
         let outcome = drive(module, &mut worker, &commands);
-        (*published.latest(), outcome)
+        Work { counters: *published.latest(), hooks: published.hook_costs().to_vec(), outcome }
     })
 }
 

@@ -3,6 +3,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use portcullis_event::Counters;
+use portcullis_flow::HookCost;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub struct Summary {
     pub counters: Counters,
     /// Packets that each worker judged.
     pub packets_by_worker: Vec<u64>,
+    /// Hooks of plugins by name, with what they were used for and cost.
+    pub hooks: Vec<(String, HookCost)>,
     /// Rules in use.
     pub rules: u64,
     /// Rules that could not be loaded.
@@ -57,6 +60,7 @@ impl Summary {
             ("alerts", grouped(counters.detect_alert), none()),
             ("rules", grouped(self.rules), self.refused()),
         ]);
+        rows.extend(self.hooks.iter().map(|(name, cost)| ("hook", grouped(cost.calls), hook(name, cost))));
         if let Some((count, path)) = &self.records {
             rows.push(("records", grouped(*count), format!("in {}", path.display())));
         }
@@ -102,6 +106,18 @@ impl Summary {
         }
         format!("{} could not be loaded", grouped(self.rules_refused))
     }
+}
+
+/// What there is to say of a hook besides its calls.
+fn hook(name: &str, cost: &HookCost) -> String {
+    let mut text = format!("calls of {name}");
+    if let Some(nanos) = cost.nanos.checked_div(cost.timed) {
+        text.push_str(&format!(", {nanos} ns each"));
+    }
+    if cost.panics > 0 {
+        text.push_str(&format!(", failed on {} workers", cost.panics));
+    }
+    text
 }
 
 /// Packets a second; `None` where no time has passed.
@@ -163,6 +179,10 @@ mod tests {
         let summary = Summary {
             counters,
             packets_by_worker: vec![400_000, 300_000],
+            hooks: vec![
+                ("a".to_owned(), HookCost { calls: 2048, timed: 2, nanos: 30, panics: 0 }),
+                ("a/b".to_owned(), HookCost { calls: 1, panics: 1, ..HookCost::default() }),
+            ],
             rules: 30,
             rules_refused: 1,
             records: Some((100_023, "out/eve.json".into())),
@@ -178,6 +198,8 @@ mod tests {
  flows        100,000
  alerts            12
  rules             30  1 could not be loaded
+ hook           2,048  calls of a, 15 ns each
+ hook               1  calls of a/b, failed on 1 workers
  records      100,023  in out/eve.json
  time           0.500  s
  rate       1,400,000  packets/s

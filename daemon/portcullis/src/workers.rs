@@ -2,8 +2,10 @@
 //! what it lends, until the capture ends or cannot be read further.
 
 use crate::exit::Failure;
+use crate::plugins;
 use portcullis_capture::PacketModule;
 use portcullis_event::Counters;
+use portcullis_flow::HookCost;
 use portcullis_wire::Timestamp;
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -18,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Judged<E> {
     /// All counters, merged.
     pub counters: Counters,
+    /// What the hooks were used for and cost, those of all workers added up.
+    pub hooks: Vec<HookCost>,
     /// Packets that each worker judged.
     pub packets_by_worker: Vec<u64>,
     /// The time at the end: the largest of any packet.
@@ -26,11 +30,21 @@ pub struct Judged<E> {
     pub error: Option<E>,
 }
 
+/// What one worker's work came to.
+#[derive(Debug)]
+pub struct Work<E> {
+    /// Its counters.
+    pub counters: Counters,
+    /// What its hooks were used for and cost.
+    pub hooks: Vec<HookCost>,
+    /// Why the capture could not be read to its end.
+    pub outcome: Result<(), E>,
+}
+
 /// One worker's end.
 struct Ended<E> {
-    counters: Counters,
+    work: Work<E>,
     now: Timestamp,
-    error: Option<E>,
 }
 
 /// Runs each work on its state of the module, in a thread of its own, and calls `look` every now
@@ -43,7 +57,7 @@ struct Ended<E> {
 pub fn judge<M, W>(pairs: Vec<(M, W)>, look: impl FnMut()) -> Result<Judged<M::Error>, Failure>
 where
     M: PacketModule,
-    W: FnOnce(&mut M) -> (Counters, Result<(), M::Error>) + Send,
+    W: FnOnce(&mut M) -> Work<M::Error> + Send,
 {
     let ended = scope(|scope| {
         let (alive, gone) = channel::<Infallible>();
@@ -62,15 +76,18 @@ where
     })?;
     let mut judged = Judged {
         counters: Counters::default(),
+        hooks: Vec::new(),
         packets_by_worker: Vec::new(),
         now: Timestamp::ZERO,
         error: None,
     };
     for end in ended {
-        judged.packets_by_worker.push(end.counters.decoder_pkts);
-        judged.counters.merge(&end.counters);
+        let Work { counters, hooks, outcome } = end.work;
+        judged.packets_by_worker.push(counters.decoder_pkts);
+        judged.counters.merge(&counters);
+        plugins::add_costs(&mut judged.hooks, &hooks);
         judged.now = judged.now.max(end.now);
-        judged.error = judged.error.or(end.error);
+        judged.error = judged.error.or_else(|| outcome.err());
     }
     Ok(judged)
 }
@@ -79,11 +96,11 @@ where
 fn run<M, W>(mut module: M, work: W, alive: Sender<Infallible>) -> Ended<M::Error>
 where
     M: PacketModule,
-    W: FnOnce(&mut M) -> (Counters, Result<(), M::Error>),
+    W: FnOnce(&mut M) -> Work<M::Error>,
 {
-    let (counters, outcome) = work(&mut module);
+    let work = work(&mut module);
     drop(alive);
-    Ended { counters, now: module.now(), error: outcome.err() }
+    Ended { work, now: module.now() }
 }
 
 /// Calls `look` until no thread is alive.
@@ -108,7 +125,7 @@ mod tests {
     use portcullis_capture::{Burst, CaptureStats, Poll, PortId, Properties, Verdict, Wake, WorkerId};
     use std::task::Waker;
 
-    type Work = Box<dyn FnOnce(&mut MemoryModule) -> (Counters, Result<(), Infallible>) + Send>;
+    type Job = Box<dyn FnOnce(&mut MemoryModule) -> Work<Infallible> + Send>;
 
     /// Steers every second packet to worker 1 and accepts what it is left with.
     fn share(index: u8, module: &mut MemoryModule) -> Counters {
@@ -135,13 +152,13 @@ mod tests {
         counters
     }
 
-    fn pairs(frames: u64, panics: bool) -> Vec<(MemoryModule, Work)> {
+    fn pairs(frames: u64, panics: bool) -> Vec<(MemoryModule, Job)> {
         let frames = (1..=frames).map(|second| (Timestamp::from_secs(second), PortId(0), vec![0; 60]));
         let (modules, _ports) = MemoryModule::open(frames, 2);
-        let work = |index: u8| -> Work {
+        let work = |index: u8| -> Job {
             Box::new(move |module| {
                 assert!(!panics || index == 0, "as the test wants");
-                (share(index, module), Ok(()))
+                Work { counters: share(index, module), hooks: Vec::new(), outcome: Ok(()) }
             })
         };
         modules.into_iter().zip([work(0), work(1)]).collect()
@@ -174,7 +191,7 @@ mod tests {
         assert_eq!(judged.error.unwrap().to_string(), "broken");
     }
 
-    fn break_after_one(module: &mut Broken) -> (Counters, std::io::Result<()>) {
+    fn break_after_one(module: &mut Broken) -> Work<std::io::Error> {
         let mut counters = Counters::default();
         let mut inspect = |burst: &mut Burst<'_>| counters.decoder_pkts += burst.len() as u64;
         let outcome = loop {
@@ -182,7 +199,7 @@ mod tests {
                 break Err(error);
             }
         };
-        (counters, outcome)
+        Work { counters, hooks: Vec::new(), outcome }
     }
 
     /// A module that breaks where it should end.

@@ -10,6 +10,7 @@ mod diagnostic;
 mod eve;
 mod flow;
 mod known;
+mod plugins;
 mod policy;
 mod rules;
 mod section;
@@ -24,6 +25,7 @@ pub use capture::{
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
 pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
+pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};
 pub use stream::{AppLayerConfig, DecoderConfig, DefragConfig, InvalidPolicy, StreamConfig};
@@ -120,6 +122,8 @@ pub struct Config {
     pub stats_interval: Option<Duration>,
     /// `[control]`: the control socket; `None` where there is none.
     pub control_socket: Option<PathBuf>,
+    /// `[plugins]`.
+    pub plugins: PluginsConfig,
 }
 
 /// A configuration that can be used, and what is to be said about it.
@@ -238,8 +242,8 @@ impl Config {
             eve: root.section("outputs", |section| section.section("eve-log", EveConfig::read)),
             stats_interval: root.section("stats", stats_interval),
             control_socket: root.section("control", control_socket),
+            plugins: root.section("plugins", |section| PluginsConfig::read(section, folder)),
         };
-        root.section("plugins", refuse_plugins);
         root.finish();
         let tracking = Tracking { recursion_level: config.decoder.recursion_level, ..config.tracking };
         Self { tracking, ..config }
@@ -256,16 +260,6 @@ fn control_socket(section: &mut Section<'_>) -> Option<PathBuf> {
     let enabled = section.or("enabled", true);
     let socket = section.or("socket", PathBuf::from(DEFAULT_SOCKET));
     enabled.then_some(socket)
-}
-
-/// Plugins are named in the configuration before they can be loaded: to pass over one that someone
-/// relies on would be worse than to refuse.
-fn refuse_plugins(section: &mut Section<'_>) {
-    let files: Vec<PathBuf> = section.or("files", Vec::new());
-    if let Some(first) = files.first() {
-        let reason = format!("this build cannot load plugins such as {}", first.display());
-        section.bad_value("files", &reason, &section.place("files"));
-    }
 }
 
 #[cfg(test)]

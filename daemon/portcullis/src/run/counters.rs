@@ -1,8 +1,10 @@
 //! All counters in one block: those of the workers, merged, and those of the gate in the kernel.
 
 use super::worker::Worker;
+use crate::plugins;
 use portcullis_bpf::GateCounters;
 use portcullis_event::Counters;
+use portcullis_flow::HookCost;
 
 /// All workers' counters, merged.
 pub(crate) fn merged(workers: &mut [Worker]) -> Counters {
@@ -11,6 +13,22 @@ pub(crate) fn merged(workers: &mut [Worker]) -> Counters {
         total.merge(worker.published.latest());
     }
     total
+}
+
+/// What the hooks of all workers were used for and cost, by name.
+pub(crate) fn hooks(names: &[String], workers: &mut [Worker]) -> Vec<(String, HookCost)> {
+    let mut total = Vec::new();
+    for worker in workers {
+        plugins::add_costs(&mut total, worker.published.hook_costs());
+    }
+    names.iter().cloned().zip(total).collect()
+}
+
+/// A hook's costs by their dotted names.
+pub(crate) fn hook_entries((name, cost): (String, HookCost)) -> [(String, u64); 4] {
+    let HookCost { calls, timed, nanos, panics } = cost;
+    [("calls", calls), ("timed", timed), ("nanos", nanos), ("panics", panics)]
+        .map(|(what, value)| (format!("hook.{name}.{what}"), value))
 }
 
 /// Packets that each worker judged.
@@ -32,6 +50,14 @@ pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_s_costs_have_their_names() {
+        let cost = HookCost { calls: 1, timed: 2, nanos: 3, panics: 4 };
+        let expected = [("calls", 1), ("timed", 2), ("nanos", 3), ("panics", 4)];
+        let expected = expected.map(|(what, value)| (format!("hook.a/b.{what}"), value));
+        assert_eq!(hook_entries(("a/b".to_owned(), cost)), expected);
+    }
 
     #[test]
     fn every_outcome_in_the_kernel_has_its_name() {

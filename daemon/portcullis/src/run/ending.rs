@@ -24,6 +24,7 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     wait_for_workers(&mut gate)?;
     let totals = totals(&mut gate);
     let packets_by_worker = counters::packets_by_worker(&mut gate.workers);
+    let hooks = counters::hooks(&gate.hooks, &mut gate.workers);
     let last = stats(&gate, totals);
     let Running {
         guard,
@@ -72,6 +73,7 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     Ok(Summary {
         counters: totals,
         packets_by_worker,
+        hooks,
         rules: rule_counts.loaded,
         rules_refused: rule_counts.failed,
         records: written.path.clone().map(|path| (written.lines(), path)),

@@ -28,20 +28,13 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
-use tracing::level_filters::LevelFilter;
 
 /// Runs the gate until it is told to end.
 ///
 /// # Errors
 /// Where it cannot start, a worker fails, or what must balance at the end does not.
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
-        .with_max_level(LevelFilter::INFO);
-    // Only a test that runs two gates in one process has set one before.
-    let _ = subscriber.try_init();
+    output::start_log();
     let gate = start::start(arguments)?;
     let summary = supervisor::supervise(gate)?;
     output::summary(&summary);

@@ -14,6 +14,7 @@ use crate::control::{Server, ServerError};
 use crate::exit::Failure;
 use crate::log::Log;
 use crate::output;
+use crate::plugins::{self, Plugins};
 use crate::rules::{self, LoadedRules};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use portcullis_bpf::AttachedMode;
@@ -21,7 +22,6 @@ use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::{Rules, WorkerParts};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
-use portcullis_flow::Registry;
 use portcullis_wire::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::flag;
@@ -48,6 +48,8 @@ pub(crate) struct Running {
     pub(crate) set: InlineSet,
     pub(crate) log: Log,
     pub(crate) rules: Arc<Rules>,
+    /// Names of hooks, in the order of their costs.
+    pub(crate) hooks: Vec<String>,
     /// Rules that workers may still use, kept so that none of them has to free them.
     pub(crate) retired: Vec<Arc<Rules>>,
     pub(crate) rule_counts: RuleCounts,
@@ -102,8 +104,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let source = ConfigArgs { config: Some(arguments.config.clone()), set: arguments.set.clone() };
     let loaded = config::load(&source, Inline::ByCopyMode)?;
     output::warnings(&loaded);
+    let plan = Plan::new(&loaded.config)?;
+    let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
-    let plan = Plan::new(&config)?;
     let (rules, counts) = load_rules(&config, arguments.init_errors_fatal)?;
     let mut warden = WardenLink::default();
     warden.permitted()?;
@@ -129,7 +132,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     require_native(plan.require, facts)?;
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
     let (log, reporters) = open_log(&config, folder, &plan, count)?;
-    let (parts, published) = parts(&rules, count, reporters);
+    let (parts, published) = parts(&rules, &plugins, count, reporters);
     let mut workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
     let mut capture = plan.capture.clone();
     capture.workers = Some(count);
@@ -157,6 +160,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         set,
         log,
         rules,
+        hooks: plugins.hooks,
         retired: Vec::new(),
         rule_counts: counts,
         started: Instant::now(),
@@ -194,18 +198,17 @@ fn open_log(
 
 fn parts(
     rules: &Arc<Rules>,
+    plugins: &Plugins,
     workers: u8,
     reporters: Vec<Reporter>,
 ) -> (Vec<WorkerParts>, Vec<portcullis_engine::Published>) {
     let (publishers, published) = worker::publishers(workers);
-    let mut callbacks = Registry::default();
-    callbacks.freeze();
     let start = wall_clock();
     let parts = (0_u8..).zip(reporters).zip(publishers).map(|((index, reporter), publisher)| WorkerParts {
         id: WorkerId(index),
         workers,
         rules: Arc::clone(rules),
-        callbacks: callbacks.instantiate(WorkerId(index)),
+        callbacks: plugins.registry.instantiate(WorkerId(index)),
         reporter,
         publisher,
         start,

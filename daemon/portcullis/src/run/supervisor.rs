@@ -118,7 +118,10 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
 
 /// All counters by name.
 fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
-    totals(gate).iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut all: BTreeMap<_, _> = totals(gate).iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let hooks = counters::hooks(&gate.hooks, &mut gate.workers);
+    all.extend(hooks.into_iter().flat_map(counters::hook_entries));
+    all
 }
 
 fn reopen(gate: &Running) {

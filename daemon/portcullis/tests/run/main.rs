@@ -6,5 +6,6 @@ mod commands;
 mod failing;
 mod forwarding;
 mod gate;
+mod plugins;
 mod refusals;
 mod rejecting;

@@ -154,7 +154,13 @@ fn bad_values_in_short() {
         "`stream.midstream`: expected yes or no, found the string \"maybe\"",
     );
     check("[stats]\ninterval = 0", "`stats.interval`: 0 is not within 1 to 86400");
-    check("[plugins]\nfiles = [\"a.so\"]", "`plugins.files`: this build cannot load plugins such as a.so");
+    check("[plugins]\nfiles = [3]", "`plugins.files`: expected a path, found the number 3");
+    check("[plugins.config]\na = 3", "`plugins.config.a`: expected a table of settings, found the number 3");
+    check(
+        "[plugins.config.a]\nb = []",
+        "`plugins.config.a.b`: expected a string, a number, or true or false, found an array",
+    );
+    check("[plugins.config.a]\nb = \"\\u0000\"", "`plugins.config.a.b`: a NUL cannot be passed on");
     check("[rules]\nfiles = [3]", "`rules.files`: expected a path, found the number 3");
 }
 
