@@ -8,6 +8,7 @@ mod demo;
 mod lab;
 mod privilege;
 mod program;
+mod sanitize;
 mod say;
 mod setup;
 mod test;
@@ -37,6 +38,8 @@ enum Task {
     Demo(demo::Options),
     /// Check formatting and lints and run every test.
     Test,
+    /// Run the tests of plugins under the address sanitizer; `test` does this, too.
+    Sanitize,
     /// All that must hold before a change is taken in: the tests, then the demo.
     Ci,
 }
@@ -57,6 +60,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Lab(task) => return lab::run(&task),
         Task::Demo(options) => demo::run(&options)?,
         Task::Test => test::run()?,
+        Task::Sanitize => sanitize::run()?,
         Task::Ci => {
             test::run()?;
             demo::run(&demo::Options::default())?;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{privilege, say, workspace};
+use crate::{privilege, sanitize, say, workspace};
 
 /// What cargo's test programs said of themselves, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub(crate) fn run() -> Result<()> {
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     succeed(workspace::cargo()?.args(clippy), "cargo clippy")?;
     say::step("Running the tests, as root where they make interfaces");
-    let (tally, success) = test_all()?;
+    let (tally, mut success) = test_all()?;
+    success &= sanitize::run().inspect_err(say::error).is_ok();
     say::line(&format!("{} passed, {} failed", tally.passed, tally.failed));
     ensure!(tally.ignored == 0, "{} tests were skipped; each must run", tally.ignored);
     ensure!(success && tally.failed == 0, "tests failed");
@@ -54,10 +55,7 @@ fn test_all() -> Result<(Tally, bool)> {
 
 /// The variable by which cargo learns how to run programs built for this machine.
 fn runner_variable() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    Ok(format!("CARGO_TARGET_{}_RUNNER", host.replace('-', "_").to_uppercase()))
+    Ok(format!("CARGO_TARGET_{}_RUNNER", workspace::host()?.replace('-', "_").to_uppercase()))
 }
 
 fn succeed(command: &mut Command, name: &str) -> Result<()> {

@@ -45,18 +45,23 @@ pub(crate) fn example(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn compile_file(folder: &Path, source: &Path) -> PathBuf {
-    let object = folder.join(source.file_stem().unwrap()).with_extension("so");
-    // Of the two compilers that setup installs, this one leaves the sanitizer's own functions to the program
-    // that loads the object.
-    let mut command = Command::new(if SANITIZED { "clang" } else { "cc" });
-    command.args(["-shared", "-fPIC", "-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]);
-    command.arg(crate_folder().join("include")).arg("-o").arg(&object).arg(source);
+    let stem = folder.join(source.file_stem().unwrap());
+    let (object, shared) = (stem.with_extension("o"), stem.with_extension("so"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-c", "-fPIC", "-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]);
+    compiler.arg(crate_folder().join("include")).arg("-o").arg(&object).arg(source);
     if SANITIZED {
-        command.args(["-fsanitize=address", "-fno-omit-frame-pointer"]);
+        compiler.args(["-fsanitize=address", "-fno-omit-frame-pointer"]);
     }
+    succeed(&mut compiler);
+    // Linked without the sanitizer: its functions are those of the program that loads the plugin.
+    succeed(Command::new("cc").args(["-shared", "-o"]).arg(&shared).arg(&object));
+    shared
+}
+
+fn succeed(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    object
 }
 
 /// The example in Rust, which cargo builds beside the tests.

@@ -10,10 +10,11 @@ const COMMIT: &str = "PORTCULLIS_TEST_FAULT";
 const WRITES_BEYOND: &str = "
 static int32_t update(void *worker UNUSED, PortcullisFlow *flow, PortcullisPacket *packet UNUSED)
 {
-    char *four = malloc(4);
-    memset(four, 1, 4 + (size_t)(host->flow_protocol(flow) & 1));
+    char *four = calloc(4, 1);
+    four[host->flow_protocol(flow) - 13] = 'x';
+    int32_t failed = four[3] == 'x';
     free(four);
-    return PORTCULLIS_OK;
+    return failed;
 }";
 
 const USES_FREED: &str = "
