@@ -44,7 +44,7 @@ pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
         "{configuration}; {} from {}{disabled}{plugins}; {}",
         counted(rules.rules.len(), "rule"),
         counted(rules.files, "file"),
-        counted(loaded.warnings.len() + rules.unmatched.len(), "warning"),
+        counted(loaded.warnings.len() + rules.unmatched.len() + rules.remarks.len(), "warning"),
     ));
     Ok(())
 }

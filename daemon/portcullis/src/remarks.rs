@@ -20,6 +20,9 @@ pub fn render(rules: &LoadedRules, styled: bool) -> String {
     for pattern in &rules.unmatched {
         let _ = writeln!(out, "warning: no rule file matches {}", pattern.display());
     }
+    for remark in &rules.remarks {
+        let _ = writeln!(out, "warning: {remark}");
+    }
     for error in &rules.errors {
         out.push_str(&fault(error, &renderer));
         out.push_str("\n\n");
@@ -108,6 +111,7 @@ mod tests {
             errors: loaded.errors,
             refused,
             disabled,
+            remarks: loaded.remarks,
             files: 1,
             unmatched: vec![],
         }

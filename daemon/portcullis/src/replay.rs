@@ -70,7 +70,8 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
     let (mut log, reporters) = Log::start(&config, &folder, Vec::new(), workers, RingMode::Lossless)?;
     let mut engine = settings::engine(&config, arguments.simulate_ips, false, SEED);
     engine.faults = settings::faults(&arguments.faults);
-    let rules = Arc::new(Rules::new(rules.rules));
+    let hosts = rules::hosts(&config, &rules.rules, SEED);
+    let rules = Arc::new(Rules::with_hosts(rules.rules, hosts));
     let mut works = Vec::with_capacity(workers);
     for (index, reporter) in (0..=u8::MAX).map(WorkerId).zip(reporters) {
         let callbacks = plugins.registry.instantiate(index);

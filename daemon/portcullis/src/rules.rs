@@ -3,9 +3,11 @@
 
 use crate::config::{self, Config};
 use crate::exit::Failure;
-use portcullis_detect::{Action, Classifications, LoadOptions, RuleError, RuleSet, Source};
+use portcullis_detect::{Action, Classifications, LoadOptions, RuleError, RuleSet, Source, Thresholds};
+use portcullis_host::{HostSettings, HostTable};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest rule file that is read, in bytes; the largest public sets have some tens of megabytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -22,12 +24,15 @@ struct RuleFile {
 pub struct LoadedRules {
     /// The rules that could be loaded.
     pub rules: RuleSet,
-    /// Why others could not, in the order of the files; those of the classification file first.
+    /// Why others could not, in the order of the files; those of the classification file and of the
+    /// threshold file first.
     pub errors: Vec<RuleError>,
     /// How many could not; faults of the classification file are not among them.
     pub refused: usize,
     /// How many are commented out.
     pub disabled: usize,
+    /// Lines of the threshold file that are about no rule.
+    pub remarks: Vec<RuleError>,
     /// How many files were read.
     pub files: usize,
     /// Patterns that no file matches.
@@ -49,10 +54,19 @@ pub fn load(config: &Config, instead: Option<&Path>) -> Result<LoadedRules, Fail
     let (classifications, mut errors) = classifications(config.rules.classification_file.as_deref())?;
     let sources: Vec<Source<'_>> =
         files.iter().map(|file| Source { name: &file.name, text: &file.text }).collect();
-    let loaded = RuleSet::load(&sources, &load_options(config, classifications));
+    let mut options = load_options(config, classifications);
+    if let Some(path) = &config.rules.threshold_file {
+        let file = read(path)?;
+        let (thresholds, faults) =
+            Thresholds::parse(&Source { name: &file.name, text: &file.text }, &options);
+        options.thresholds = thresholds;
+        errors.extend(faults);
+    }
+    let loaded = RuleSet::load(&sources, &options);
     errors.extend(loaded.errors);
     let (refused, disabled) = (loaded.refused, loaded.disabled);
-    Ok(LoadedRules { rules: loaded.rules, errors, refused, disabled, files: files.len(), unmatched })
+    let (rules, remarks) = (loaded.rules, loaded.remarks);
+    Ok(LoadedRules { rules, errors, refused, disabled, remarks, files: files.len(), unmatched })
 }
 
 impl LoadedRules {
@@ -85,10 +99,16 @@ impl LoadedRules {
     pub fn verdict(&self) -> String {
         let plural = if self.refused == 1 { "" } else { "s" };
         match self.refused {
-            0 => "the classification file is not all valid".to_owned(),
+            0 => "the classification file or the threshold file is not all valid".to_owned(),
             refused => format!("{refused} rule{plural} cannot be loaded, {} can", self.rules.len()),
         }
     }
+}
+
+/// A table for state about hosts, if the rules need one.
+pub fn hosts(config: &Config, rules: &RuleSet, seed: u64) -> Option<Arc<HostTable>> {
+    let settings = HostSettings { memcap: config.host.memcap, seed };
+    rules.uses_hosts().then(|| Arc::new(HostTable::new(&settings)))
 }
 
 fn classifications(path: Option<&Path>) -> Result<(Classifications, Vec<RuleError>), Failure> {
@@ -205,6 +225,7 @@ mod tests {
         check("rules.files = [\"a.rules\"]", "a.rules: No such file");
         check("rules.files = [\".\"]", "it is a folder");
         check("rules.classification-file = \"c.config\"", "c.config: No such file");
+        check("threshold-file = \"t.config\"", "t.config: No such file");
         check("rules.files = [\"a***.rules\"]", "cannot search for rule files");
     }
 

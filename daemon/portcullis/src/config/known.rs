@@ -17,7 +17,8 @@ const NO_HASH: &str = "each worker's index is sized from flow.memcap";
 const NO_MANAGER: &str = "workers expire their own flows, there are no manager threads";
 pub(crate) const NO_STREAM: &str = "TCP streams are not reassembled";
 pub(crate) const NO_DEFRAG: &str = "IP fragments are not reassembled";
-const NO_HOSTS: &str = "state about hosts is not kept";
+const NO_HOSTS: &str = "lists of hosts and data sets are not kept";
+const ONE_TABLE: &str = "all state about hosts and pairs is in one table, sized by host.memcap";
 pub(crate) const NO_APP_LAYER: &str = "application protocols are not parsed";
 const NO_TUNNELS: &str = "tunnels of this kind are not opened";
 const NO_RECORD: &str = "records of this kind are not written";
@@ -54,8 +55,9 @@ const TABLE: &[(&str, Meaning)] = &[
     ("stream.tcp-reuse", Nothing(NO_STREAM)),
     ("stream.reassembly", Nothing(NO_STREAM)),
     ("defrag", Nothing(NO_DEFRAG)),
-    ("host", Nothing(NO_HOSTS)),
-    ("ippair", Nothing(NO_HOSTS)),
+    ("host.hash-size", Nothing(ONE_TABLE)),
+    ("host.prealloc", Nothing("all of host.memcap is taken at start")),
+    ("ippair", Nothing(ONE_TABLE)),
     ("host-os-policy", Nothing(NO_STREAM)),
     ("app-layer", Nothing(NO_APP_LAYER)),
     ("decoder.teredo", Nothing(NO_TUNNELS)),
@@ -67,7 +69,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("detect", Nothing(NO_TUNING)),
     ("mpm-algo", Nothing(NO_TUNING)),
     ("spm-algo", Nothing(NO_TUNING)),
-    ("threshold", Nothing(NO_HOSTS)),
+    ("threshold", Nothing(ONE_TABLE)),
     ("asn1-max-frames", Nothing(NO_APP_LAYER)),
     ("pcre", Nothing("work on a packet is bounded as a whole")),
     ("max-pending-packets", Nothing("bursts and rings have fixed sizes")),
@@ -84,7 +86,6 @@ const TABLE: &[(&str, Meaning)] = &[
     ("default-reputation-path", Nothing(NO_HOSTS)),
     ("reputation-files", Nothing(NO_HOSTS)),
     ("reference-config-file", Nothing("references are logged as the rule writes them")),
-    ("threshold-file", Nothing(NO_HOSTS)),
     ("geoip-database", Nothing(NO_HOSTS)),
     ("engine-analysis", Nothing(NO_ENVIRONMENT)),
     ("profiling", Nothing(NO_ENVIRONMENT)),

@@ -9,6 +9,7 @@ mod capture;
 mod diagnostic;
 mod eve;
 mod flow;
+mod host;
 mod known;
 mod plugins;
 mod policy;
@@ -26,6 +27,7 @@ pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
 pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
+pub use host::HostConfig;
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};
 pub use stream::{AppLayerConfig, DecoderConfig, DefragConfig, InvalidPolicy, StreamConfig};
@@ -100,6 +102,8 @@ pub struct Config {
     pub capture: CaptureConfig,
     /// `[flow]`.
     pub flow: FlowConfig,
+    /// `[host]`.
+    pub host: HostConfig,
     /// `[flow-timeouts]`.
     pub flow_timeouts: FlowTimeouts,
     /// The `use-for-tracking` switches of `[vlan]`, `[livedev]` and `[decoder]`.
@@ -114,7 +118,7 @@ pub struct Config {
     pub decoder: DecoderConfig,
     /// `[vars]`.
     pub vars: Vars,
-    /// `[rules]`.
+    /// `[rules]` and `threshold-file`.
     pub rules: RulesConfig,
     /// `[outputs.eve-log]`.
     pub eve: EveConfig,
@@ -227,6 +231,7 @@ impl Config {
             inline_sets: capture::inline_sets(&mut root),
             capture: root.section("capture", CaptureConfig::read),
             flow: root.section("flow", |section| FlowConfig::read(section, master)),
+            host: root.section("host", HostConfig::read),
             flow_timeouts: root.section("flow-timeouts", FlowTimeouts::read),
             tracking: Tracking {
                 vlan: root.section("vlan", |section| section.or("use-for-tracking", true)),
@@ -238,7 +243,7 @@ impl Config {
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),
             decoder: root.section("decoder", DecoderConfig::read),
             vars: root.section("vars", Vars::read),
-            rules: root.section("rules", |section| RulesConfig::read(section, folder)),
+            rules: RulesConfig::read(&mut root, folder),
             eve: root.section("outputs", |section| section.section("eve-log", EveConfig::read)),
             stats_interval: root.section("stats", stats_interval),
             control_socket: root.section("control", control_socket),

@@ -43,18 +43,35 @@ pub struct RulesConfig {
     /// Classes of rules with their priorities, in Suricata's `classification.config` format; `None`:
     /// those that Suricata ships.
     pub classification_file: Option<PathBuf>,
+    /// `threshold-file`, beside `[rules]`: thresholds, rate filters and suppressions, in the format of
+    /// Suricata's `threshold.config`.
+    pub threshold_file: Option<PathBuf>,
 }
 
 impl RulesConfig {
-    pub(crate) fn read(section: &mut Section<'_>, folder: &Path) -> Self {
-        let files: Vec<PathBuf> = section.or("files", Vec::new());
-        let base = |key: &str| match section.place(key) {
-            super::Place::File(_) => folder,
-            _ => Path::new(""),
+    pub(crate) fn read(root: &mut Section<'_>, folder: &Path) -> Self {
+        let threshold_file = path(root, "threshold-file", folder);
+        let read = |section: &mut Section<'_>| {
+            let files: Vec<PathBuf> = section.or("files", Vec::new());
+            let base = base(section, "files", folder);
+            let files = files.iter().map(|file| base.join(file)).collect();
+            let classification_file = path(section, "classification-file", folder);
+            Self { files, classification_file, threshold_file }
         };
-        let files = files.iter().map(|file| base("files").join(file)).collect();
-        let classification_base = base("classification-file").to_owned();
-        let classification: Option<PathBuf> = section.optional("classification-file");
-        Self { files, classification_file: classification.map(|file| classification_base.join(file)) }
+        root.section("rules", read)
+    }
+}
+
+/// A file name, if it is given.
+fn path(section: &mut Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
+    let file: PathBuf = section.optional(key)?;
+    Some(base(section, key, folder).join(file))
+}
+
+/// Where relative names lead: those of the configuration file into its folder, others from here.
+fn base<'f>(section: &Section<'_>, key: &str, folder: &'f Path) -> &'f Path {
+    match section.place(key) {
+        super::Place::File(_) => folder,
+        _ => Path::new(""),
     }
 }

@@ -194,7 +194,12 @@ fn overrides_replace_single_settings() {
     assert_eq!(drop, DropConfig { alerts: true, flows: DropFlows::All, verdict: false });
     let quiet = set(&["outputs.eve-log.alert.metadata=no"]).eve.alert.metadata;
     assert!(!quiet.flow && !quiet.rule_metadata);
+    assert_eq!(set(&["host.memcap=1mb"]).host.memcap, 1 << 20);
     // Paths given on the command line are taken from where the user is.
+    assert_eq!(
+        set(&["threshold-file=t.config"]).rules.threshold_file.as_deref(),
+        Some(Path::new("t.config"))
+    );
     assert_eq!(set(&["rules.files=a.rules"]).rules.files, [Path::new("a.rules")]);
 }
 
@@ -213,6 +218,7 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("host-os-policy.bsd=[]", "host-os-policy");
     check("host-os-policy.windows=[\"0.0.0.0/0\"]", "host-os-policy");
     check("ippair.hash-size=1", "ippair");
+    check("host.hash-size=4096", "host.hash-size");
     check("detect.prefilter.default=auto", "detect");
     check("stream.inline=true", "stream.inline");
     check("stream.reassembly.depth=1MB", "stream.reassembly.depth");

@@ -97,6 +97,26 @@ fn from_a_capture_to_records_and_accepted_packets() {
 }
 
 #[test]
+fn a_threshold_file_is_read_and_hosts_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("in.pcap"), capture(9)).unwrap();
+    fs::write(at("a.rules"), "alert icmp any any -> any any (itype:8; sid:1;)\n").unwrap();
+    fs::write(at("t.config"), "threshold gen_id 1, sig_id 1, type limit, track by_src, count 1, seconds 3\n")
+        .unwrap();
+    fs::write(at("x.toml"), "threshold-file = \"t.config\"\n").unwrap();
+    let show = |name: &str| at(name).display().to_string();
+    let line =
+        format!("{} -c {} -S {} -l {}", show("in.pcap"), show("x.toml"), show("a.rules"), show("logs"));
+    let counters = replay(&arguments(&line)).unwrap().summary.counters;
+    // One a second: the first, the fifth and the ninth begin a window.
+    assert_eq!((counters.detect_alert, counters.detect_alerts_suppressed), (3, 6));
+    fs::write(at("t.config"), "suppress gen_id 1, sig_id 1, track by_src, ip 192.0.2.0/24\n").unwrap();
+    let counters = replay(&arguments(&line)).unwrap().summary.counters;
+    assert_eq!((counters.detect_alert, counters.detect_alerts_suppressed), (0, 9));
+}
+
+#[test]
 fn the_same_records_with_any_number_of_workers() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -22,10 +22,12 @@ use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::{Rules, WorkerParts};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
+use portcullis_host::HostTable;
 use portcullis_wire::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
+use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +52,8 @@ pub(crate) struct Running {
     pub(crate) rules: Arc<Rules>,
     /// Names of hooks, in the order of their costs.
     pub(crate) hooks: Vec<String>,
+    /// State about hosts, which outlives rules; none while no rule needs it.
+    pub(crate) hosts: Option<Arc<HostTable>>,
     /// Rules that workers may still use, kept so that none of them has to free them.
     pub(crate) retired: Vec<Arc<Rules>>,
     pub(crate) rule_counts: RuleCounts,
@@ -107,7 +111,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let plan = Plan::new(&loaded.config)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
-    let (rules, counts) = load_rules(&config, arguments.init_errors_fatal)?;
+    let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None)?;
     let mut warden = WardenLink::default();
     warden.permitted()?;
     if let Some(path) = &config.control_socket
@@ -159,6 +163,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         workers,
         set,
         log,
+        hosts: rules.hosts().cloned(),
         rules,
         hooks: plugins.hooks,
         retired: Vec::new(),
@@ -168,8 +173,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     })
 }
 
-/// Loads the rules; with `fatal`, one that cannot be loaded is a failure.
-pub(crate) fn load_rules(config: &Config, fatal: bool) -> Result<(Arc<Rules>, RuleCounts), Failure> {
+/// Loads the rules; with `fatal`, one that cannot be loaded is a failure. State about hosts is `hosts`, or new
+/// where there is none and they need it.
+pub(crate) fn load_rules(
+    config: &Config,
+    fatal: bool,
+    hosts: Option<Arc<HostTable>>,
+) -> Result<(Arc<Rules>, RuleCounts), Failure> {
     let loaded: LoadedRules = rules::load(config, None)?;
     output::rule_remarks(&loaded);
     loaded.unless_fatal(fatal)?;
@@ -179,7 +189,10 @@ pub(crate) fn load_rules(config: &Config, fatal: bool) -> Result<(Arc<Rules>, Ru
         failed: loaded.refused as u64,
         skipped: 0,
     };
-    Ok((Arc::new(Rules::new(loaded.rules)), counts))
+    // The standard library seeds it from the system's entropy.
+    let seed = || RandomState::new().hash_one(0_u8);
+    let hosts = hosts.or_else(|| rules::hosts(config, &loaded.rules, seed()));
+    Ok((Arc::new(Rules::with_hosts(loaded.rules, hosts)), counts))
 }
 
 /// The time now.

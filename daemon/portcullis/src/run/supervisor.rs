@@ -132,7 +132,8 @@ fn reopen(gate: &Running) {
 /// New rules for all workers. Where all rules in use could be loaded, all new ones have to be, or else
 /// the old ones stay: a file that was broken by an edit takes no rule out of use.
 fn reload(gate: &mut Running) -> Result<u64, String> {
-    let (rules, counts) = match load_rules(&gate.config, gate.rule_counts.failed == 0) {
+    let fatal = gate.rule_counts.failed == 0;
+    let (rules, counts) = match load_rules(&gate.config, fatal, gate.hosts.clone()) {
         Ok(loaded) => loaded,
         Err(failure) => {
             tracing::error!("{failure}: the old rules stay");
@@ -144,6 +145,7 @@ fn reload(gate: &mut Running) -> Result<u64, String> {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
+    gate.hosts = rules.hosts().cloned();
     gate.retired.push(std::mem::replace(&mut gate.rules, rules));
     gate.rule_counts = counts;
     tracing::info!("{} rules are in use", counts.loaded);
