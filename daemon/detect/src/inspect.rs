@@ -3,7 +3,7 @@
 use crate::content::{Haystack, Unsure, Work};
 use crate::host::{Becomes, Hosts};
 use crate::input::Input;
-use crate::outcome::{Alert, Outcome, Scope, Unjudged, Verdict};
+use crate::outcome::{Alert, Outcome, RejectTo, Scope, Unjudged, Verdict};
 use crate::rule::{Match, Rule};
 use crate::ruleset::{RuleId, RuleSet};
 use crate::scratch::Scratch;
@@ -133,7 +133,12 @@ impl Judge<'_, '_> {
                     Verdict::Drop { .. } | Verdict::Pass { .. } => {}
                 }
                 let before = self.outcome.reject;
-                self.outcome.reject = match rule.header.reject {
+                let own = match becomes {
+                    // A rate filter's `reject` is a rule's.
+                    Becomes::Other(action) => (action == Action::Reject).then_some(RejectTo::Source),
+                    _ => rule.header.reject,
+                };
+                self.outcome.reject = match own {
                     Some(to) => Some(before.map_or(to, |before| before.and(to))),
                     None => before,
                 };

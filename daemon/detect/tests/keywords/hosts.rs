@@ -58,6 +58,7 @@ impl Bench {
         let verdict = match outcome.verdict {
             Verdict::None => "",
             Verdict::Pass { .. } => "pass",
+            Verdict::Drop { .. } if outcome.rate_filtered && outcome.reject.is_some() => "rate reject",
             Verdict::Drop { .. } if outcome.rate_filtered => "rate drop",
             Verdict::Drop { .. } => "drop",
         };
@@ -210,7 +211,7 @@ fn rate_filters_change_the_action_for_a_while() {
     };
     let own = (true, "");
     check("alert", "drop", [own, own, (true, "rate drop"), (true, "rate drop"), own]);
-    check("alert", "reject", [own, own, (true, "rate drop"), (true, "rate drop"), own]);
+    check("alert", "reject", [own, own, (true, "rate reject"), (true, "rate reject"), own]);
     check("alert", "pass", [own, own, (false, "pass"), (false, "pass"), own]);
     let own = (true, "drop");
     check("drop", "alert", [own, own, (true, ""), (true, ""), own]);
