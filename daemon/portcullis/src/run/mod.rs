@@ -6,6 +6,7 @@
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
 //! - `supervisor`: signals, commands, statistics, and the way to the end
+//! - `reload`: new rules for the workers while they judge
 //! - `ending`: the last records, what must balance, the summary
 //! - `control`: the control socket's commands, handed to the supervisor
 //! - `counters`: all counters, those of the kernel included, by their dotted names
@@ -19,6 +20,7 @@ mod counters;
 mod ending;
 mod memory;
 mod plan;
+mod reload;
 mod start;
 mod supervisor;
 mod warden;

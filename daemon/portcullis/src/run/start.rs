@@ -5,6 +5,7 @@
 use super::AbortOnPanic;
 use super::control::Desk;
 use super::plan::Plan;
+use super::reload::Loader;
 use super::supervisor::Event;
 use super::warden::{GateFacts, WardenLink};
 use super::worker::{self, Worker};
@@ -52,10 +53,8 @@ pub(crate) struct Running {
     pub(crate) rules: Arc<Rules>,
     /// Names of hooks, in the order of their costs.
     pub(crate) hooks: Vec<String>,
-    /// State about hosts, which outlives rules; none while no rule needs it.
-    pub(crate) hosts: Option<Arc<HostTable>>,
-    /// Rules that workers may still use, kept so that none of them has to free them.
-    pub(crate) retired: Vec<Arc<Rules>>,
+    /// Reads rules anew, and frees those that workers have left, so that none of them has to.
+    pub(crate) loader: Loader,
     pub(crate) rule_counts: RuleCounts,
     pub(crate) started: Instant,
     pub(crate) warden: WardenLink,
@@ -145,6 +144,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     for (worker, module) in workers.iter_mut().zip(modules) {
         worker.seat(module);
     }
+    let loader = Loader::start(config.clone(), &rules, counts, sender.clone())?;
     let server = match &config.control_socket {
         Some(path) => Some(
             Server::start(path, Desk { events: sender, interfaces: plan.interfaces() })
@@ -163,10 +163,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         workers,
         set,
         log,
-        hosts: rules.hosts().cloned(),
+        loader,
         rules,
         hooks: plugins.hooks,
-        retired: Vec::new(),
         rule_counts: counts,
         started: Instant::now(),
         warden,

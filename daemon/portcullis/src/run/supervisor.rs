@@ -1,6 +1,7 @@
 //! The main thread while the gate stands: signals, commands, statistics, and how it ends.
 
-use super::start::{Running, load_rules, wall_clock};
+use super::reload::{Answer, Fresh};
+use super::start::{Running, wall_clock};
 use super::{counters, ending};
 use crate::exit::Failure;
 use crate::report::Summary;
@@ -21,6 +22,8 @@ pub(crate) enum Event {
     Signal(i32),
     /// The control socket wants something.
     Ask(Ask),
+    /// New rules are there for the workers.
+    Loaded(Fresh),
     /// A worker has ended.
     Ended {
         /// Because its queues failed.
@@ -36,7 +39,7 @@ pub(crate) enum Ask {
     /// Open the log files anew.
     ReopenLogs(Sender<()>),
     /// Judge by the rules as the files have them now; how many, or why the old ones stay.
-    ReloadRules(Sender<Result<u64, String>>),
+    ReloadRules(Answer),
     /// Begin to end.
     Shutdown,
 }
@@ -60,6 +63,10 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
         let next = match event {
             Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
             Ok(Event::Ask(ask)) => on_ask(&mut gate, ask),
+            Ok(Event::Loaded(fresh)) => {
+                take_over(&mut gate, fresh);
+                Next::Stay
+            }
             Ok(Event::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
             Err(RecvTimeoutError::Timeout) => {
                 watch.tick(&mut gate);
@@ -78,10 +85,7 @@ fn on_signal(gate: &mut Running, signal: i32) -> Next {
     match signal {
         SIGINT | SIGTERM => return Next::Drain,
         SIGHUP => reopen(gate),
-        SIGUSR2 => {
-            // It has been logged.
-            let _ = reload(gate);
-        }
+        SIGUSR2 => gate.loader.load(None),
         _ => {}
     }
     Next::Stay
@@ -98,7 +102,7 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
             let _ = answer.send(());
         }
         Ask::ReloadRules(answer) => {
-            let _ = answer.send(reload(gate));
+            gate.loader.load(Some(answer));
         }
         Ask::Shutdown => return Next::Drain,
     }
@@ -129,27 +133,17 @@ fn reopen(gate: &Running) {
     tracing::info!("opening the log files anew");
 }
 
-/// New rules for all workers. Where all rules in use could be loaded, all new ones have to be, or else
-/// the old ones stay: a file that was broken by an edit takes no rule out of use.
-fn reload(gate: &mut Running) -> Result<u64, String> {
-    let fatal = gate.rule_counts.failed == 0;
-    let (rules, counts) = match load_rules(&gate.config, fatal, gate.hosts.clone()) {
-        Ok(loaded) => loaded,
-        Err(failure) => {
-            tracing::error!("{failure}: the old rules stay");
-            return Err(format!("{failure}: the old rules stay"));
-        }
-    };
+/// Has all workers judge by other rules.
+fn take_over(gate: &mut Running, fresh: Fresh) {
+    let Fresh { rules, counts, answer } = fresh;
     for (index, worker) in gate.workers.iter().enumerate() {
         if !worker.rules(Arc::clone(&rules)) {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
-    gate.hosts = rules.hosts().cloned();
-    gate.retired.push(std::mem::replace(&mut gate.rules, rules));
+    let old = std::mem::replace(&mut gate.rules, rules);
     gate.rule_counts = counts;
-    tracing::info!("{} rules are in use", counts.loaded);
-    Ok(counts.loaded)
+    gate.loader.retire(old, counts.loaded, answer);
 }
 
 /// A statistics record of these counters.
@@ -184,8 +178,6 @@ impl Watch {
 
     fn tick(&mut self, gate: &mut Running) {
         self.next = Instant::now() + self.interval.unwrap_or(LONG);
-        // Rules that no worker uses any more are freed here, not on the packet path.
-        gate.retired.retain(|rules| Arc::strong_count(rules) > 1);
         let counters = totals(gate);
         let lost =
             [counters.capture_kernel_drops, counters.worker_steer_refused, counters.capture_send_errors];

@@ -1,0 +1,155 @@
+//! New rules while the gate runs: read and compiled by a thread of their own, so that neither packets nor
+//! commands wait; taken over by the workers between two bursts; the old ones freed by that thread once no
+//! worker uses them. Files with a fault change nothing. State about hosts is handed on.
+
+use super::start::load_rules;
+use super::supervisor::Event;
+use crate::config::Config;
+use crate::exit::Failure;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use portcullis_engine::Rules;
+use portcullis_event::RuleCounts;
+use portcullis_host::HostTable;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Reloads that may wait for the one before; more are refused.
+const ORDERS: usize = 16;
+
+/// How long the workers may take to take new rules over before whoever asked is told that they have not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often to look whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Where the answer to a reload goes: how many rules are in use, or why not.
+pub(crate) type Answer = Sender<Result<u64, String>>;
+
+/// New rules for the workers.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) counts: RuleCounts,
+    pub(crate) answer: Option<Answer>,
+}
+
+/// The thread that loads. It ends when this is dropped and the last order is done.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    orders: Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Load(Option<Answer>),
+    /// These rules are no longer given to workers.
+    Retire {
+        old: Arc<Rules>,
+        loaded: u64,
+        answer: Option<Answer>,
+    },
+}
+
+impl Loader {
+    /// Starts the thread; `rules` are those in use, with their counts.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(crate) fn start(
+        config: Config,
+        rules: &Arc<Rules>,
+        counts: RuleCounts,
+        events: Sender<Event>,
+    ) -> Result<Self, Failure> {
+        let (orders, waiting) = bounded(ORDERS);
+        let work = Work {
+            config,
+            hosts: rules.hosts().cloned(),
+            all_loaded: counts.failed == 0,
+            events,
+            retired: Vec::new(),
+        };
+        std::thread::Builder::new()
+            .name("loader".to_owned())
+            .spawn(move || work.run(&waiting))
+            .map_err(|error| Failure::Runtime(format!("cannot start the loader of rules: {error}")))?;
+        Ok(Self { orders })
+    }
+
+    /// Has the files read anew; the rules come as an [`Event::Loaded`].
+    pub(crate) fn load(&self, answer: Option<Answer>) {
+        if let Err(refused) = self.orders.try_send(Order::Load(answer)) {
+            tracing::error!("too many reloads wait: this one is not done");
+            if let Order::Load(answer) = refused.into_inner() {
+                tell(answer, Err("too many reloads wait".to_owned()));
+            }
+        }
+    }
+
+    /// Has rules freed that workers were told to leave, and answers when they have.
+    pub(crate) fn retire(&self, old: Arc<Rules>, loaded: u64, answer: Option<Answer>) {
+        // Orders are few and the thread takes them all; where it is gone, so is the gate.
+        let _ = self.orders.send(Order::Retire { old, loaded, answer });
+    }
+}
+
+struct Work {
+    config: Config,
+    hosts: Option<Arc<HostTable>>,
+    /// Could all rules of the files be loaded that are in use?
+    all_loaded: bool,
+    events: Sender<Event>,
+    /// Rules that workers did not leave in time.
+    retired: Vec<Arc<Rules>>,
+}
+
+impl Work {
+    fn run(mut self, orders: &Receiver<Order>) {
+        for order in orders {
+            self.retired.retain(|rules| Arc::strong_count(rules) > 1);
+            match order {
+                Order::Load(answer) => self.load(answer),
+                Order::Retire { old, loaded, answer } => self.retire(old, loaded, answer),
+            }
+        }
+    }
+
+    /// Where all rules in use could be loaded, all new ones have to be, or else the old ones stay: a file that
+    /// was broken by an edit takes no rule out of use.
+    fn load(&mut self, answer: Option<Answer>) {
+        match load_rules(&self.config, self.all_loaded, self.hosts.clone()) {
+            Ok((rules, counts)) => {
+                self.hosts = rules.hosts().cloned();
+                self.all_loaded = counts.failed == 0;
+                // Where nobody listens any more, the end has come.
+                let _ = self.events.send(Event::Loaded(Fresh { rules, counts, answer }));
+            }
+            Err(failure) => {
+                tracing::error!("{failure}: the old rules stay");
+                tell(answer, Err(format!("{failure}: the old rules stay")));
+            }
+        }
+    }
+
+    fn retire(&mut self, old: Arc<Rules>, loaded: u64, answer: Option<Answer>) {
+        let deadline = Instant::now() + PATIENCE;
+        while Arc::strong_count(&old) > 1 {
+            if Instant::now() > deadline {
+                tracing::warn!("a worker is slow to take over {loaded} new rules");
+                self.retired.push(old);
+                return tell(answer, Err("a worker is slow to take the new rules over".to_owned()));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        drop(old);
+        tracing::info!("{loaded} rules are in use");
+        tell(answer, Ok(loaded));
+    }
+}
+
+/// Answers, if somebody asked and still waits.
+fn tell(answer: Option<Answer>, what: Result<u64, String>) {
+    if let Some(answer) = answer {
+        let _ = answer.send(what);
+    }
+}
