@@ -17,6 +17,27 @@ pub(crate) struct AddressSet {
 }
 
 impl AddressSet {
+    /// Its IPv4 addresses.
+    pub(crate) fn v4(&self) -> &IntervalSet<u32> {
+        &self.v4
+    }
+
+    /// Its IPv6 addresses.
+    pub(crate) fn v6(&self) -> &IntervalSet<u128> {
+        &self.v6
+    }
+
+    /// How much it names, in IPv4 addresses; an IPv6 network of /32 counts as one.
+    pub(crate) fn breadth(&self) -> u64 {
+        let v4 = self.v4.spans().iter().map(|&(first, last)| u64::from(last - first) + 1);
+        let v6 = self
+            .v6
+            .spans()
+            .iter()
+            .map(|&(first, last)| u64::try_from((last - first) >> 96).unwrap_or(u64::MAX));
+        v4.chain(v6).fold(0, u64::saturating_add)
+    }
+
     pub(crate) fn is_any(&self) -> bool {
         self.v4.is_full() && self.v6.is_full()
     }

@@ -10,8 +10,11 @@ use crate::content::bytes::Amount;
 use crate::content::{Contents, Item, Spec};
 use crate::error::Fault;
 use crate::header::{Header, Protocol};
+use crate::header_table::HeaderKey;
 use crate::host::HostNeeds;
 use crate::input::Input;
+use crate::matcher::strength;
+use crate::pattern::FastPattern;
 use crate::rule::{BitChange, FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
 use crate::signature::{Metadata, Reference, Signature, Target};
@@ -26,6 +29,11 @@ const PARTS_MAX: usize = 128;
 pub(crate) trait PacketTest: fmt::Debug + Send + Sync {
     /// Does the packet have it? Called for packets of the rule's protocol; must not allocate.
     fn matches(&self, input: &Input<'_>) -> bool;
+
+    /// Can a packet with this key have it? What is not sure is `true`.
+    fn admits(&self, _key: HeaderKey) -> bool {
+        true
+    }
 }
 
 /// One content while its modifiers are read.
@@ -184,26 +192,36 @@ impl Draft {
         Ok((signature, rule))
     }
 
-    /// What the prefilter looks for, in lower case: the marked content, else the longest. A negated one
+    /// What is looked for before the rule is asked: the marked content, else the strongest. A negated one
     /// cannot serve.
-    fn fast_pattern(&self) -> Option<Vec<u8>> {
+    fn fast_pattern(&self) -> Option<FastPattern> {
         let usable = || {
             self.contents()
                 .filter(|(buffer, content)| *buffer == Buffer::Payload && !content.spec.negated)
                 .map(|(_, content)| content)
         };
         let marked = usable().find(|content| content.fast_pattern);
-        // Of equally long ones the first.
-        let chosen = marked.or_else(|| usable().rev().max_by_key(|content| content.spec.bytes.len()))?;
-        let bytes = match chosen.chop {
-            Some((offset, length)) => chosen.spec.bytes.get(offset..offset + length)?,
-            None => &chosen.spec.bytes,
+        let strength = |content: &&ContentDraft| strength(&content.spec.bytes.to_ascii_lowercase());
+        // Of equally strong ones the first.
+        let chosen = marked.or_else(|| usable().rev().max_by_key(strength))?;
+        let (skipped, bytes) = match chosen.chop {
+            Some((offset, length)) => (offset, chosen.spec.bytes.get(offset..offset + length)?),
+            None => (0, chosen.spec.bytes.as_slice()),
         };
-        Some(bytes.to_ascii_lowercase())
+        Some(FastPattern { bytes: bytes.to_ascii_lowercase(), place: chosen.place(skipped) })
     }
 }
 
 impl ContentDraft {
+    /// The offsets where what is left of it behind `skipped` bytes may begin, if the rule says.
+    fn place(&self, skipped: usize) -> Option<(u32, u32)> {
+        let Some(Amount::Fixed(depth)) = self.spec.depth else { return None };
+        let offset = fixed(self.spec.offset.or(Some(Amount::Fixed(0))))?;
+        let first = u32::try_from(offset).ok()?.checked_add(u32::try_from(skipped).ok()?)?;
+        let room = usize::try_from(depth).ok()?.checked_sub(self.spec.bytes.len())?;
+        Some((first, first.checked_add(u32::try_from(room).ok()?)?))
+    }
+
     fn check(&mut self) -> Result<(), Fault> {
         let fault = |reason: String| Err(Fault::new(self.at, reason));
         let length = self.spec.bytes.len();

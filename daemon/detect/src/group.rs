@@ -8,12 +8,15 @@
 
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use daachorse::DoubleArrayAhoCorasick;
 use portcullis_wire::Decoded;
 
+use crate::address_index::AddressIndex;
 use crate::header::{Protocol, number, ports};
+use crate::header_table::HeaderTable;
+use crate::matcher::Matcher;
+use crate::outcome::Unjudged;
+use crate::pattern::FastPattern;
 use crate::port::PortSet;
 use crate::rule::{Kind, Rule};
 use portcullis_flow::Direction;
@@ -71,8 +74,9 @@ pub(crate) struct Groups {
 
 #[derive(Debug)]
 struct ClassGroups {
-    /// IP-only rules, ascending.
-    ip_only: Vec<u32>,
+    /// IP-only rules by their addresses, and those that name too many.
+    ip_only: AddressIndex,
+    ip_only_broad: Vec<u32>,
     /// Rules on decoder events, ascending.
     events: Vec<u32>,
     to_server: PortGroups,
@@ -82,7 +86,8 @@ struct ClassGroups {
 /// The groups to ask about one packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
-    pub(crate) ip_only: &'a [u32],
+    pub(crate) ip_only: &'a AddressIndex,
+    pub(crate) ip_only_broad: &'a [u32],
     pub(crate) events: &'a [u32],
     pub(crate) wide: &'a Group,
     pub(crate) narrow: Option<&'a Group>,
@@ -97,6 +102,16 @@ impl Groups {
         Self { classes, patterns_max }
     }
 
+    /// Bytes of memory that the search structures take.
+    pub(crate) fn memory(&self) -> usize {
+        let of_ports =
+            |ports: &PortGroups| ports.narrow.iter().map(Group::memory).sum::<usize>() + ports.wide.memory();
+        let of_class = |class: &ClassGroups| {
+            class.ip_only.memory() + of_ports(&class.to_server) + of_ports(&class.to_client)
+        };
+        self.classes.iter().map(of_class).sum()
+    }
+
     /// The groups for `packet`. A packet without flow is taken as one to the server.
     pub(crate) fn select(&self, packet: &Decoded, direction: Option<Direction>) -> Option<Selection<'_>> {
         let class = self.classes.get(Class::of(packet) as usize)?;
@@ -107,7 +122,8 @@ impl Groups {
         };
         let narrow = port.and_then(|port| groups.narrow(port));
         let events = if packet.events.is_empty() { &[][..] } else { &class.events };
-        Some(Selection { ip_only: &class.ip_only, events, wide: &groups.wide, narrow })
+        let (ip_only, ip_only_broad) = (&class.ip_only, class.ip_only_broad.as_slice());
+        Some(Selection { ip_only, ip_only_broad, events, wide: &groups.wide, narrow })
     }
 }
 
@@ -122,8 +138,15 @@ impl ClassGroups {
             });
             PortGroups::build(&members.collect::<Vec<_>>(), direction, rules)
         };
-        let (ip_only, events) = (of_kind(Kind::IpOnly), of_kind(Kind::Event));
-        Self { ip_only, events, to_server: side(Direction::ToServer), to_client: side(Direction::ToClient) }
+        let (ip_only, events): (Vec<u32>, _) = (of_kind(Kind::IpOnly), of_kind(Kind::Event));
+        let (ip_only, ip_only_broad) = AddressIndex::build(&ip_only, rules);
+        Self {
+            ip_only,
+            ip_only_broad,
+            events,
+            to_server: side(Direction::ToServer),
+            to_client: side(Direction::ToClient),
+        }
     }
 }
 
@@ -198,68 +221,50 @@ fn server_ports(rule: &Rule, direction: Direction) -> Option<PortSet> {
 }
 
 /// Rules to be asked together.
+#[derive(Debug, Default)]
 pub(crate) struct Group {
-    automaton: Option<DoubleArrayAhoCorasick<u32>>,
-    /// Rules by pattern, as the automaton numbers them.
-    rules_of: Vec<Box<[u32]>>,
-    /// Rules without a pattern, ascending: always asked.
-    pub(crate) always: Vec<u32>,
-    /// Does any rule look at the payload?
-    pub(crate) has_contents: bool,
+    pub(crate) matcher: Matcher,
+    /// Rules by pattern, as the matcher numbers them.
+    rules_of: Box<[Box<[u32]>]>,
+    /// Rules without a pattern.
+    pub(crate) headers: HeaderTable,
+    /// Rules with a pattern, and whether one of them drops: what is not known if a search is cut short.
+    pub(crate) searched: Unjudged,
 }
 
 impl Group {
     fn build(ids: &[u32], rules: &[Rule]) -> Self {
-        let mut patterns: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        let mut patterns: BTreeMap<&FastPattern, Vec<u32>> = BTreeMap::new();
         let mut always = Vec::new();
-        let mut has_contents = false;
+        let mut searched = Unjudged::default();
         for &id in ids {
             let Some(rule) = rules.get(id as usize) else { continue };
-            has_contents |= rule.looks_at_payload();
             match &rule.fast_pattern {
-                Some(pattern) => patterns.entry(pattern).or_default().push(id),
+                Some(pattern) => {
+                    patterns.entry(pattern).or_default().push(id);
+                    searched.rules += 1;
+                    searched.drop |= rule.drops();
+                }
                 None => always.push(id),
             }
         }
-        let automaton = if patterns.is_empty() {
-            None
-        } else {
-            DoubleArrayAhoCorasick::with_values(patterns.keys().copied().zip(0_u32..)).ok()
-        };
-        let mut rules_of = Vec::new();
-        if automaton.is_some() {
-            rules_of = patterns.into_values().map(Vec::into_boxed_slice).collect();
-        } else {
-            // More patterns than an automaton can hold: ask them all rather than lose one.
-            always.extend(patterns.into_values().flatten());
-            always.sort_unstable();
+        let matcher = Matcher::build(&patterns.keys().copied().collect::<Vec<_>>());
+        let rules_of: Box<[Box<[u32]>]> = patterns.into_values().map(Vec::into_boxed_slice).collect();
+        for number in matcher.everywhere() {
+            always.extend(rules_of.get(*number as usize).into_iter().flatten());
         }
-        Self { automaton, rules_of, always, has_contents }
+        always.sort_unstable();
+        Self { matcher, rules_of, headers: HeaderTable::build(&always, rules), searched }
     }
 
-    /// Calls `found` with the rules of each pattern that occurs in `lower`; `first` says whether a pattern
-    /// is seen for the first time.
-    pub(crate) fn search(
-        &self,
-        lower: &[u8],
-        mut first: impl FnMut(u32) -> bool,
-        mut found: impl FnMut(&[u32]),
-    ) {
-        let Some(automaton) = &self.automaton else { return };
-        for hit in automaton.find_overlapping_iter(lower) {
-            let pattern = hit.value();
-            if first(pattern) {
-                found(self.rules_of.get(pattern as usize).map_or(&[], |rules| rules));
-            }
-        }
+    /// The rules with this pattern.
+    pub(crate) fn rules_of(&self, pattern: u32) -> &[u32] {
+        self.rules_of.get(pattern as usize).map_or(&[], |rules| rules)
     }
-}
 
-impl fmt::Debug for Group {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Group")
-            .field("patterns", &self.rules_of.len())
-            .field("always", &self.always)
-            .finish_non_exhaustive()
+    /// Bytes of memory it takes.
+    fn memory(&self) -> usize {
+        let lists: usize = self.rules_of.iter().map(|rules| rules.len() * 4 + 16).sum();
+        self.matcher.memory() + self.headers.memory() + lists
     }
 }

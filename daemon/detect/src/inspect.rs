@@ -1,6 +1,7 @@
 //! Judging one packet.
 
 use crate::content::{Haystack, Unsure, Work};
+use crate::group::Selection;
 use crate::host::{Becomes, Hosts};
 use crate::input::Input;
 use crate::outcome::{Alert, Outcome, RejectTo, Scope, Unjudged, Verdict};
@@ -37,19 +38,16 @@ impl RuleSet {
         let Some(selection) = self.groups.select(input.decoded, direction) else {
             return Outcome::default();
         };
-        let narrow = selection.narrow;
-        if selection.wide.has_contents || narrow.is_some_and(|group| group.has_contents) {
-            scratch.lower.extend(input.payload.iter().map(u8::to_ascii_lowercase));
-            scratch.search(selection.wide);
-            if let Some(group) = narrow {
-                scratch.search(group);
-            }
-            scratch.candidates.sort_unstable();
-        }
-        let first_in_direction = input.flow.is_none_or(|flow| flow.first_in_direction);
-        let ip_only = if first_in_direction { selection.ip_only } else { &[] };
-        let always = narrow.map_or(&[][..], |group| &group.always);
+        let mut left = self.packet_work_max.saturating_add(work_for(input.payload));
+        let unjudged = self.collect(input, &selection, scratch, &mut left);
         let Scratch { alerts, lower, candidates, memory, .. } = scratch;
+        // Few packets have candidates, and few of those look for anything in either case.
+        let wants_lower = |id: &u32| self.rules.get(*id as usize).is_some_and(Rule::wants_lower);
+        let lower = candidates.iter().any(wants_lower).then(|| {
+            lower.extend_from_slice(input.payload);
+            lower.make_ascii_lowercase();
+            lower.as_slice()
+        });
         let mut judge = Judge {
             alerts,
             alerts_max: self.packet_alert_max(),
@@ -57,12 +55,11 @@ impl RuleSet {
             input,
             hosts,
             rules: self,
-            outcome: Outcome::default(),
+            outcome: Outcome { unjudged, ..Outcome::default() },
         };
-        let mut work = Work { left: self.packet_work_max, memory: memory.as_mut() };
-        // Where a rule asks of the payload, that was put in lower case.
-        let haystack = Haystack { bytes: input.payload, lower: Some(lower) };
-        for id in Merge([ip_only, selection.events, &selection.wide.always, always, candidates]) {
+        let mut work = Work { left, memory: memory.as_mut() };
+        let haystack = Haystack { bytes: input.payload, lower };
+        for &id in candidates.iter() {
             let Some(rule) = self.rules.get(id as usize) else { continue };
             match rule.matches(input, haystack, &mut work) {
                 Ok(None) => {}
@@ -78,6 +75,40 @@ impl RuleSet {
         let Judge { alerts, outcome, .. } = judge;
         Outcome { alerts, ..outcome }
     }
+
+    /// Puts the rules to be asked into the scratch, in their order; what a search cut short left out is told.
+    fn collect(
+        &self,
+        input: &Input<'_>,
+        selection: &Selection<'_>,
+        scratch: &mut Scratch,
+        work: &mut u32,
+    ) -> Unjudged {
+        let packet = input.decoded;
+        let mut unjudged = Unjudged::default();
+        let candidates = &mut scratch.candidates;
+        let mut add = |rules: &[u32]| candidates.extend_from_slice(rules);
+        if input.flow.is_none_or(|flow| flow.first_in_direction) {
+            selection.ip_only.search(packet, &mut add);
+            add(selection.ip_only_broad);
+        }
+        add(selection.events);
+        for group in [Some(selection.wide), selection.narrow].into_iter().flatten() {
+            group.headers.search(packet, input.flow, |rules| scratch.candidates.extend_from_slice(rules));
+            if scratch.search(group, input.payload, work).is_err() {
+                unjudged.rules += group.searched.rules;
+                unjudged.drop |= group.searched.drop;
+            }
+        }
+        scratch.candidates.sort_unstable();
+        scratch.candidates.dedup();
+        unjudged
+    }
+}
+
+/// The steps that a payload is granted for its length: a long one, as of a stream, costs more to search.
+fn work_for(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len() / 2).unwrap_or(u32::MAX)
 }
 
 /// Does a match end the inspection?
@@ -174,21 +205,6 @@ impl Judge<'_, '_> {
         *rules += 1;
         *pcre += u32::from(limit == Unsure::Pcre);
         *drop |= matches!(rule.header.action, Action::Drop | Action::Reject);
-    }
-}
-
-/// Ascending lists as one ascending sequence. A rule is in one list only.
-struct Merge<'a>([&'a [u32]; 5]);
-
-impl Iterator for Merge<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let heads = self.0.iter().enumerate().filter_map(|(list, ids)| Some((*ids.first()?, list)));
-        let (id, list) = heads.min()?;
-        let taken = self.0.get_mut(list)?;
-        *taken = taken.get(1..).unwrap_or(&[]);
-        Some(id)
     }
 }
 

@@ -390,19 +390,30 @@ fn a_scratch_serves_any_rule_set() {
 
 /// Rule text over a small alphabet, so that rules share patterns, ports and payloads.
 fn rule() -> impl Strategy<Value = String> {
-    let content =
-        ("[abAB]{1,3}", any::<bool>(), 0_usize..8, 0..6).prop_map(|(text, nocase, place, negated)| {
+    let content = ("[abAB]{1,3}|[abAB]{4,7}", any::<bool>(), 0_usize..8, 0..6).prop_map(
+        |(text, nocase, place, negated)| {
             let place =
                 ["", "offset:1;", "depth:4;", "distance:1;", "within:4;", "startswith;", "endswith;", ""]
                     [place];
             let (not, nocase) = (if negated == 0 { "!" } else { "" }, if nocase { "nocase;" } else { "" });
             format!("content:{not}\"{text}\"; {nocase} {place}")
-        });
+        },
+    );
     let port = prop::sample::select(vec!["any", "80", "[80,1000]", "!80", "1:900", "[1,3,5,7,9,11]", "1000"]);
-    let address = prop::sample::select(vec!["any", "10.0.0.1", "!10.0.0.1", "[10.0.0.0/30,!10.0.0.2]"]);
+    let address =
+        prop::sample::select(vec!["any", "10.0.0.1", "!10.0.0.1", "[10.0.0.0/30,!10.0.0.2]", "10.0.0.0/7"]);
     let protocol = prop::sample::select(vec!["ip", "tcp", "udp", "tcp-pkt", "icmp", "pkthdr", "tcp-stream"]);
     let action = prop::sample::select(vec!["alert", "alert", "alert", "drop", "pass"]);
-    let flow = prop::sample::select(vec!["", "", "flow:to_server;", "flow:to_client;", "flow:established;"]);
+    let flow = prop::sample::select(vec![
+        "",
+        "",
+        "flow:to_server;",
+        "flow:to_client;",
+        "flow:established;",
+        "flow:not_established; ip_proto:6;",
+        "flags:*SA;",
+        "itype:8;",
+    ]);
     let arrow = prop::sample::select(vec!["->", "->", "<>"]);
     let header = (action, protocol, address.clone(), port.clone(), arrow, address, port);
     (header, flow, prop::collection::vec(content, 0..3)).prop_map(|(header, flow, contents)| {
@@ -417,7 +428,7 @@ proptest! {
     #[test]
     fn groups_and_prefilter_find_what_asking_every_rule_finds(
         rules in prop::collection::vec(rule(), 1..40),
-        payload in "[abAB]{0,12}",
+        payload in "[abAB]{0,12}|[abAB]{12,40}",
         protocol in prop::sample::select(vec![6_u8, 17, 1, 47]),
         direction in prop::sample::select(vec![None, Some(Direction::ToServer), Some(Direction::ToClient)]),
         [established, first_in_direction, stream_data, swap] in any::<[bool; 4]>(),

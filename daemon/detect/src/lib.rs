@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod address_index;
 mod buffer;
 mod classification;
 mod content;
@@ -27,6 +28,7 @@ mod error;
 mod fields;
 mod group;
 mod header;
+mod header_table;
 mod host;
 mod input;
 mod inspect;
@@ -34,6 +36,7 @@ mod interval;
 mod keywords;
 mod lines;
 mod loader;
+mod matcher;
 mod outcome;
 mod pattern;
 mod port;

@@ -6,6 +6,25 @@ use crate::syntax::{Value, escape};
 /// Longest pattern, as in Suricata.
 const PATTERN_MAX: usize = 255;
 
+/// Most places that a pattern may stand at to be looked for at those only.
+const PLACES_MAX: u32 = 16;
+
+/// What is looked for in the payload before a rule is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FastPattern {
+    /// In lower case.
+    pub(crate) bytes: Vec<u8>,
+    /// The first and the last offset where it may begin, where the rule says.
+    pub(crate) place: Option<(u32, u32)>,
+}
+
+impl FastPattern {
+    /// Can it stand at few places only?
+    pub(crate) fn is_anchored(&self) -> bool {
+        self.place.is_some_and(|(first, last)| last.saturating_sub(first) < PLACES_MAX)
+    }
+}
+
 /// Reads `[!]"…"`: whether it is negated, and its bytes.
 pub(crate) fn parse(value: Value<'_>) -> Result<(bool, Vec<u8>), Fault> {
     let (negated, value) = match value.bytes.strip_prefix(b"!") {

@@ -8,6 +8,8 @@ use crate::header::Header;
 use crate::host::HostNeeds;
 use crate::input::{FlowFacts, Input};
 use crate::outcome::Scope;
+use crate::pattern::FastPattern;
+use crate::signature::Action;
 use portcullis_flow::{Direction, FlowBit};
 
 /// When a rule is asked, and how far its action reaches, by Suricata's signature types.
@@ -82,8 +84,8 @@ pub(crate) struct Rule {
     pub(crate) reads_age: bool,
     /// What is asked of each buffer.
     pub(crate) contents: Vec<(Buffer, Contents)>,
-    /// What the prefilter looks for, in lower case.
-    pub(crate) fast_pattern: Option<Vec<u8>>,
+    /// What is looked for before it is asked.
+    pub(crate) fast_pattern: Option<FastPattern>,
     /// Is a content match on stream data a match on the stream?
     pub(crate) stream_capable: bool,
     /// Do contents match on stream data only?
@@ -136,9 +138,19 @@ impl Rule {
         Ok(Some(Match { stream: on_stream && self.stream_capable && self.looks_at_payload() }))
     }
 
+    /// Does a match drop?
+    pub(crate) fn drops(&self) -> bool {
+        matches!(self.header.action, Action::Drop | Action::Reject)
+    }
+
     /// Does it ask something of the payload?
     pub(crate) fn looks_at_payload(&self) -> bool {
         self.contents.iter().any(|(buffer, _)| *buffer == Buffer::Payload)
+    }
+
+    /// Does it look for anything in the payload whatever its case?
+    pub(crate) fn wants_lower(&self) -> bool {
+        self.contents.iter().any(|(buffer, contents)| *buffer == Buffer::Payload && contents.wants_lower())
     }
 
     /// The regular expressions it asks for.

@@ -154,6 +154,12 @@ impl RuleSet {
         self.uses_flow_age
     }
 
+    /// Bytes of memory that the structures take by which rules are found; the rules themselves not counted.
+    #[must_use]
+    pub fn search_memory(&self) -> usize {
+        self.groups.memory()
+    }
+
     /// The description of `rule`; `None` for an id of another rule set that is out of range here.
     #[must_use]
     pub fn signature(&self, rule: RuleId) -> Option<&Signature> {

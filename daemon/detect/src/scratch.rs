@@ -2,6 +2,7 @@
 
 use crate::content::pcre::Memory;
 use crate::group::Group;
+use crate::matcher::Dense;
 use crate::outcome::Alert;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
@@ -16,7 +17,7 @@ pub struct Scratch {
     pub(crate) alerts: Vec<Alert>,
     /// The payload in lower case.
     pub(crate) lower: Vec<u8>,
-    /// Rules whose pattern occurs, each once.
+    /// Rules to be asked.
     pub(crate) candidates: Vec<u32>,
     /// By pattern: the search that saw it last.
     seen: Vec<u32>,
@@ -32,7 +33,8 @@ impl Scratch {
         Self {
             alerts: Vec::with_capacity(rules.packet_alert_max()),
             lower: Vec::with_capacity(PAYLOAD_MAX),
-            candidates: Vec::with_capacity(rules.len()),
+            // A rule may be found by either of its sides, and by its pattern.
+            candidates: Vec::with_capacity(3 * rules.len()),
             seen: vec![0; rules.groups.patterns_max],
             search: 0,
             memory: Memory::new(rules.rules.iter().flat_map(Rule::patterns)),
@@ -50,7 +52,12 @@ impl Scratch {
     }
 
     /// Adds the rules of `group` whose pattern occurs in the payload.
-    pub(crate) fn search(&mut self, group: &Group) {
+    pub(crate) fn search(
+        &mut self,
+        group: &Group,
+        payload: &[u8],
+        comparisons: &mut u32,
+    ) -> Result<(), Dense> {
         self.search = match self.search.checked_add(1) {
             Some(search) => search,
             None => {
@@ -58,11 +65,14 @@ impl Scratch {
                 1
             }
         };
-        let Self { seen, search, candidates, lower, .. } = self;
-        let first = |pattern: u32| {
-            let slot = seen.get_mut(pattern as usize);
-            slot.is_some_and(|slot| std::mem::replace(slot, *search) != *search)
-        };
-        group.search(lower, first, |rules| candidates.extend_from_slice(rules));
+        let Self { seen, search, candidates, .. } = self;
+        let seen = std::cell::RefCell::new(seen);
+        let known = |pattern: u32| seen.borrow().get(pattern as usize) == Some(search);
+        group.matcher.search(payload, comparisons, known, |pattern| {
+            if let Some(slot) = seen.borrow_mut().get_mut(pattern as usize) {
+                *slot = *search;
+            }
+            candidates.extend_from_slice(group.rules_of(pattern));
+        })
     }
 }

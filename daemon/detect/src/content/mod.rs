@@ -127,6 +127,8 @@ impl Work<'_> {
 #[derive(Debug)]
 pub(crate) struct Contents {
     chains: Vec<Vec<Step>>,
+    /// Is any content of either case?
+    nocase: bool,
 }
 
 impl Contents {
@@ -148,7 +150,15 @@ impl Contents {
             }
         }
         chains.extend(lone);
-        Self { chains: chains.into_iter().map(compile_chain).collect() }
+        let chains: Vec<_> = chains.into_iter().map(compile_chain).collect();
+        let nocase =
+            chains.iter().flatten().any(|step| matches!(step, Step::Content(content) if content.nocase));
+        Self { chains, nocase }
+    }
+
+    /// Does a copy of the buffer in lower case help?
+    pub(crate) const fn wants_lower(&self) -> bool {
+        self.nocase
     }
 
     /// The regular expressions in it.

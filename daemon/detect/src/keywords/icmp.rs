@@ -6,6 +6,7 @@ use super::number::Condition;
 use super::{Entry, Setting, Takes};
 use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
+use crate::header_table::HeaderKey;
 use crate::input::Input;
 
 pub(super) const KEYWORDS: &[Entry] = &[
@@ -21,6 +22,8 @@ struct IcmpTest {
     /// The field; `None` where the message has none.
     field: fn(&Icmp) -> Option<u32>,
     condition: Condition,
+    /// Is it the type?
+    is_type: bool,
 }
 
 impl PacketTest for IcmpTest {
@@ -30,22 +33,26 @@ impl PacketTest for IcmpTest {
         };
         (self.field)(message).is_some_and(|number| self.condition.holds(number))
     }
+
+    fn admits(&self, key: HeaderKey) -> bool {
+        matches!(key, HeaderKey::IcmpType(kind) if !self.is_type || self.condition.holds(u32::from(kind)))
+    }
 }
 
 fn itype(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, 255, |message| Some(u32::from(message.kind)))
+    add(draft, setting, 255, true, |message| Some(u32::from(message.kind)))
 }
 
 fn icode(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, 255, |message| Some(u32::from(message.code)))
+    add(draft, setting, 255, false, |message| Some(u32::from(message.code)))
 }
 
 fn icmp_id(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, 65_535, |message| message.echo.map(|(id, _)| u32::from(id)))
+    add(draft, setting, 65_535, false, |message| message.echo.map(|(id, _)| u32::from(id)))
 }
 
 fn icmp_seq(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, 65_535, |message| message.echo.map(|(_, sequence)| u32::from(sequence)))
+    add(draft, setting, 65_535, false, |message| message.echo.map(|(_, sequence)| u32::from(sequence)))
 }
 
 /// The MTU of a packet-too-big message (RFC 4443 §3.2).
@@ -73,9 +80,10 @@ fn add(
     draft: &mut Draft,
     setting: Setting<'_>,
     most: u32,
+    is_type: bool,
     field: fn(&Icmp) -> Option<u32>,
 ) -> Result<(), Fault> {
     let condition = Condition::parse(setting.value, most)?;
-    draft.tests.push(Box::new(IcmpTest { field, condition }));
+    draft.tests.push(Box::new(IcmpTest { field, condition, is_type }));
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::number::Condition;
 use super::{Entry, Setting, Takes};
 use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
+use crate::header_table::HeaderKey;
 use crate::input::Input;
 use crate::syntax::Value;
 
@@ -129,6 +130,10 @@ impl Flags {
 impl PacketTest for Flags {
     fn matches(&self, input: &Input<'_>) -> bool {
         matches!(&input.decoded.transport, Transport::Tcp(header) if self.hold(header.flags.0))
+    }
+
+    fn admits(&self, key: HeaderKey) -> bool {
+        matches!(key, HeaderKey::TcpFlags(flags) if self.hold(flags))
     }
 }
 
