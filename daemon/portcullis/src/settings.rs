@@ -1,10 +1,14 @@
 //! From the configuration to the settings of the crates below, none of which knows it.
 
 use crate::cli::FaultArgs;
-use crate::config::{Config, CopyMode, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts};
+use crate::config::{
+    Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts,
+};
+use portcullis_defrag::{DefragSettings, OverlapPolicy};
 use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, Faults, RecordSettings};
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
+use portcullis_wire::NetworkMap;
 use std::time::Duration;
 
 /// The flow tables' settings. A `live` gate has all memory at start, for the first touch of a page
@@ -104,6 +108,29 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         validate_checksums: config.stream.checksum_validation,
         records: records(&config.eve, live),
         seed,
+    }
+}
+
+/// The defragmenters' settings. What is only watched may be put together in more ways than one: then the
+/// receiver's is the one that counts.
+#[must_use]
+pub fn defrag(config: &Config, inline: bool, live: bool) -> DefragSettings {
+    let watched = !inline || live && config.copy_mode != CopyMode::Ips;
+    let DefragConfig { memcap, memcap_policy: _, trackers, max_frags, prealloc, timeout, timeouts } =
+        &config.defrag;
+    let policies = config.host_os.0.iter().map(|(network, system)| (*network, OverlapPolicy::of(*system)));
+    DefragSettings {
+        memcap: *memcap,
+        trackers: *trackers,
+        max_frags: *max_frags,
+        // As for flows, a replay takes memory as it goes.
+        prealloc: *prealloc && live,
+        timeout: *timeout,
+        timeouts: NetworkMap::new(timeouts.clone()),
+        policies: NetworkMap::new(policies.collect()),
+        inline: !watched,
+        track_vlan: config.tracking.vlan,
+        track_inline_set: config.tracking.livedev,
     }
 }
 

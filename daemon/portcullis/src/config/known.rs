@@ -16,7 +16,7 @@ use Meaning::{Elsewhere, None as Nothing};
 const NO_HASH: &str = "each worker's index is sized from flow.memcap";
 const NO_MANAGER: &str = "workers expire their own flows, there are no manager threads";
 pub(crate) const NO_STREAM: &str = "TCP streams are not reassembled";
-pub(crate) const NO_DEFRAG: &str = "IP fragments are not reassembled";
+const NO_DEFRAG_HASH: &str = "each worker's index is sized from defrag.trackers";
 const NO_HOSTS: &str = "lists of hosts and data sets are not kept";
 const ONE_TABLE: &str = "all state about hosts and pairs is in one table, sized by host.memcap";
 pub(crate) const NO_APP_LAYER: &str = "application protocols are not parsed";
@@ -54,11 +54,10 @@ const TABLE: &[(&str, Meaning)] = &[
     ("stream.liberal-timestamps", Nothing(NO_STREAM)),
     ("stream.tcp-reuse", Nothing(NO_STREAM)),
     ("stream.reassembly", Nothing(NO_STREAM)),
-    ("defrag", Nothing(NO_DEFRAG)),
+    ("defrag.hash-size", Nothing(NO_DEFRAG_HASH)),
     ("host.hash-size", Nothing(ONE_TABLE)),
     ("host.prealloc", Nothing("all of host.memcap is taken at start")),
     ("ippair", Nothing(ONE_TABLE)),
-    ("host-os-policy", Nothing(NO_STREAM)),
     ("app-layer", Nothing(NO_APP_LAYER)),
     ("decoder.teredo", Nothing(NO_TUNNELS)),
     ("decoder.vxlan", Nothing(NO_TUNNELS)),

@@ -6,10 +6,12 @@
 //! whole. Nothing here opens anything but the file itself.
 
 mod capture;
+mod defrag;
 mod diagnostic;
 mod eve;
 mod flow;
 mod host;
+mod hosts;
 mod known;
 mod plugins;
 mod policy;
@@ -23,14 +25,16 @@ mod vars;
 pub use capture::{
     AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
 };
+pub use defrag::DefragConfig;
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
 pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use host::HostConfig;
+pub use hosts::HostOsPolicy;
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};
-pub use stream::{AppLayerConfig, DecoderConfig, DefragConfig, InvalidPolicy, StreamConfig};
+pub use stream::{AppLayerConfig, DecoderConfig, InvalidPolicy, StreamConfig};
 pub use vars::Vars;
 
 use crate::cli::ConfigArgs;
@@ -112,6 +116,8 @@ pub struct Config {
     pub stream: StreamConfig,
     /// `[defrag]`.
     pub defrag: DefragConfig,
+    /// `[host-os-policy]`: how overlaps are settled by destination, where nothing is dropped.
+    pub host_os: HostOsPolicy,
     /// `[app-layer]`.
     pub app_layer: AppLayerConfig,
     /// `[decoder]`.
@@ -240,6 +246,7 @@ impl Config {
             },
             stream: root.section("stream", |section| StreamConfig::read(section, master)),
             defrag: root.section("defrag", |section| DefragConfig::read(section, master)),
+            host_os: root.section("host-os-policy", HostOsPolicy::read),
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),
             decoder: root.section("decoder", DecoderConfig::read),
             vars: root.section("vars", Vars::read),

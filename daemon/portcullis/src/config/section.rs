@@ -97,6 +97,12 @@ impl<'t> Section<'t> {
         items.iter().enumerate().filter_map(one).collect()
     }
 
+    /// The table `name` in this one, found among its [`free_entries`](Self::free_entries); to be ended with
+    /// [`finish`](Self::finish).
+    pub(crate) fn inner(&self, name: &str, table: &'t Table) -> Section<'t> {
+        Section { path: self.name(name), table: Some(table), asked: Vec::new(), notes: self.notes }
+    }
+
     /// Every entry, for tables whose keys are names that the user chose.
     pub(crate) fn free_entries(&mut self) -> impl Iterator<Item = (&'t str, &'t Entry)> + use<'t> {
         let table = self.table.take();

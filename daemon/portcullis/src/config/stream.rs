@@ -1,6 +1,6 @@
-//! `[stream]`, `[defrag]`, `[app-layer]` and `[decoder]`.
+//! `[stream]`, `[app-layer]` and `[decoder]`.
 
-use super::known::{NO_APP_LAYER, NO_DEFRAG, NO_STREAM};
+use super::known::{NO_APP_LAYER, NO_STREAM};
 use super::policy::{ExceptionPolicy, Master, never_met};
 use super::section::Section;
 use super::value::words;
@@ -40,20 +40,6 @@ impl StreamConfig {
             reassembly_memcap_policy,
             checksum_validation: section.or("checksum-validation", true),
         }
-    }
-}
-
-/// `[defrag]`, as far as it has meaning.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefragConfig {
-    /// What happens to a fragment that there is no memory for. Acts on packets.
-    pub memcap_policy: ExceptionPolicy,
-}
-
-impl DefragConfig {
-    pub(crate) fn read(section: &mut Section<'_>, master: Master) -> Self {
-        never_met(section, "memcap-policy", NO_DEFRAG);
-        Self { memcap_policy: master.packet_scope(section, "memcap-policy") }
     }
 }
 

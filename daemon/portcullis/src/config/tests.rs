@@ -1,6 +1,7 @@
 //! The configuration as a whole: defaults, overrides, policies, and messages in full.
 
 use super::*;
+use portcullis_wire::{Network, TargetOs};
 use ExceptionPolicy::{Bypass, DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject, RejectBoth};
 
 mod anything;
@@ -50,6 +51,11 @@ fn defaults_are_those_of_the_shipped_suricata_yaml() {
     assert_eq!(states(timeouts.udp.emergency), [10, 100, 0, 50]);
     assert_eq!(timeouts.icmp, timeouts.udp);
     assert_eq!(config.tracking, Tracking { vlan: true, livedev: true, recursion_level: true });
+    assert_eq!((config.defrag.memcap, config.defrag.timeout), (32 << 20, seconds(60)));
+    assert_eq!((config.defrag.trackers, config.defrag.max_frags), (65_535, 65_535));
+    assert!(config.defrag.prealloc && config.defrag.timeouts.is_empty());
+    let all = Network::new(4, [0; 16], 0).unwrap();
+    assert_eq!(config.host_os.0, [(all, TargetOs::Windows)]);
     assert_eq!(config.packet_alert_max, 15);
     assert_eq!(config.action_order.map(Action::word), ["pass", "drop", "reject", "alert"]);
     assert!(!config.stream.midstream);
@@ -204,6 +210,44 @@ fn overrides_replace_single_settings() {
 }
 
 #[test]
+fn settings_by_host() {
+    let network = |octets, prefix| Network::new(4, portcullis_wire::decoded::mapped(octets), prefix).unwrap();
+    let text = "\
+[defrag.host-config.dmz]
+timeout = 30
+address = [\"192.168.1.0/24\", \"1.1.1.1\"]
+[defrag.host-config.lan]
+timeout = 45
+address = \"::1\"
+[host-os-policy]
+linux = [\"10.0.0.0/8\"]
+bsd = []
+";
+    let config = good(text, &[], Inline::Yes);
+    let v6 = Network::new(6, std::net::Ipv6Addr::LOCALHOST.octets(), 128).unwrap();
+    let timeouts = [
+        (network([192, 168, 1, 0], 24), Duration::from_secs(30)),
+        (network([1, 1, 1, 1], 32), Duration::from_secs(30)),
+        (v6, Duration::from_secs(45)),
+    ];
+    assert_eq!(config.defrag.timeouts, timeouts);
+    assert_eq!(config.host_os.0, [(network([10, 0, 0, 0], 8), TargetOs::Linux)]);
+    let check = |overrides: &[&str], expected: &str| {
+        let text = shown("", overrides);
+        assert!(text.contains(expected), "{overrides:?}: {text}");
+    };
+    check(&["host-os-policy.linux=[\"10.0.0.0/40\"]"], "\"10.0.0.0/40\" is no address or network");
+    check(&["host-os-policy.linux=10.0.0.1", "host-os-policy.bsd=10.0.0.1"], "is also one of `bsd`");
+    check(&["host-os-policy.linus=[]"], "did you mean `host-os-policy.linux`?");
+    check(&["defrag.host-config.dmz=1"], "bad value for `defrag.host-config.dmz`: expected a table");
+    check(&["defrag.host-config.dmz.timeout=x"], "`defrag.host-config.dmz.timeout`");
+    check(&["defrag.host-config.dmz.tiemout=1"], "did you mean `defrag.host-config.dmz.timeout`?");
+    check(&["defrag.memcap=100kb"], "102400 bytes are too few");
+    check(&["defrag.trackers=0"], "0 is not within 1 to");
+    check(&["defrag.max-frag=1"], "did you mean `defrag.max-frags`?");
+}
+
+#[test]
 fn settings_without_meaning_are_accepted_with_one_warning_each() {
     let check = |setting: &str, name: &str| {
         let text = shown("", &[setting]);
@@ -214,9 +258,7 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     };
     check("flow.hash-size=1", "flow.hash-size");
     check("app-layer.protocols.tls.encryption-handling=full", "app-layer.protocols");
-    check("defrag.memcap=1mb", "defrag.memcap");
-    check("host-os-policy.bsd=[]", "host-os-policy");
-    check("host-os-policy.windows=[\"0.0.0.0/0\"]", "host-os-policy");
+    check("defrag.hash-size=1", "defrag.hash-size");
     check("ippair.hash-size=1", "ippair");
     check("host.hash-size=4096", "host.hash-size");
     check("detect.prefilter.default=auto", "detect");
@@ -345,7 +387,6 @@ fn settings_that_are_not_carried_out_are_announced() {
     check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is never met: TCP streams are not");
     check("stream.memcap-policy=pass-flow", "`stream.memcap-policy` is never met: TCP streams are not");
     check("stream.reassembly.memcap-policy=bypass", "`stream.reassembly.memcap-policy` is never met");
-    check("defrag.memcap-policy=pass-packet", "`defrag.memcap-policy` is never met: IP fragments are not");
     check("app-layer.error-policy=ignore", "`app-layer.error-policy` is never met: application protocols");
     check("outputs.eve-log.alert.metadata.rule.raw=yes", "`raw` is not carried out");
 }
