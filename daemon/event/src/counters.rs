@@ -99,6 +99,34 @@ counters! {
     decoder_nsh: sum "decoder.nsh",
     decoder_too_many_layers: sum "decoder.too_many_layers",
 
+    defrag_ipv4_fragments: sum "defrag.ipv4.fragments",
+    #[doc = "Datagrams put together."]
+    defrag_ipv4_reassembled: sum "defrag.ipv4.reassembled",
+    defrag_ipv6_fragments: sum "defrag.ipv6.fragments",
+    defrag_ipv6_reassembled: sum "defrag.ipv6.reassembled",
+    #[doc = "Fragments that were not taken in because `defrag.trackers` was reached."]
+    defrag_max_trackers_reached: sum "defrag.max_trackers_reached",
+    #[doc = "Fragments that were not taken in because `defrag.max-frags` was reached."]
+    defrag_max_frags_reached: sum "defrag.max_frags_reached",
+    #[doc = "Trackers of finished datagrams taken for new ones."]
+    defrag_tracker_soft_reuse: sum "defrag.tracker_soft_reuse",
+    #[doc = "Trackers of unfinished datagrams taken for new ones; never inline."]
+    defrag_tracker_hard_reuse: sum "defrag.tracker_hard_reuse",
+    #[doc = "Datagrams given up because their time was over, found by a fragment."]
+    defrag_wrk_tracker_timeout: sum "defrag.wrk.tracker_timeout",
+    #[doc = "The same, found by the sweep."]
+    defrag_mgr_tracker_timeout: sum "defrag.mgr.tracker_timeout",
+    #[doc = "Bytes that the defragmenters take now."]
+    defrag_memuse: sum "defrag.memuse",
+    #[doc = "Fragments that were not taken in for want of memory (ours)."]
+    defrag_memcap_reached: sum "defrag.memcap_reached",
+    #[doc = "Fragments refused for what they overlap or contradict (ours)."]
+    defrag_overlaps_refused: sum "defrag.overlaps_refused",
+    #[doc = "Fragments refused for what they are by themselves (ours)."]
+    defrag_malformed: sum "defrag.malformed",
+    #[doc = "Fragments refused because their datagram was dropped or let through before (ours)."]
+    defrag_late: sum "defrag.late",
+
     #[doc = "Packets that needed a flow and got none for want of memory."]
     flow_memcap: sum "flow.memcap",
     #[doc = "Flows made since start: always `flow.active` and all of `flow.end.state` together."]

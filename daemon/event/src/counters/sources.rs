@@ -5,6 +5,7 @@ use crate::flow::{ExceptionPolicy as Policy, ExceptionTarget as Target};
 use crate::record::Class;
 use crate::ring::Reporter;
 use portcullis_capture::{CaptureStats, DropReason};
+use portcullis_defrag::DefragStats;
 use portcullis_flow::FlowStats;
 
 impl Counters {
@@ -106,6 +107,42 @@ impl Counters {
         self.worker_steered_in = stats.steered_in;
         self.worker_steered_out = stats.steered_out;
         self.worker_steer_refused = stats.steer_refused;
+    }
+
+    /// Takes over what a defragmenter counted.
+    pub const fn set_defrag(&mut self, stats: &DefragStats) {
+        let DefragStats {
+            ipv4_fragments,
+            ipv4_reassembled,
+            ipv6_fragments,
+            ipv6_reassembled,
+            max_trackers_reached,
+            max_frags_reached,
+            memcap_reached,
+            tracker_soft_reuse,
+            tracker_hard_reuse,
+            wrk_tracker_timeout,
+            mgr_tracker_timeout,
+            memuse,
+            overlaps_refused,
+            malformed,
+            late,
+        } = *stats;
+        self.defrag_ipv4_fragments = ipv4_fragments;
+        self.defrag_ipv4_reassembled = ipv4_reassembled;
+        self.defrag_ipv6_fragments = ipv6_fragments;
+        self.defrag_ipv6_reassembled = ipv6_reassembled;
+        self.defrag_max_trackers_reached = max_trackers_reached;
+        self.defrag_max_frags_reached = max_frags_reached;
+        self.defrag_memcap_reached = memcap_reached;
+        self.defrag_tracker_soft_reuse = tracker_soft_reuse;
+        self.defrag_tracker_hard_reuse = tracker_hard_reuse;
+        self.defrag_wrk_tracker_timeout = wrk_tracker_timeout;
+        self.defrag_mgr_tracker_timeout = mgr_tracker_timeout;
+        self.defrag_memuse = memuse;
+        self.defrag_overlaps_refused = overlaps_refused;
+        self.defrag_malformed = malformed;
+        self.defrag_late = late;
     }
 
     /// Takes over the counts of a flow table.
