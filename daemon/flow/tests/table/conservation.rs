@@ -2,7 +2,7 @@
 
 use crate::packets::{at, packets_of, table, track};
 use portcullis_flow::table::MOST_LOOKS;
-use portcullis_flow::{EndReason, FlowMatch, FlowSelector, FlowSettings, FlowTable};
+use portcullis_flow::{EndReason, FlowSelector, FlowSettings, FlowTable};
 use portcullis_wire::Timestamp;
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ fn every_flow_ends_once_by_whatever_way_at_every_moment() {
         }
         match random.below(40) {
             0 => {
-                let selector = FlowSelector { id: None, flows: FlowMatch::default() };
+                let selector = FlowSelector::default();
                 let _ = table.inject(selector);
             }
             1..=4 => {
