@@ -8,7 +8,7 @@ use portcullis_engine::{Command, EngineSettings, FlowWorker, Rules, WorkerParts,
 use portcullis_eve::{EveOptions, Formatter, LoggerHandle, LoggerThread, Sink};
 use portcullis_event::{RingMode, ring};
 use portcullis_flow::Callbacks;
-use portcullis_wire::Timestamp;
+use portcullis_wire::{DecoderConfig, Timestamp};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,8 @@ pub(crate) struct Tracking {
 impl Tracking {
     /// Sets up an engine that verifies checksums, or does not, and begins its logger.
     pub(crate) fn new(validate_checksums: bool) -> Result<Self> {
-        let settings = EngineSettings { inline: true, validate_checksums, ..EngineSettings::default() };
+        let decoder = DecoderConfig { validate_checksums, ..DecoderConfig::default() };
+        let settings = EngineSettings { inline: true, decoder, ..EngineSettings::default() };
         let (reporter, [evidence, flows]) = ring::rings(RING, RING, RingMode::Live);
         let formatter = Formatter::new(EveOptions::default());
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(Nowhere)];

@@ -4,6 +4,7 @@ use crate::outbox::Outbox;
 use crate::verdict::{DropReason, PortId, Verdict};
 use arrayvec::ArrayVec;
 use portcullis_wire::{LinkType, Timestamp};
+use std::ops::Range;
 
 /// Most packets in a burst. 64 gained nothing over 32 where look-ups were measured.
 pub const BURST: usize = 32;
@@ -95,6 +96,20 @@ impl<'a> Packet<'a> {
     pub const fn is_modified(&self) -> bool {
         self.modified
     }
+
+    /// Lends a part of the frame as a packet of its own, which `use_it` may change in place: then this
+    /// one is changed. `None`, and not lent, where the frame does not reach so far.
+    pub fn within<R>(
+        &mut self,
+        part: Range<usize>,
+        meta: PacketMeta,
+        use_it: impl FnOnce(&mut Packet<'_>) -> R,
+    ) -> Option<R> {
+        let mut inner = Packet::new(self.bytes.get_mut(part)?, meta);
+        let result = use_it(&mut inner);
+        self.modified |= inner.modified;
+        Some(result)
+    }
 }
 
 /// A packet's slot after judging: what the module must carry out.
@@ -184,5 +199,25 @@ impl<'a> Burst<'a> {
             modified: packet.modified,
         };
         packets.iter().zip(&slots).map(judge).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_within_is_a_part_of_the_frame() {
+        let mut bytes = *b"outer(inner)";
+        let mut packet = Packet::new(&mut bytes, PacketMeta::default());
+        assert_eq!(
+            packet.within(6..11, packet.meta, |inner| inner.bytes().to_vec()),
+            Some(b"inner".to_vec())
+        );
+        assert!(!packet.is_modified());
+        assert_eq!(packet.within(6..13, packet.meta, |_| ()), None);
+        packet.within(6..11, packet.meta, |inner| inner.bytes_mut()[0] = b'X');
+        assert!(packet.is_modified());
+        assert_eq!(packet.bytes(), b"outer(Xnner)");
     }
 }

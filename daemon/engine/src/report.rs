@@ -1,6 +1,6 @@
 //! Records about packets and flows, from what the engine knows of them.
 
-use crate::judge::Case;
+use crate::judge::{Case, Origin};
 use crate::rules::Rules;
 use crate::settings::RecordSettings;
 use portcullis_capture::{DropReason, Packet, Verdict};
@@ -26,7 +26,12 @@ pub(crate) struct PacketReport<'r> {
 }
 
 impl<'r> PacketReport<'r> {
-    pub(crate) fn new(settings: &'r RecordSettings, case: &Case<'_, '_>, packet: &'r Packet<'_>) -> Self {
+    pub(crate) fn new(
+        settings: &'r RecordSettings,
+        case: &Case<'_, '_>,
+        packet: &'r Packet<'_>,
+        origin: Option<&Origin>,
+    ) -> Self {
         let decoded = case.decoded;
         let frame = packet.bytes();
         let (flow, direction) = match &case.flow {
@@ -38,6 +43,10 @@ impl<'r> PacketReport<'r> {
         common.parent_id = flow.map(|flow| flow.parent_id()).filter(|id| *id != 0);
         common.in_iface = Some(packet.meta.ingress);
         common.pcap_cnt = Some(packet.meta.id).filter(|id| settings.pcap_cnt && *id != 0);
+        if let Some(origin) = origin {
+            common.pkt_src = Some(origin.source);
+            common.tunnel = Some(origin.tunnel(decoded.recursion, settings.pcap_cnt));
+        }
         if settings.ethernet && decoded.layers.contains(Layer::Ethernet) {
             common.ether = ether(frame);
         }

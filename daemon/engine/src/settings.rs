@@ -2,6 +2,7 @@
 
 use crate::policy::{ExceptionPolicies, Faults};
 use portcullis_flow::{FlowSettings, TimeoutOverride};
+use portcullis_wire::DecoderConfig;
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +71,12 @@ pub struct EngineSettings {
     pub faults: Faults,
     /// `decoder.invalid-policy`: are packets that cannot be decoded dropped?
     pub drop_invalid: bool,
-    /// Are checksums verified? As in Suricata, a TCP segment with a wrong one changes no session and is no
-    /// stream data; rules still see the packet.
-    pub validate_checksums: bool,
+    /// Are frames dropped, inline, whose EtherType announces nothing that is looked into? Otherwise they
+    /// pass, judged by the rules that need no IP.
+    pub drop_unknown_ethertypes: bool,
+    /// How frames are decoded. With checksums verified, as in Suricata, a TCP segment with a wrong one changes
+    /// no session and is no stream data; rules still see the packet.
+    pub decoder: DecoderConfig,
     /// Which records are made.
     pub records: RecordSettings,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
@@ -89,7 +93,8 @@ impl Default for EngineSettings {
             policies: ExceptionPolicies::default(),
             faults: Faults::default(),
             drop_invalid: false,
-            validate_checksums: true,
+            drop_unknown_ethertypes: false,
+            decoder: DecoderConfig::default(),
             records: RecordSettings::default(),
             seed: 0x5eed,
         }

@@ -10,6 +10,11 @@ pub(crate) fn packet(counters: &mut Counters, decoded: &Decoded, length: u64) {
     counters.decoder_pkts += 1;
     counters.decoder_bytes += length;
     counters.decoder_max_pkt_size = counters.decoder_max_pkt_size.max(length);
+    contents(counters, decoded);
+}
+
+/// Counts a packet that came out of another one: what was found in it, but no packet more.
+pub(crate) fn contents(counters: &mut Counters, decoded: &Decoded) {
     counters.decoder_invalid += u64::from(decoded.invalid.is_some());
     for layer in decoded.layers.iter() {
         *layer_counter(counters, layer) += 1;

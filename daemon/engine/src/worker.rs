@@ -4,7 +4,7 @@
 //! the earlier ones work: prefetch the headers; decode, find the owner, hash and prefetch the
 //! index; prefetch the flows; then judge in order.
 
-use crate::judge::Judge;
+use crate::judge::{Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
 use crate::rules::Rules;
@@ -16,7 +16,7 @@ use portcullis_flow::{
     Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, SetupError, Share,
     TimeoutOverrides, prefetch_start,
 };
-use portcullis_wire::{Decoded, Decoder, DecoderConfig, Timestamp};
+use portcullis_wire::{Decoded, Decoder, Timestamp};
 use std::sync::Arc;
 
 /// Ended flows that are finished for each packet judged, as in Suricata.
@@ -84,14 +84,12 @@ impl FlowWorker {
             let overrides = TimeoutOverrides(settings.timeout_overrides.clone());
             table.set_idle_timeouts(Some(Box::new(overrides)));
         }
+        let Unwrapping { decoder, scope } = Unwrapping::new(settings);
         Ok(Self {
             id,
-            decoder: Decoder::new(DecoderConfig {
-                validate_checksums: settings.validate_checksums,
-                ..DecoderConfig::default()
-            }),
+            decoder,
             owner: Owner::new(workers, settings.seed),
-            scope: KeyScope { options: settings.flow.key, tenant: 0, inline_set: 0 },
+            scope,
             table,
             judge: Judge::new(settings, id, rules, callbacks, reporter),
             publisher,

@@ -44,6 +44,8 @@ pub struct Common<'a> {
     pub spi: Option<u32>,
     /// Where a packet came from; none in flow records.
     pub pkt_src: Option<PacketSource>,
+    /// What the packet came out of; none for packets as they were received and in flow records.
+    pub tunnel: Option<Tunnel>,
     /// Ethernet addresses, where they are known and wanted.
     pub ether: Ether<'a>,
     /// Names of the flow bits that are set.
@@ -102,6 +104,29 @@ impl Common<'_> {
             ..Self::default()
         }
     }
+}
+
+/// The packet that was received, in the record of one that came out of it: EVE's `tunnel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// 4, 6, or 0 for a packet without IP: then addresses, ports and protocol have no meaning.
+    pub ip_version: u8,
+    /// Source address, IPv4 in its mapped form.
+    pub source: Address,
+    /// Destination address, IPv4 in its mapped form.
+    pub destination: Address,
+    /// Source port; 0 where the protocol has none.
+    pub source_port: u16,
+    /// Destination port; 0 where the protocol has none.
+    pub destination_port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Encapsulations around the packet of the record.
+    pub depth: u8,
+    /// Number of the received packet in its capture file.
+    pub pcap_cnt: Option<u64>,
+    /// Where the received packet came from.
+    pub pkt_src: PacketSource,
 }
 
 /// The type and code of an ICMP message (RFC 792, RFC 4443).

@@ -32,7 +32,7 @@ pub mod text;
 pub use alert::{
     Alert, AlertAction, AlertFlow, AlertRecord, PacketVerdict, RejectTarget, Target, VerdictAction,
 };
-pub use common::{Common, Counts, Ether, IcmpType, Mac, PacketSource};
+pub use common::{Common, Counts, Ether, IcmpType, Mac, PacketSource, Tunnel};
 pub use counters::Counters;
 pub use dropped::{DropRecord, DroppedPacket, DroppedTransport};
 pub use flow::{

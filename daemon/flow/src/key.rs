@@ -6,10 +6,14 @@ use portcullis_wire::decoded::{Address, Decoded, Fragment, Icmp, Transport};
 pub mod protocol {
     /// ICMP for IPv4.
     pub const ICMP: u8 = 1;
+    /// IPv4 within IP.
+    pub const IPV4_IN_IP: u8 = 4;
     /// TCP.
     pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
+    /// IPv6 within IP.
+    pub const IPV6_IN_IP: u8 = 41;
     /// Encapsulating security payload.
     pub const ESP: u8 = 50;
     /// ICMP for IPv6.
@@ -79,7 +83,7 @@ pub struct Keyed {
 impl FlowKey {
     /// The key of a decoded packet, or `None` where the packet has no flow: it is invalid, not
     /// IP, a fragment (an atomic one is none), an ICMP error whose quoted tuple cannot be read, or
-    /// of a protocol that is not tracked (tracked are TCP, UDP, SCTP, ICMP and ESP, as in
+    /// of a protocol that is not tracked (tracked are TCP, UDP, SCTP, ICMP, ESP and IP in IP, as in
     /// Suricata).
     ///
     /// The ports of an ICMP message are its type and its type's counterpart, so that request and
@@ -113,6 +117,7 @@ impl FlowKey {
                 keyed.key.words[PORTS] |= u64::from(decoded.spi) << 32;
                 Some(keyed)
             }
+            (protocol::IPV4_IN_IP | protocol::IPV6_IN_IP, _) => Some(Self::between(decoded, scope, (0, 0))),
             (protocol::ICMP, Transport::Icmpv4(icmp)) | (protocol::ICMPV6, Transport::Icmpv6(icmp)) => {
                 Self::of_icmp(decoded, scope, icmp)
             }

@@ -83,6 +83,16 @@ impl FlowTable {
         Tracked::New(flow, direction)
     }
 
+    /// The flow that this key's packets belong to, if there is one, and which way a packet with it goes.
+    /// Takes no packet in: for a second look at the flow of a packet that was.
+    pub fn look_up(&mut self, keyed: &Keyed, hash: FlowHash) -> Option<(Flow<'_>, Direction)> {
+        let arena = &self.arena;
+        let slot = self.index.find(hash, |slot| arena.hot(slot).key.same(&keyed.key))?;
+        let flow = Flow::at(slot, &mut self.arena, &mut self.storage);
+        let direction = flow.direction_of(keyed);
+        Some((flow, direction))
+    }
+
     /// Is this flow still the packet's? One that is over or replaced is retired.
     fn is_current(&mut self, slot: SlotIndex, packet: &TrackedInput<'_>) -> bool {
         if self.is_over(slot, packet.now) {

@@ -105,7 +105,8 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         policies: policies(config),
         faults: Faults::default(),
         drop_invalid: config.decoder.invalid_policy == InvalidPolicy::Drop,
-        validate_checksums: config.stream.checksum_validation,
+        drop_unknown_ethertypes: config.decoder.unknown_ethertype_policy == InvalidPolicy::Drop,
+        decoder: decoder(config),
         records: records(&config.eve, live),
         seed,
     }
@@ -151,6 +152,18 @@ pub const fn policies(config: &Config) -> ExceptionPolicies {
 #[must_use]
 pub const fn faults(arguments: &FaultArgs) -> Faults {
     Faults { flow_memcap: arguments.simulate_packet_flow_memcap }
+}
+
+fn decoder(config: &Config) -> portcullis_wire::DecoderConfig {
+    let decoder = &config.decoder;
+    portcullis_wire::DecoderConfig {
+        validate_checksums: config.stream.checksum_validation,
+        max_layers: decoder.max_layers,
+        vxlan: decoder.vxlan,
+        geneve: decoder.geneve,
+        teredo: decoder.teredo,
+        erspan_type1: decoder.erspan_type1,
+    }
 }
 
 /// Which records workers make: what is not written need not be made.

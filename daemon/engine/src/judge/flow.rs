@@ -30,6 +30,9 @@ impl Judge {
         match table.track(&input) {
             Tracked::New(mut flow, direction) => {
                 flow.set_rules_version(self.rules_version);
+                if let Some(origin) = &self.origin {
+                    flow.set_parent_id(origin.carrier);
+                }
                 self.callbacks.init(&mut self.context, &mut flow, packet, decoded);
                 self.counters.flow_callbacks_init += 1;
                 self.in_flow(&mut flow, direction, decoded, packet)
@@ -52,6 +55,9 @@ impl Judge {
         packet: &mut Packet<'_>,
     ) -> Verdict {
         let bypassed = flow.bypass().is_some();
+        if decoded.inner.is_some() {
+            self.carrier = flow.id();
+        }
         let mut access = PacketAccess::new(packet, decoded, direction);
         self.callbacks.update(&mut self.context, flow, &mut access);
         let asked = access.dropped();

@@ -11,14 +11,18 @@ use portcullis_event::{Counters, RejectTarget, Reporter};
 use portcullis_flow::{
     Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, WorkerContext,
 };
+use portcullis_wire::decoded::Layer;
 use portcullis_wire::{Decoded, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
 mod control;
+mod derived;
 mod exception;
 mod flow;
 mod rules;
+
+pub(crate) use derived::{Origin, Unwrapping};
 
 /// Everything of a worker but its flow table: the flow that is being judged is borrowed from there.
 #[derive(Debug)]
@@ -30,6 +34,12 @@ pub(crate) struct Judge {
     context: WorkerContext,
     /// Which rule set these rules are, counted from 0 at start.
     rules_version: u32,
+    /// How packets within packets are made out.
+    unwrapping: Unwrapping,
+    /// What the packet at hand came out of; none for one as it was received.
+    origin: Option<Origin>,
+    /// The flow of the last packet that carries another one; 0 for none.
+    carrier: u64,
     /// Whom the packet at hand is to be rejected to.
     rejected: Option<RejectTarget>,
     /// Packets for which faults were injected in place of the flow table's refusal.
@@ -59,6 +69,9 @@ impl Judge {
             context: callbacks.context(id),
             callbacks,
             rules_version: 0,
+            unwrapping: Unwrapping::new(settings),
+            origin: None,
+            carrier: 0,
             rejected: None,
             refused_by_fault: 0,
             reporter,
@@ -72,7 +85,7 @@ impl Judge {
         self.rules_version = self.rules_version.wrapping_add(1);
     }
 
-    /// Judges one packet and counts it; answers a rejected one into the outbox.
+    /// Judges one packet, and all that comes out of it, and counts it; answers a rejected one into the outbox.
     pub(crate) fn packet(
         &mut self,
         table: &mut FlowTable,
@@ -84,11 +97,10 @@ impl Judge {
         self.rejected = None;
         tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
         self.context.now = packet.meta.clock;
-        let verdict = match keyed {
-            _ if decoded.invalid.is_some() => self.invalid(decoded, packet),
-            Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
-            None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
-        };
+        let mut verdict = self.alone(table, decoded, keyed, packet);
+        if decoded.inner.is_some() {
+            verdict = self.with_contents(table, decoded, keyed, packet, verdict);
+        }
         tally::verdict(&mut self.counters, verdict, self.rejected.is_some());
         if let Some(to) = self.rejected.filter(|_| self.settings.may_send) {
             let answers = reject::send(to, decoded, packet, outbox);
@@ -96,6 +108,22 @@ impl Judge {
             self.counters.reject_refused += answers.refused;
         }
         verdict
+    }
+
+    /// Judges a packet without what it carries.
+    fn alone(
+        &mut self,
+        table: &mut FlowTable,
+        decoded: &Decoded,
+        keyed: Option<&(Keyed, FlowHash)>,
+        packet: &mut Packet<'_>,
+    ) -> Verdict {
+        match keyed {
+            Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
+            None if decoded.invalid.is_some() => self.invalid(decoded, packet),
+            None if decoded.ip_version == 0 => self.without_network(decoded, packet),
+            None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
+        }
     }
 
     /// Runs the removal hooks of a flow that has left the table, reports it, and runs the finish
@@ -155,6 +183,19 @@ impl Judge {
         judged
     }
 
+    /// A frame that is not IP: what announces nothing that we know is let pass, unless it is to be
+    /// dropped.
+    fn without_network(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
+        let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
+        let unknown =
+            self.settings.drop_unknown_ethertypes && decoded.layers.contains(Layer::UnknownEthertype);
+        if judged == Verdict::Accept && unknown && self.settings.inline {
+            self.report_drop(&mut Case { decoded, flow: None }, packet, DropReason::DecodeError, None);
+            return Verdict::Drop(DropReason::DecodeError);
+        }
+        judged
+    }
+
     fn report_drop(
         &mut self,
         case: &mut Case<'_, '_>,
@@ -170,7 +211,7 @@ impl Judge {
         if repeated && records.drop == DropRecords::Start && rule.is_none() {
             return;
         }
-        let about = PacketReport::new(records, case, packet);
+        let about = PacketReport::new(records, case, packet, self.origin.as_ref());
         about.dropped(&mut self.reporter, &self.rules, reason, rule, repeated, self.rejected);
     }
 }

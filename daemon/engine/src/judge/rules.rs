@@ -16,7 +16,7 @@ use std::time::Duration;
 
 impl Judge {
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
-        let Self { settings, rules, scratch, reporter, counters, rejected, .. } = self;
+        let Self { settings, rules, scratch, reporter, counters, rejected, origin, .. } = self;
         let decoded = case.decoded;
         if rules.set().is_empty() {
             return Verdict::Accept;
@@ -27,7 +27,9 @@ impl Judge {
             case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded, needs_age));
         let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
         let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
-        let input = Input { decoded, frame, payload: decoded.payload.of(frame), flow, bits: bits.as_ref() };
+        // What is a packet of its own is looked into as such, and not here.
+        let payload = if decoded.inner.is_some() { &[] } else { decoded.payload.of(frame) };
+        let input = Input { decoded, frame, payload, flow, bits: bits.as_ref() };
         let hosts = Hosts {
             table: rules.hosts().map(Arc::as_ref),
             now: packet.meta.clock,
@@ -67,7 +69,7 @@ impl Judge {
             flow.set_alerted();
         }
         if settings.records.alert && !outcome.alerts.is_empty() {
-            let about = PacketReport::new(&settings.records, case, packet);
+            let about = PacketReport::new(&settings.records, case, packet, origin.as_ref());
             for alert in outcome.alerts {
                 let verdict = report::alert_verdict(verdict, *rejected);
                 about.alert(reporter, rules, *alert, settings.inline, verdict);

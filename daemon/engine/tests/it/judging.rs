@@ -5,6 +5,7 @@ use portcullis_capture::{CaptureStats, DropReason, Verdict};
 use portcullis_detect::LoadOptions;
 use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, ExceptionPolicy, RecordSettings};
 use portcullis_event::{AlertAction, Record};
+use portcullis_wire::DecoderConfig;
 use portcullis_wire::decoded::TcpFlags;
 
 const RULES: Verdict = Verdict::Drop(DropReason::Rules);
@@ -202,7 +203,7 @@ fn packets_with_wrong_checksums_are_judged_alone_and_not_believed() {
     let counters = rig.finish();
     assert_eq!((counters.tcp_invalid_checksum, counters.flow_end_state_established), (2, 1));
     // Where they are not validated, the reset ends the session.
-    let mut rig = Rig::new(&EngineSettings { validate_checksums: false, ..inline() }, rule);
+    let mut rig = Rig::new(&EngineSettings { decoder: DecoderConfig::without_checksums(), ..inline() }, rule);
     let _ = rig.send(&handshake());
     let _ = rig.send(&frames[..1]);
     assert_eq!(rig.finish().flow_end_state_closed, 1);

@@ -9,4 +9,5 @@ mod judging;
 mod policies;
 mod rejecting;
 mod rig;
+mod tunnels;
 mod workers;

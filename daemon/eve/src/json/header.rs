@@ -4,7 +4,7 @@ use super::{Scope, has_ports};
 use crate::clock::Stamp;
 use crate::value::{EtherAddress, Ip, Protocol, Texts};
 use portcullis_capture::PortId;
-use portcullis_event::{Common, Ether};
+use portcullis_event::{Common, Ether, Tunnel};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -83,6 +83,44 @@ pub(super) struct Extras<'a> {
     metadata: Option<Metadata<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ether: Option<EtherObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<TunnelObject>,
+}
+
+/// The packet as it was received, where the record is about one that came out of it.
+#[derive(Debug, Serialize)]
+struct TunnelObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<Ip>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_ip: Option<Ip>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proto: Option<Protocol>,
+    depth: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pcap_cnt: Option<u64>,
+    pkt_src: &'static str,
+}
+
+impl TunnelObject {
+    fn new(scope: &Scope<'_>, tunnel: &Tunnel) -> Self {
+        let is_ip = tunnel.ip_version != 0;
+        let ports = is_ip && has_ports(tunnel.protocol);
+        Self {
+            src_ip: is_ip.then(|| scope.ip(tunnel.source, tunnel.ip_version)),
+            src_port: ports.then_some(tunnel.source_port),
+            dest_ip: is_ip.then(|| scope.ip(tunnel.destination, tunnel.ip_version)),
+            dest_port: ports.then_some(tunnel.destination_port),
+            proto: is_ip.then_some(Protocol(tunnel.protocol)),
+            depth: tunnel.depth,
+            pcap_cnt: tunnel.pcap_cnt,
+            pkt_src: tunnel.pkt_src.name(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -133,6 +171,7 @@ impl<'a> Extras<'a> {
         Self {
             metadata: has_metadata.then_some(Metadata { flowbits: Texts(common.flowbits) }),
             ether: ether.filter(|_| scope.options.ethernet),
+            tunnel: common.tunnel.as_ref().map(|tunnel| TunnelObject::new(scope, tunnel)),
         }
     }
 }

@@ -30,6 +30,47 @@ fn an_alert_as_the_defaults_have_it() {
 }
 
 #[test]
+fn an_alert_within_a_tunnel() {
+    let check = |tunnel: Tunnel, expected: &str| {
+        let mut record = alert_record();
+        record.common.pkt_src = Some(PacketSource::Vxlan);
+        record.common.tunnel = Some(tunnel);
+        let line = line(EveOptions::default(), &Record::Alert(record));
+        assert!(line.contains(r#""pkt_src":"vxlan encapsulation""#) && line.contains(expected), "{line}");
+    };
+    let address = |last| std::net::Ipv4Addr::new(192, 0, 2, last).to_ipv6_mapped().octets();
+    let tunnel = Tunnel {
+        ip_version: 4,
+        source: address(1),
+        destination: address(2),
+        source_port: 40_000,
+        destination_port: 4789,
+        protocol: 17,
+        depth: 1,
+        pcap_cnt: Some(4),
+        pkt_src: PacketSource::Wire,
+    };
+    check(
+        tunnel,
+        concat!(
+            r#""tunnel":{"src_ip":"192.0.2.1","src_port":40000,"dest_ip":"192.0.2.2","dest_port":4789,"#,
+            r#""proto":"UDP","depth":1,"pcap_cnt":4,"pkt_src":"wire/pcap"}"#
+        ),
+    );
+    check(
+        Tunnel { protocol: 4, depth: 2, pcap_cnt: None, ..tunnel },
+        concat!(
+            r#""tunnel":{"src_ip":"192.0.2.1","dest_ip":"192.0.2.2","proto":"IP-in-IP","depth":2,"#,
+            r#""pkt_src":"wire/pcap"}"#
+        ),
+    );
+    check(
+        Tunnel { ip_version: 0, pcap_cnt: None, ..tunnel },
+        r#""tunnel":{"depth":1,"pkt_src":"wire/pcap"}"#,
+    );
+}
+
+#[test]
 fn an_alert_with_everything() {
     let references: TextListBuf = ["http://example.com/1", "cve,2026-1"].into_iter().collect();
     let flowbits: TextListBuf = ["seen.one", "seen.two"].into_iter().collect();

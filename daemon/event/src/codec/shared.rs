@@ -2,7 +2,7 @@
 
 use crate::alert::{Alert, AlertAction, PacketVerdict, RejectTarget, Target, VerdictAction};
 use crate::bytes::{Reader, Writer};
-use crate::common::{Common, Counts, Ether, IcmpType, Mac, PacketSource};
+use crate::common::{Common, Counts, Ether, IcmpType, Mac, PacketSource, Tunnel};
 use crate::record::DecodeError;
 use crate::text::TextList;
 use portcullis_capture::PortId;
@@ -37,6 +37,7 @@ pub(super) fn put_common(writer: &mut Writer<'_>, common: &Common<'_>) {
         response_icmp,
         spi,
         pkt_src,
+        tunnel,
         ether,
         flowbits,
     } = common;
@@ -56,6 +57,7 @@ pub(super) fn put_common(writer: &mut Writer<'_>, common: &Common<'_>) {
     writer.option(*response_icmp, put_icmp);
     writer.option(*spi, Writer::u32);
     writer.option(*pkt_src, |writer, source| writer.u8(source.code()));
+    writer.option(tunnel.as_ref(), put_tunnel);
     writer.text(ether.source.as_flattened(), MACS);
     writer.text(ether.destination.as_flattened(), MACS);
     put_list(writer, *flowbits, FLOWBITS, 1);
@@ -78,7 +80,8 @@ pub(super) fn common<'a>(reader: &mut Reader<'a>) -> Result<Common<'a>, DecodeEr
         icmp: reader.option(icmp)?,
         response_icmp: reader.option(icmp)?,
         spi: reader.option(Reader::u32)?,
-        pkt_src: reader.option(|reader| reader.code("pkt_src", PacketSource::from_code))?,
+        pkt_src: reader.option(packet_source)?,
+        tunnel: reader.option(tunnel)?,
         ether: Ether { source: macs(reader)?, destination: macs(reader)? },
         flowbits: list(reader)?,
     })
@@ -154,6 +157,47 @@ pub(super) fn put_tcp_flags(writer: &mut Writer<'_>, TcpFlags(bits): TcpFlags) {
 
 pub(super) fn tcp_flags(reader: &mut Reader<'_>) -> Result<TcpFlags, DecodeError> {
     reader.u8().map(TcpFlags)
+}
+
+fn packet_source(reader: &mut Reader<'_>) -> Result<PacketSource, DecodeError> {
+    reader.code("pkt_src", PacketSource::from_code)
+}
+
+fn put_tunnel(writer: &mut Writer<'_>, tunnel: &Tunnel) {
+    let Tunnel {
+        ip_version,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        protocol,
+        depth,
+        pcap_cnt,
+        pkt_src,
+    } = tunnel;
+    writer.u8(*ip_version);
+    writer.array(source);
+    writer.array(destination);
+    writer.u16(*source_port);
+    writer.u16(*destination_port);
+    writer.u8(*protocol);
+    writer.u8(*depth);
+    writer.option(*pcap_cnt, Writer::u64);
+    writer.u8(pkt_src.code());
+}
+
+fn tunnel(reader: &mut Reader<'_>) -> Result<Tunnel, DecodeError> {
+    Ok(Tunnel {
+        ip_version: reader.u8()?,
+        source: reader.array()?,
+        destination: reader.array()?,
+        source_port: reader.u16()?,
+        destination_port: reader.u16()?,
+        protocol: reader.u8()?,
+        depth: reader.u8()?,
+        pcap_cnt: reader.option(Reader::u64)?,
+        pkt_src: packet_source(reader)?,
+    })
 }
 
 fn put_icmp(writer: &mut Writer<'_>, icmp: IcmpType) {

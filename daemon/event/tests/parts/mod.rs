@@ -200,6 +200,20 @@ impl Parts {
             response_icmp: self.maybe(37, icmp),
             spi: self.maybe(38, self.number(39)),
             pkt_src: self.maybe(39, self.one_of(0, PacketSource::ALL)),
+            tunnel: self.maybe(
+                16,
+                Tunnel {
+                    ip_version: self.one_of(35, &[0, 4, 6]),
+                    source: self.address[1],
+                    destination: self.address[0],
+                    source_port: self.number(36),
+                    destination_port: self.number(37),
+                    protocol: self.number(38),
+                    depth: self.number(17),
+                    pcap_cnt: self.maybe(34, self.number(35)),
+                    pkt_src: self.one_of(1, PacketSource::ALL),
+                },
+            ),
             ether: Ether { source: &self.macs, destination: &self.macs },
             flowbits: self.lists[0].as_list(),
         }

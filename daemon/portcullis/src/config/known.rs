@@ -20,7 +20,6 @@ const NO_DEFRAG_HASH: &str = "each worker's index is sized from defrag.trackers"
 const NO_HOSTS: &str = "lists of hosts and data sets are not kept";
 const ONE_TABLE: &str = "all state about hosts and pairs is in one table, sized by host.memcap";
 pub(crate) const NO_APP_LAYER: &str = "application protocols are not parsed";
-const NO_TUNNELS: &str = "tunnels of this kind are not opened";
 const NO_RECORD: &str = "records of this kind are not written";
 const NO_OUTPUT: &str = "eve-log is the only output";
 const NO_DETAIL: &str = "this detail is not logged";
@@ -59,12 +58,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("host.prealloc", Nothing("all of host.memcap is taken at start")),
     ("ippair", Nothing(ONE_TABLE)),
     ("app-layer", Nothing(NO_APP_LAYER)),
-    ("decoder.teredo", Nothing(NO_TUNNELS)),
-    ("decoder.vxlan", Nothing(NO_TUNNELS)),
-    ("decoder.geneve", Nothing(NO_TUNNELS)),
-    ("decoder.vntag", Nothing(NO_TUNNELS)),
-    ("decoder.erspan", Nothing(NO_TUNNELS)),
-    ("decoder.max-layers", Nothing("the depth of headers is fixed")),
+    ("decoder.vntag", Nothing("such tags are always looked behind")),
     ("detect", Nothing(NO_TUNING)),
     ("mpm-algo", Nothing(NO_TUNING)),
     ("spm-algo", Nothing(NO_TUNING)),

@@ -6,6 +6,7 @@
 //! whole. Nothing here opens anything but the file itself.
 
 mod capture;
+mod decoder;
 mod defrag;
 mod diagnostic;
 mod eve;
@@ -25,16 +26,17 @@ mod vars;
 pub use capture::{
     AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
 };
+pub use decoder::{DecoderConfig, InvalidPolicy};
 pub use defrag::DefragConfig;
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
 pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
-pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use host::HostConfig;
 pub use hosts::HostOsPolicy;
+pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};
-pub use stream::{AppLayerConfig, DecoderConfig, InvalidPolicy, StreamConfig};
+pub use stream::{AppLayerConfig, StreamConfig};
 pub use vars::Vars;
 
 use crate::cli::ConfigArgs;
@@ -227,6 +229,7 @@ impl Config {
             Inline::ByCopyMode => copy_mode != CopyMode::Ids,
         };
         let master = Master::read(&mut root, inline);
+        let vars = root.section("vars", Vars::read);
         let config = Self {
             copy_mode,
             fail: root.or("fail", FailPolicy::Open),
@@ -248,8 +251,8 @@ impl Config {
             defrag: root.section("defrag", |section| DefragConfig::read(section, master)),
             host_os: root.section("host-os-policy", HostOsPolicy::read),
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),
-            decoder: root.section("decoder", DecoderConfig::read),
-            vars: root.section("vars", Vars::read),
+            decoder: root.section("decoder", |section| DecoderConfig::read(section, &vars)),
+            vars,
             rules: RulesConfig::read(&mut root, folder),
             eve: root.section("outputs", |section| section.section("eve-log", EveConfig::read)),
             stats_interval: root.section("stats", stats_interval),

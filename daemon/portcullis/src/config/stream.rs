@@ -1,9 +1,8 @@
-//! `[stream]`, `[app-layer]` and `[decoder]`.
+//! `[stream]` and `[app-layer]`.
 
 use super::known::{NO_APP_LAYER, NO_STREAM};
 use super::policy::{ExceptionPolicy, Master, never_met};
 use super::section::Section;
-use super::value::words;
 
 /// `[stream]`, as far as it has meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,33 +53,5 @@ impl AppLayerConfig {
     pub(crate) fn read(section: &mut Section<'_>, master: Master) -> Self {
         never_met(section, "error-policy", NO_APP_LAYER);
         Self { error_policy: master.any_scope(section, "error-policy") }
-    }
-}
-
-words! {
-    /// `decoder.invalid-policy`: what happens inline to a frame that cannot be decoded.
-    pub InvalidPolicy {
-        /// It is forwarded and counted.
-        Accept = "accept",
-        /// It is dropped and counted.
-        Drop = "drop",
-    }
-}
-
-/// `[decoder]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecoderConfig {
-    /// What happens to frames that cannot be decoded.
-    pub invalid_policy: InvalidPolicy,
-    /// `recursion-level.use-for-tracking`.
-    pub(crate) recursion_level: bool,
-}
-
-impl DecoderConfig {
-    pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        Self {
-            invalid_policy: section.or("invalid-policy", InvalidPolicy::Accept),
-            recursion_level: section.section("recursion-level", |inner| inner.or("use-for-tracking", true)),
-        }
     }
 }

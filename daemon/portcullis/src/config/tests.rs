@@ -1,8 +1,8 @@
 //! The configuration as a whole: defaults, overrides, policies, and messages in full.
 
 use super::*;
-use portcullis_wire::{Network, TargetOs};
 use ExceptionPolicy::{Bypass, DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject, RejectBoth};
+use portcullis_wire::{Network, TargetOs};
 
 mod anything;
 mod messages;
@@ -264,7 +264,7 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("detect.prefilter.default=auto", "detect");
     check("stream.inline=true", "stream.inline");
     check("stream.reassembly.depth=1MB", "stream.reassembly.depth");
-    check("decoder.erspan.typeI.enabled=true", "decoder.erspan");
+    check("decoder.vntag.enabled=true", "decoder.vntag");
     check("stats.decoder-events=true", "stats.decoder-events");
     check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
     check("outputs.eve-log.community-id=true", "outputs.eve-log.community-id");
