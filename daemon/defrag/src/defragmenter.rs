@@ -134,13 +134,9 @@ impl Defragmenter {
     pub fn conclude(&mut self, ticket: Ticket, went_out: bool) {
         let Some(tracker) = self.of_ticket(&ticket) else { return };
         let is_complete = tracker.is_complete();
-        let lingers = tracker.key.is_ipv6() || tracker.is_uneven;
         match (self.inline, went_out) {
-            (true, false) => self.retire(ticket.place, State::Condemned),
-            (true, true) if is_complete && lingers => {
-                self.retire(ticket.place, State::Done);
-                self.table.age(ticket.place);
-            }
+            (true, false) => self.condemn(ticket.place),
+            (true, true) if is_complete => self.finish(ticket.place),
             _ if is_complete => self.release(ticket.place),
             _ => {}
         }
@@ -214,12 +210,13 @@ impl Defragmenter {
 
     fn add(&mut self, place: u32, part: &Part<'_>) -> Insertion {
         let Some(tracker) = self.table.get_mut(place) else { return Insertion::exhausted(Refusal::Trackers) };
-        if tracker.state != State::Open {
-            if tracker.state == State::Condemned {
-                tracker.deadline = part.now.after(tracker.timeout);
+        match tracker.state {
+            State::Open => {}
+            State::Done if repeats(&self.blocks, tracker, part) => {
+                let ticket = Ticket { place, key: tracker.key };
+                return Insertion { outcome: Outcome::Duplicate(ticket), event: None };
             }
-            self.stats.late += 1;
-            return Insertion { outcome: Outcome::Refused(Refusal::Late), event: None };
+            State::Free | State::Done | State::Condemned => return self.late(place, part.now),
         }
         let (directory, offset) = (tracker.directory, part.fragment.offset);
         if tracker.contradicts_end(part.end, !part.fragment.more) {
@@ -285,7 +282,7 @@ impl Defragmenter {
             // The first fragment has more options than the one that was last in the datagram.
             self.stats.malformed += 1;
             if self.inline {
-                self.retire(place, State::Condemned)
+                self.condemn(place)
             } else {
                 self.release(place)
             }
@@ -297,12 +294,21 @@ impl Defragmenter {
         Outcome::Complete(ticket)
     }
 
+    /// A fragment of a datagram that was dropped, or is whole without it.
+    fn late(&mut self, place: u32, now: Timestamp) -> Insertion {
+        self.stats.late += 1;
+        if let Some(tracker) = self.table.get_mut(place).filter(|tracker| tracker.state == State::Condemned) {
+            tracker.deadline = now.after(tracker.timeout);
+        }
+        Insertion { outcome: Outcome::Refused(Refusal::Late), event: None }
+    }
+
     /// A fragment that cannot be of the same datagram as those before it.
     fn conflicting(&mut self, place: u32) -> Insertion {
         self.stats.overlaps_refused += 1;
         // RFC 5722: the whole datagram, and what is still to come of it.
         if self.inline && self.table.get(place).is_some_and(|tracker| tracker.key.is_ipv6()) {
-            self.retire(place, State::Condemned);
+            self.condemn(place);
         }
         let event = Some(DefragEvent::Overlap);
         Insertion { outcome: Outcome::Refused(Refusal::Overlap), event }
@@ -312,6 +318,13 @@ impl Defragmenter {
         let tracker = self.table.get(ticket.place)?;
         (tracker.state == State::Open && tracker.key == ticket.key).then_some(tracker)
     }
+}
+
+/// Does the fragment say what a whole datagram says already, as far as that is still known?
+fn repeats(blocks: &Blocks, tracker: &Tracker, part: &Part<'_>) -> bool {
+    tracker.directory != NONE
+        && !tracker.contradicts_end(part.end, !part.fragment.more)
+        && store::overlap(blocks, tracker.directory, part.fragment.offset, part.data) == Overlap::Same
 }
 
 impl Part<'_> {

@@ -11,8 +11,10 @@
 //! judged. So what a receiver may put together must be what was judged here: a fragment that
 //! overlaps what came before is refused (of IPv6 with the whole datagram, RFC 5722), one that says
 //! the very same again is let through, and of a datagram that was dropped nothing more goes out
-//! until it would be forgotten. A datagram that was let through is kept in mind for as long where a
-//! fragment of it may have reached us but not the receiver, so that no other can be put in its place.
+//! until it would be forgotten. A datagram that was let through is kept in mind, so that no other fragment
+//! can take the place of one that reached us but not the receiver: for as long where its fragments differ in
+//! what decides how far they get, and in IPv6; else for two seconds, since IPv4 identifications come again
+//! soon. (What was lost behind us can be replaced after that: nobody here knows of the loss.)
 //! **Otherwise** overlaps are settled as the receiver is configured to do it.
 //!
 //! **Bounds**: memory is taken once, at start, within the worker's share of `defrag.memcap`. A

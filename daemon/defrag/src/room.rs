@@ -5,9 +5,14 @@ use crate::defragmenter::Defragmenter;
 use crate::insertion::Refusal;
 use crate::tracker::State;
 use portcullis_wire::Timestamp;
+use std::time::Duration;
 
 /// The oldest trackers that are looked at when there is no room.
 const LOOKED_AT: usize = 8;
+
+/// How long an IPv4 datagram that was let through is kept in mind, if nothing about it is odd. Its
+/// identification comes again after 65,536 datagrams at the latest, and then it must have been forgotten.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl Defragmenter {
     /// May a fragment be taken in that needs so many blocks? If not, its tracker goes where it holds
@@ -60,14 +65,18 @@ impl Defragmenter {
         }
     }
 
-    /// Forgets some of the oldest whose time is over, but not the one at `keep`; are so many blocks
-    /// free then?
+    /// Forgets some of the oldest, those whose time is over or whose datagram is finished, but not the one
+    /// at `keep`; are so many blocks free then?
     fn reclaim(&mut self, keep: u32, needed: usize, now: Timestamp) -> bool {
         for _ in 0..LOOKED_AT {
             let Some(place) = self.table.by_age().next().filter(|place| *place != keep) else { break };
-            if !self.expire(place, now) {
+            if self.expire(place, now) {
+                continue;
+            }
+            if self.table.get(place).is_none_or(|tracker| tracker.state != State::Done) {
                 break;
             }
+            self.release(place);
         }
         self.blocks.free() >= needed
     }
@@ -78,12 +87,27 @@ impl Defragmenter {
         self.table.close(place);
     }
 
-    /// Gives back what the tracker holds, and keeps it in mind until its deadline.
-    pub(crate) fn retire(&mut self, place: u32, state: State) {
+    /// The datagram was dropped: gives back what the tracker holds, and keeps it in mind until its
+    /// deadline.
+    pub(crate) fn condemn(&mut self, place: u32) {
         self.empty(place);
         if let Some(tracker) = self.table.get_mut(place) {
-            tracker.state = state;
+            tracker.state = State::Condemned;
         }
+    }
+
+    /// The datagram was let through: keeps it for a while, unless its room is needed, so that other
+    /// fragments cannot take the place of those that it had.
+    pub(crate) fn finish(&mut self, place: u32) {
+        let Some(tracker) = self.table.get_mut(place) else { return };
+        self.fragments -= std::mem::take(&mut tracker.fragments);
+        tracker.state = State::Done;
+        if !tracker.key.is_ipv6() && !tracker.is_uneven {
+            let spared = tracker.timeout.saturating_sub(LINGER);
+            let spared = u64::try_from(spared.as_nanos()).unwrap_or(u64::MAX);
+            tracker.deadline = Timestamp::from_nanos(tracker.deadline.as_nanos().saturating_sub(spared));
+        }
+        self.table.age(place);
     }
 
     fn empty(&mut self, place: u32) {

@@ -261,3 +261,16 @@ fn nothing_is_allocated_after_start() {
         assert!(wholes > 20, "{wholes}");
     }
 }
+
+/// What finished datagrams hold is given up before anything is refused.
+#[test]
+fn finished_datagrams_make_room() {
+    let mut rig = Rig::new(&DefragSettings { memcap: 400_000, inline: true, ..small() });
+    let bytes = data(30_000);
+    for id in 0..30 {
+        let pieces = [piece(0, true, &bytes), piece(30_000, false, &[1; 8])];
+        assert!(rig.datagram(6, id, &pieces).is_some());
+    }
+    let stats = rig.defrag.stats();
+    assert_eq!((stats.memcap_reached, stats.max_trackers_reached, stats.ipv6_reassembled), (0, 0, 30));
+}

@@ -253,10 +253,18 @@ fn a_datagram_in_doubt_is_kept_in_mind() {
         assert_eq!(rig.give(&part(first_ttl, 0, true, &[1; 8])), TAKEN);
         assert!(matches!(rig.give(&part(64, 8, false, &[2; 8])).result, Result::Whole(_)));
         let replaced = rig.give(&part(64, 0, true, &[3; 8]));
+        assert_eq!(replaced, refused(Refusal::Late, None));
+        // What says the same again is no replacement.
+        assert_eq!(rig.give(&part(64, 8, false, &[2; 8])).result, Result::Duplicate);
+        assert_eq!(rig.give(&part(64, 8, true, &[2; 8])).result, Result::Duplicate);
+        assert_eq!(rig.give(&part(64, 8, false, &[2; 7])), refused(Refusal::Late, None));
+        rig.wait(2);
+        let replaced = rig.give(&part(64, 0, true, &[3; 8]));
         assert_eq!(replaced == refused(Refusal::Late, None), is_kept, "{version} {first_ttl}");
         // Nothing prolongs it.
-        rig.wait(60);
-        assert_eq!(rig.give(&part(64, 0, true, &[3; 8])), TAKEN);
+        rig.wait(58);
+        let again = rig.give(&part(64, 0, true, &[3; 8]));
+        assert_eq!(again == TAKEN, is_kept);
     };
     check(4, 64, false, 0, false);
     check(4, 3, false, 0, true);
