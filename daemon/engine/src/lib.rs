@@ -31,5 +31,5 @@ pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};
 pub use rules::Rules;
-pub use settings::{DropRecords, EngineSettings, RecordSettings};
+pub use settings::{DropRecords, EngineSettings, RecordSettings, SetupError};
 pub use worker::{FlowWorker, WorkerParts};

@@ -93,6 +93,8 @@ pub const fn follow_up(reason: DropReason) -> DropReason {
 pub struct Faults {
     /// `--simulate-packet-flow-memcap`: if this packet needs a new flow, there is no memory for it.
     pub flow_memcap: Option<u64>,
+    /// `--simulate-packet-defrag-memcap`: if this packet is a fragment, there is no memory for it.
+    pub defrag_memcap: Option<u64>,
 }
 
 impl Faults {
@@ -100,6 +102,12 @@ impl Faults {
     #[must_use]
     pub fn flow_memcap(&self, packet: u64) -> bool {
         self.flow_memcap == Some(packet)
+    }
+
+    /// Is there to be no memory for this packet, a fragment?
+    #[must_use]
+    pub fn defrag_memcap(&self, packet: u64) -> bool {
+        self.defrag_memcap == Some(packet)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the engine is told at start, as plain values: whoever reads files has checked them.
 
 use crate::policy::{ExceptionPolicies, Faults};
+use portcullis_defrag::DefragSettings;
 use portcullis_flow::{FlowSettings, TimeoutOverride};
 use portcullis_wire::DecoderConfig;
 
@@ -60,6 +61,8 @@ pub struct EngineSettings {
     pub inline: bool,
     /// The flow tables' settings; `memcap` is that of all workers together.
     pub flow: FlowSettings,
+    /// The defragmenters' settings; `memcap` is that of all workers together.
+    pub defrag: DefragSettings,
     /// Idle timeouts of some flows, in place of those of `flow`.
     pub timeout_overrides: Vec<TimeoutOverride>,
     /// May the engine send packets of its own, which is how rejected ones are answered? Not where traffic is
@@ -88,6 +91,7 @@ impl Default for EngineSettings {
         Self {
             inline: false,
             flow: FlowSettings::default(),
+            defrag: DefragSettings { prealloc: false, ..DefragSettings::default() },
             timeout_overrides: Vec::new(),
             may_send: false,
             policies: ExceptionPolicies::default(),
@@ -99,4 +103,15 @@ impl Default for EngineSettings {
             seed: 0x5eed,
         }
     }
+}
+
+/// Why a worker cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The flow table cannot be had.
+    #[error(transparent)]
+    Flow(#[from] portcullis_flow::SetupError),
+    /// The defragmenter cannot be had.
+    #[error(transparent)]
+    Defrag(#[from] portcullis_defrag::SetupError),
 }

@@ -30,6 +30,15 @@ pub(crate) fn contents(counters: &mut Counters, decoded: &Decoded) {
     }
 }
 
+/// Takes back what the datagram has of its fragment, and was counted with it: all but its own IP header.
+pub(crate) fn reassembled(counters: &mut Counters, fragment: &Decoded, datagram: &Decoded) {
+    let again =
+        |layer: &Layer| !matches!(layer, Layer::Ipv4 | Layer::Ipv6) && datagram.layers.contains(*layer);
+    for layer in fragment.layers.iter().filter(again) {
+        *layer_counter(counters, layer) -= 1;
+    }
+}
+
 /// Counts what became of a packet: `ips.*`.
 /// As in Suricata a rejected packet is not among the blocked ones.
 pub(crate) fn verdict(counters: &mut Counters, verdict: Verdict, rejected: bool) {

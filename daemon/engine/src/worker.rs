@@ -4,17 +4,17 @@
 //! the earlier ones work: prefetch the headers; decode, find the owner, hash and prefetch the
 //! index; prefetch the flows; then judge in order.
 
-use crate::judge::{Judge, Unwrapping};
+use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
 use crate::rules::Rules;
-use crate::settings::EngineSettings;
+use crate::settings::{EngineSettings, SetupError};
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, SetupError, Share,
-    TimeoutOverrides, prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, Share, TimeoutOverrides,
+    prefetch_start,
 };
 use portcullis_wire::{Decoded, Decoder, Timestamp};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl FlowWorker {
     /// `flow.memcap`.
     ///
     /// # Errors
-    /// The flow table's settings cannot be had: see [`SetupError`].
+    /// Flow table or defragmenter cannot be had: see [`SetupError`].
     pub fn new(settings: &EngineSettings, parts: WorkerParts) -> Result<Self, SetupError> {
         let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
@@ -84,6 +84,7 @@ impl FlowWorker {
             let overrides = TimeoutOverrides(settings.timeout_overrides.clone());
             table.set_idle_timeouts(Some(Box::new(overrides)));
         }
+        let fragments = Fragments::new(settings, workers)?;
         let Unwrapping { decoder, scope } = Unwrapping::new(settings);
         Ok(Self {
             id,
@@ -91,7 +92,7 @@ impl FlowWorker {
             owner: Owner::new(workers, settings.seed),
             scope,
             table,
-            judge: Judge::new(settings, id, rules, callbacks, reporter),
+            judge: Judge::new(settings, id, rules, callbacks, reporter, fragments),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),
         })
@@ -131,6 +132,7 @@ impl FlowWorker {
     /// ended ones finished, counters published.
     pub fn keep_house(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, SWEEP_PER_BURST);
+        self.judge.fragments.sweep(now, SWEEP_PER_BURST);
         self.table.work_injected(SWEEP_PER_BURST);
         self.finish_flows(BURST * FINISH_PER_PACKET, now);
         self.publish(capture);
@@ -139,6 +141,7 @@ impl FlowWorker {
     /// What a worker does when no packet waits: more of the same.
     pub fn idle(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.table.sweep(now, IDLE_BATCH);
+        self.judge.fragments.sweep(now, IDLE_BATCH);
         self.table.work_injected(IDLE_BATCH);
         self.finish_flows(IDLE_BATCH, now);
         self.publish(capture);

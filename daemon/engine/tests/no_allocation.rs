@@ -3,6 +3,7 @@
 
 use portcullis_capture::memory::LoopModule;
 use portcullis_capture::{PacketModule, Poll, PortId, WorkerId};
+use portcullis_defrag::DefragSettings;
 use portcullis_detect::{LoadOptions, RuleSet, Source};
 use portcullis_engine::{
     EngineSettings, ExceptionPolicies, ExceptionPolicy, FlowWorker, Published, RecordSettings, Rules,
@@ -64,6 +65,10 @@ fn frames() -> Vec<(Timestamp, PortId, Vec<u8>)> {
         push(at, 0, tcp(TcpFlags::ACK | TcpFlags::PSH, 101, b"GET /forbidden"));
         push(at, 0, builder().ipv4(client, server).echo_request(number, 1).payload(b"ping").to_vec());
         push(at, 0, vec![0x5a; usize::from(number % 20)]);
+        let datagram = builder().ipv4(client, server).ip_id(u32::from(number)).udp(number, 53).payload(name);
+        for fragment in datagram.to_fragments(8) {
+            push(at, 0, fragment);
+        }
     }
     frames
 }
@@ -134,9 +139,12 @@ fn nothing_is_allocated_after_start() {
         drop_invalid: true,
         policies: ExceptionPolicies::all(ExceptionPolicy::Reject),
         records,
+        defrag: DefragSettings { inline: true, ..DefragSettings::default() },
         ..EngineSettings::default()
     };
     let counters = check("with room", &inline, 1, 1 << 22);
+    assert!(counters.defrag_ipv4_reassembled == 10_000, "{counters:?}");
+    assert!(counters.ips_drop_reason_tunnel_packet_drop > 1000, "{counters:?}");
     assert!(counters.detect_alert > 1000 && counters.ips_blocked > 1000, "{counters:?}");
     assert!(
         counters.decoder_invalid > 1000

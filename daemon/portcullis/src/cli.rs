@@ -122,6 +122,10 @@ pub struct FaultArgs {
     /// Have no memory for a flow that packet N begins
     #[arg(long, value_name = "N")]
     pub simulate_packet_flow_memcap: Option<u64>,
+
+    /// Have no memory for packet N, a fragment
+    #[arg(long, value_name = "N")]
+    pub simulate_packet_defrag_memcap: Option<u64>,
 }
 
 fn workers(text: &str) -> Result<NonZeroU8, &'static str> {
@@ -197,6 +201,7 @@ mod tests {
         check("portcullis replay a.pcap --workers 0", Err("'--workers <N>': a number from 1 to 255"));
         check("portcullis replay a.pcap --workers 256", Err("'--workers <N>': a number from 1 to 255"));
         check("portcullis replay a.pcap --simulate-packet-flow-memcap=7", Ok(()));
+        check("portcullis replay a.pcap --simulate-packet-defrag-memcap=7", Ok(()));
         check("portcullis replay a.pcap --simulate-packet-flow-memcap=x", Err("'x'"));
         check("portcullis replay a.pcap -k some", Err("possible values: none, all"));
         check("portcullis replay", Err("<PCAP>"));

@@ -101,6 +101,7 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         timeout_overrides: Vec::new(),
         inline,
         flow: flow(config, live),
+        defrag: defrag(config, inline, live),
         may_send: inline && (!live || config.copy_mode == CopyMode::Ips),
         policies: policies(config),
         faults: Faults::default(),
@@ -151,7 +152,10 @@ pub const fn policies(config: &Config) -> ExceptionPolicies {
 /// The faults that the command line asks for.
 #[must_use]
 pub const fn faults(arguments: &FaultArgs) -> Faults {
-    Faults { flow_memcap: arguments.simulate_packet_flow_memcap }
+    Faults {
+        flow_memcap: arguments.simulate_packet_flow_memcap,
+        defrag_memcap: arguments.simulate_packet_defrag_memcap,
+    }
 }
 
 fn decoder(config: &Config) -> portcullis_wire::DecoderConfig {

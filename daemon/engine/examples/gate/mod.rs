@@ -1,9 +1,9 @@
 //! A gate of one inline worker for the examples: packets in from memory, no device, no rules.
 
 use portcullis_capture::{BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, Verdict, WorkerId};
-use portcullis_engine::{EngineSettings, FlowWorker, Rules, WorkerParts, publish};
+use portcullis_engine::{EngineSettings, FlowWorker, Rules, SetupError, WorkerParts, publish};
 use portcullis_event::{RingMode, ring};
-use portcullis_flow::{Registry, SetupError};
+use portcullis_flow::Registry;
 use portcullis_wire::Timestamp;
 use portcullis_wire::builder::PacketBuilder;
 use std::io::Write;

@@ -139,6 +139,9 @@ impl Judge {
         let root = self.origin.map_or_else(|| root(parent, packet), |origin| origin.root);
         let before = self.origin.replace(Origin { source, carrier, root });
         tally::contents(&mut self.counters, decoded);
+        if source == PacketSource::Defrag {
+            tally::reassembled(&mut self.counters, parent, decoded);
+        }
         let keyed = FlowKey::of(decoded, &self.unwrapping.scope);
         let keyed = keyed.map(|keyed| (keyed, table.hash(&keyed.key)));
         let verdict = self.alone(table, decoded, keyed.as_ref(), packet);

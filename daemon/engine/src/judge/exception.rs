@@ -60,6 +60,7 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Fragments;
     use crate::policy::ExceptionPolicies;
     use crate::rules::Rules;
     use crate::settings::EngineSettings;
@@ -80,8 +81,17 @@ mod tests {
         let settings =
             EngineSettings { inline, policies: ExceptionPolicies::all(policy), ..EngineSettings::default() };
         let (reporter, _records) = ring::rings(1 << 16, 1 << 16, RingMode::Live);
-        let mut judge =
-            Judge::new(&settings, WorkerId(0), Rules::default().into(), Callbacks::default(), reporter);
+        let mut judge = {
+            let fragments = Fragments::new(&settings, 1).expect("enough memory");
+            Judge::new(
+                &settings,
+                WorkerId(0),
+                Rules::default().into(),
+                Callbacks::default(),
+                reporter,
+                fragments,
+            )
+        };
         let share = Share { worker: 0, workers: 1 };
         let mut table = FlowTable::new(&settings.flow, share, 1, Timestamp::from_secs(1)).unwrap();
         let mut frame =

@@ -20,9 +20,11 @@ mod control;
 mod derived;
 mod exception;
 mod flow;
+mod fragments;
 mod rules;
 
 pub(crate) use derived::{Origin, Unwrapping};
+pub(crate) use fragments::Fragments;
 
 /// Everything of a worker but its flow table: the flow that is being judged is borrowed from there.
 #[derive(Debug)]
@@ -36,12 +38,16 @@ pub(crate) struct Judge {
     rules_version: u32,
     /// How packets within packets are made out.
     unwrapping: Unwrapping,
+    /// The fragments of datagrams that are not whole yet.
+    pub(crate) fragments: Fragments,
     /// What the packet at hand came out of; none for one as it was received.
     origin: Option<Origin>,
     /// The flow of the last packet that carries another one; 0 for none.
     carrier: u64,
     /// Whom the packet at hand is to be rejected to.
     rejected: Option<RejectTarget>,
+    /// As what it is answered then: the datagram that a fragment completed.
+    rejected_as: Option<Decoded>,
     /// Packets for which faults were injected in place of the flow table's refusal.
     refused_by_fault: u64,
     pub(crate) reporter: Reporter,
@@ -61,6 +67,7 @@ impl Judge {
         rules: Arc<Rules>,
         callbacks: Callbacks,
         reporter: Reporter,
+        fragments: Fragments,
     ) -> Self {
         Self {
             settings: settings.clone(),
@@ -70,9 +77,11 @@ impl Judge {
             callbacks,
             rules_version: 0,
             unwrapping: Unwrapping::new(settings),
+            fragments,
             origin: None,
             carrier: 0,
             rejected: None,
+            rejected_as: None,
             refused_by_fault: 0,
             reporter,
             counters: Counters::default(),
@@ -95,6 +104,7 @@ impl Judge {
         outbox: &mut Outbox,
     ) -> Verdict {
         self.rejected = None;
+        self.rejected_as = None;
         tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
         self.context.now = packet.meta.clock;
         let mut verdict = self.alone(table, decoded, keyed, packet);
@@ -103,7 +113,8 @@ impl Judge {
         }
         tally::verdict(&mut self.counters, verdict, self.rejected.is_some());
         if let Some(to) = self.rejected.filter(|_| self.settings.may_send) {
-            let answers = reject::send(to, decoded, packet, outbox);
+            let answered = self.rejected_as.as_ref().unwrap_or(decoded);
+            let answers = reject::send(to, answered, packet, outbox);
             self.counters.reject_sent += answers.sent;
             self.counters.reject_refused += answers.refused;
         }
@@ -121,6 +132,7 @@ impl Judge {
         match keyed {
             Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
             None if decoded.invalid.is_some() => self.invalid(decoded, packet),
+            None if decoded.fragment.is_some() => self.fragment(table, decoded, packet),
             None if decoded.ip_version == 0 => self.without_network(decoded, packet),
             None => self.apply_rules(&mut Case { decoded, flow: None }, packet),
         }
@@ -142,6 +154,7 @@ impl Judge {
         let counters = &mut self.counters;
         counters.set_flow(table.stats());
         counters.flow_memcap += self.refused_by_fault;
+        counters.set_defrag(&self.fragments.stats());
         counters.set_log(&self.reporter);
         let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
         counters.worker_callback_panics = panics + table.storage_panics();

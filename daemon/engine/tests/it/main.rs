@@ -4,6 +4,7 @@
 mod callbacks;
 mod defects;
 mod examples;
+mod fragments;
 mod hosts;
 mod judging;
 mod policies;

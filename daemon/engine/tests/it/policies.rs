@@ -24,7 +24,7 @@ fn each_policy_acts_on_packets_without_a_flow() {
                  counter: &str,
                  alerts: u64,
                  sent: usize| {
-        let faults = Faults { flow_memcap: Some(2) };
+        let faults = Faults { flow_memcap: Some(2), ..Faults::default() };
         let settings = EngineSettings { faults, inline, ..with(policy) };
         let mut rig = Rig::new(&settings, "alert udp any any -> any any (content:\"look\"; sid:1;)");
         let frames = [1, 2, 3].map(|port| udp((CLIENT, port), (SERVER, 9), b"look"));
@@ -67,7 +67,7 @@ fn each_policy_acts_on_packets_without_a_flow() {
 
 #[test]
 fn a_drop_by_policy_is_reported_with_its_reason_and_whom_was_told() {
-    let faults = Faults { flow_memcap: Some(1) };
+    let faults = Faults { flow_memcap: Some(1), ..Faults::default() };
     let mut rig = Rig::new(&EngineSettings { faults, ..with(ExceptionPolicy::RejectBoth) }, "");
     assert_eq!(rig.send(&[tcp(true, TcpFlags::SYN, 1, 0, b"")]), [MEMCAP]);
     let shown = rig.records(|record| match record {
@@ -81,7 +81,7 @@ fn a_drop_by_policy_is_reported_with_its_reason_and_whom_was_told() {
 
 #[test]
 fn a_packet_of_a_known_flow_never_meets_the_fault() {
-    let faults = Faults { flow_memcap: Some(2) };
+    let faults = Faults { flow_memcap: Some(2), ..Faults::default() };
     let mut rig = Rig::new(&EngineSettings { faults, ..with(ExceptionPolicy::DropPacket) }, "");
     let frames = [udp((CLIENT, 1), (SERVER, 9), b""), udp((SERVER, 9), (CLIENT, 1), b"")];
     assert_eq!(rig.send(&frames), [Verdict::Accept; 2]);

@@ -127,7 +127,9 @@ pub(crate) fn load(rules: &str, options: &LoadOptions) -> Arc<Rules> {
 }
 
 pub(crate) fn inline() -> EngineSettings {
-    EngineSettings { inline: true, ..EngineSettings::default() }
+    let mut settings = EngineSettings { inline: true, ..EngineSettings::default() };
+    settings.defrag.inline = true;
+    settings
 }
 
 pub(crate) fn ethernet() -> PacketBuilder<'static> {
