@@ -1,8 +1,14 @@
 //! Signals and commands while the gate runs.
 
-use crate::gate::{Gate, Place, eventually, lab, ping};
+use crate::gate::{Gate, Place, eventually, lab, number, ping};
+use portcullis_testkit::Lab;
 use rustix::process::Signal;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// Looks into every packet: one without content would be asked about the first of a flow only.
 const NO_PING: &str = "drop icmp any any -> any any (msg:\"no ping\"; content:\"|11 12 13 14|\"; sid:5;)\n";
@@ -64,5 +70,111 @@ fn rules_are_reloaded_and_bad_ones_change_nothing() {
     place.write("test.rules", "");
     gate.ask("ruleset-reload-rules");
     assert!(ping(&lab, 1, 5));
+    gate.end(&lab);
+}
+
+/// Port of the packets that a rule drops in every set of rules, and of those that no rule is about.
+const BAD: u16 = 7001;
+const GOOD: u16 = 7002;
+
+/// The rules of the `turn`th reload: the drop of the traffic is always there, at another place and among
+/// others; the last adds something that can be seen.
+fn turned(turn: u32) -> String {
+    let filler = |number: u32| {
+        let sid = 1000 + turn * 100 + number;
+        format!("alert udp any any -> any {GOOD} (content:\"never {number} {turn}\"; sid:{sid};)\n")
+    };
+    let drop = format!("drop udp any any -> any {BAD} (msg:\"bad\"; content:\"bad\"; sid:1;)\n");
+    let limit = "alert udp any any -> any any (msg:\"all\"; content:\"a\"; noalert; hostbits:set,seen; \
+                 threshold:type limit,track by_src,count 1,seconds 600; sid:2;)\n";
+    let (before, after): (Vec<_>, Vec<_>) = (0..turn % 40).map(filler).partition(|rule| rule.len() % 2 == 0);
+    [before.concat(), drop, limit.to_owned(), after.concat()].concat()
+}
+
+#[test]
+fn reloads_under_load_lose_no_packet_and_no_verdict() {
+    const RELOADS: u32 = 50;
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", &turned(0));
+    let bind = |port| lab.server.run(|| UdpSocket::bind((Lab::SERVER_ADDRESS, port))).unwrap();
+    let (bad, good) = (bind(BAD), bind(GOOD));
+    let client = lab.client.run(|| UdpSocket::bind((Lab::CLIENT_ADDRESS, 0))).unwrap();
+    for socket in [&bad, &good] {
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    }
+    assert!(ping(&lab, 1, 5), "addresses are known before the load begins");
+    let (done, sent) = (AtomicBool::new(false), AtomicU32::new(0));
+    let received = |socket: &UdpSocket| {
+        let (mut numbers, mut buffer) = (Vec::new(), [0; 64]);
+        loop {
+            match socket.recv(&mut buffer) {
+                Ok(length) => numbers.push(String::from_utf8(buffer[..length].to_vec()).unwrap()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if done.load(Ordering::Relaxed) {
+                        return numbers;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let arrived = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let number = sent.fetch_add(1, Ordering::Relaxed);
+                client.send_to(format!("good {number}").as_bytes(), (Lab::SERVER_ADDRESS, GOOD)).unwrap();
+                client.send_to(format!("bad {number}").as_bytes(), (Lab::SERVER_ADDRESS, BAD)).unwrap();
+                // A pace that neither the ring nor the receiver loses anything at.
+                thread::sleep(Duration::from_micros(500));
+            }
+        });
+        let (bad, good) = (scope.spawn(|| received(&bad)), scope.spawn(|| received(&good)));
+        for turn in 1..=RELOADS {
+            place.write("test.rules", &turned(turn));
+            let said = gate.ask("reload-rules");
+            assert!(said.as_str().unwrap().ends_with("rules are in use"), "{said}");
+        }
+        done.store(true, Ordering::Relaxed);
+        [bad.join().unwrap(), good.join().unwrap()]
+    });
+    let sent = sent.into_inner();
+    assert!(sent > 100, "{sent} pairs of packets");
+    let [bad, good] = arrived;
+    assert_eq!(bad, Vec::<String>::new(), "dropped by each set of rules");
+    let expected: Vec<String> = (0..sent).map(|number| format!("good {number}")).collect();
+    assert!(good == expected, "{} of {sent} arrived", good.len());
+    let counters = gate.ask("dump-counters");
+    assert_eq!(number(&counters, "ips.drop_reason.rules"), u64::from(sent));
+    assert_eq!(number(&counters, "capture.kernel_drops"), 0);
+    gate.end(&lab);
+}
+
+#[test]
+fn counts_and_the_threshold_file_live_through_reloads() {
+    let (lab, place) = (lab(), Place::new());
+    let limit = "alert icmp any any -> any any (itype:8; threshold:type limit,track by_src,count 1,seconds 600; sid:1;)\n";
+    let config = place.configure("threshold-file = \"threshold.config\"", limit);
+    let pings = |count| assert!(ping(&lab, count, 5));
+    let alerts = || place.records("alert").len();
+    place.write("threshold.config", "");
+    let gate = Gate::start_as(&lab, &place, &config);
+    pings(3);
+    eventually("the first is reported", || alerts() == 1);
+    gate.ask("reload-rules");
+    pings(3);
+    eventually("the others are suppressed", || gate.counter("detect.alerts_suppressed") == 5);
+    assert_eq!(alerts(), 1, "the count outlives the rules");
+
+    place.write("threshold.config", "suppress gen_id 1\n");
+    gate.signal(Signal::USR2);
+    gate.wait_for("the old rules stay");
+    assert!(place.said().contains("threshold.config:1:1"), "{}", place.said());
+    place.write(
+        "threshold.config",
+        "threshold gen_id 1, sig_id 1, type threshold, track by_rule, count 2, seconds 600\n",
+    );
+    gate.ask("reload-rules");
+    pings(4);
+    eventually("every second is reported", || alerts() == 3);
     gate.end(&lab);
 }
