@@ -21,6 +21,7 @@
 mod address;
 mod address_index;
 mod buffer;
+mod changes;
 mod classification;
 mod content;
 mod draft;
@@ -48,6 +49,7 @@ mod space;
 mod syntax;
 mod thresholds;
 
+pub use changes::{RuleChange, RuleChanges};
 pub use classification::{Classification, Classifications};
 pub use error::RuleError;
 pub use host::Hosts;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::changes::{self, RuleChanges};
 use crate::classification::Classifications;
 use crate::error::RuleError;
 use crate::group::Groups;
@@ -42,6 +43,8 @@ pub struct LoadOptions {
     pub classifications: Classifications,
     /// What is said about rules outside of them.
     pub thresholds: Thresholds,
+    /// What was decided about single rules while they were in use.
+    pub changes: RuleChanges,
     /// `action-order`: all four actions, first decides first.
     pub action_order: [Action; 4],
     /// `packet-alert-max`: alerts logged for one packet at most.
@@ -58,6 +61,7 @@ impl Default for LoadOptions {
             port_groups: BTreeMap::new(),
             classifications: Classifications::default(),
             thresholds: Thresholds::default(),
+            changes: RuleChanges::new(),
             action_order: Action::DEFAULT_ORDER,
             packet_alert_max: 15,
             packet_work_max: 200_000,
@@ -76,7 +80,7 @@ pub struct Loaded {
     pub remarks: Vec<RuleError>,
     /// How many were refused.
     pub refused: usize,
-    /// How many are commented out.
+    /// How many are commented out, or left out by [`LoadOptions::changes`].
     pub disabled: usize,
 }
 
@@ -99,7 +103,8 @@ impl RuleSet {
     /// are loaded as they are written.
     #[must_use]
     pub fn load(sources: &[Source<'_>], options: &LoadOptions) -> Loaded {
-        let Found { rules: mut found, errors, refused, disabled } = loader::read(sources, options);
+        let Found { rules: mut found, errors, refused, mut disabled } = loader::read(sources, options);
+        disabled += changes::apply(&mut found, &options.changes);
         let place = |action| options.action_order.iter().position(|&other| other == action);
         // Stable: rules alike in both stay in the order of the files.
         found.sort_by_key(|(signature, rule)| {

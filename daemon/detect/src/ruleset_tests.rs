@@ -255,3 +255,18 @@ fn all_that_is_wrong_with_a_rule_is_told_at_once() {
     assert_eq!(loaded.errors[0].help.as_deref(), Some("did you mean `content`?"));
     assert_eq!((loaded.errors[3].sid, loaded.errors[3].text.as_str()), (Some(7), "  rev:y;)"));
 }
+
+#[test]
+fn rules_are_changed_one_by_one() {
+    use crate::changes::RuleChange::{AlertOnly, Disable};
+    let text = b"drop udp any any -> any any (sid:1;)\nreject udp any any -> any any (sid:2;)\n\
+        pass udp any any -> any any (sid:3;)\ndrop udp any any -> any any (gid:7; sid:1;)\n";
+    let changes = [((1, 1), Disable), ((1, 2), AlertOnly), ((1, 3), AlertOnly), ((9, 9), Disable)].into();
+    let options = LoadOptions { changes, ..LoadOptions::default() };
+    let loaded = RuleSet::load(&[Source { name: "rules", text }], &options);
+    assert_eq!((loaded.errors, loaded.disabled), (vec![], 1));
+    let signatures = loaded.rules.signatures().iter();
+    let found: Vec<_> = signatures.map(|rule| (rule.gid, rule.sid, rule.action)).collect();
+    assert_eq!(found, [(1, 3, Action::Pass), (7, 1, Action::Drop), (1, 2, Action::Alert)]);
+    assert!(loaded.rules.rules.iter().all(|rule| rule.header.reject.is_none()));
+}

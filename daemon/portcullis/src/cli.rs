@@ -161,9 +161,10 @@ pub struct CheckArgs {
 /// Arguments of `ctl`.
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
-    /// Command to send; command-list shows what the daemon knows
-    #[arg(value_name = "COMMAND")]
-    pub command: String,
+    /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
+    /// `rule enable SID` (or GID:SID) change one rule at once and for good
+    #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
+    pub command: Vec<String>,
 
     /// Socket of the daemon
     #[arg(long, value_name = "SOCKET", default_value = crate::config::DEFAULT_SOCKET)]

@@ -1,5 +1,6 @@
 //! `portcullis ctl`: sends a command to the running daemon and prints its answer.
 
+use crate::changes;
 use crate::cli::CtlArgs;
 use crate::control::client::Client;
 use crate::control::protocol::Outcome;
@@ -11,9 +12,10 @@ use crate::output;
 /// # Errors
 /// Where no daemon answers, or it refused.
 pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
+    let (command, given) = request(&arguments.command)?;
     let fail = |error: crate::control::client::ClientError| Failure::Control(error.to_string());
     let mut client = Client::connect(&arguments.socket).map_err(fail)?;
-    let reply = client.command(&arguments.command).map_err(fail)?;
+    let reply = client.request(&command, given).map_err(fail)?;
     let message = match reply.message {
         serde_json::Value::String(text) => text,
         other => serde_json::to_string_pretty(&other).unwrap_or_else(|_| other.to_string()),
@@ -24,5 +26,40 @@ pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
             Ok(())
         }
         Outcome::Refused => Err(Failure::Control(message)),
+    }
+}
+
+/// The words of the command line as a command and its arguments.
+fn request(words: &[String]) -> Result<(String, serde_json::Value), Failure> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        [command] => Ok((command.to_owned(), serde_json::Value::Null)),
+        ["rule", verb, rule] => {
+            let ids = changes::ids(rule);
+            let (gid, sid) =
+                ids.ok_or_else(|| Failure::Control(format!("{rule} is no SID and no GID:SID")))?;
+            Ok((format!("rule-{verb}"), serde_json::json!({ "gid": gid, "sid": sid })))
+        }
+        _ => Err(Failure::Control("only `rule disable|alert-only|enable SID` takes arguments".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_a_command_and_its_arguments() {
+        let of = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            request(&words).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(of("uptime"), Ok(("uptime".to_owned(), serde_json::Value::Null)));
+        let disable = serde_json::json!({ "gid": 1, "sid": 5 });
+        assert_eq!(of("rule disable 5"), Ok(("rule-disable".to_owned(), disable)));
+        let enable = serde_json::json!({ "gid": 3, "sid": 5 });
+        assert_eq!(of("rule enable 3:5"), Ok(("rule-enable".to_owned(), enable)));
+        assert!(of("rule disable five").unwrap_err().contains("five is no SID"));
+        assert!(of("uptime now").unwrap_err().contains("takes arguments"));
     }
 }

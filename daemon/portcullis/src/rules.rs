@@ -1,6 +1,7 @@
 //! From the rule files that are named to a compiled rule set, with everything that is wrong on the
 //! way.
 
+use crate::changes;
 use crate::config::{self, Config};
 use crate::exit::Failure;
 use portcullis_detect::{Action, Classifications, LoadOptions, RuleError, RuleSet, Source, Thresholds};
@@ -61,6 +62,9 @@ pub fn load(config: &Config, instead: Option<&Path>) -> Result<LoadedRules, Fail
             Thresholds::parse(&Source { name: &file.name, text: &file.text }, &options);
         options.thresholds = thresholds;
         errors.extend(faults);
+    }
+    if let Some(path) = &config.rules.state_file {
+        options.changes = changes::read(path).map_err(Failure::Input)?;
     }
     let loaded = RuleSet::load(&sources, &options);
     errors.extend(loaded.errors);

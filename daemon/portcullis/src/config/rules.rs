@@ -46,6 +46,8 @@ pub struct RulesConfig {
     /// `threshold-file`, beside `[rules]`: thresholds, rate filters and suppressions, in the format of
     /// Suricata's `threshold.config`.
     pub threshold_file: Option<PathBuf>,
+    /// Where `ctl rule` keeps what it changes; `None`: it changes nothing.
+    pub state_file: Option<PathBuf>,
 }
 
 impl RulesConfig {
@@ -56,7 +58,8 @@ impl RulesConfig {
             let base = base(section, "files", folder);
             let files = files.iter().map(|file| base.join(file)).collect();
             let classification_file = path(section, "classification-file", folder);
-            Self { files, classification_file, threshold_file }
+            let state_file = path(section, "state-file", folder);
+            Self { files, classification_file, threshold_file, state_file }
         };
         root.section("rules", read)
     }

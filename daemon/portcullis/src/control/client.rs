@@ -62,7 +62,15 @@ impl Client {
     /// # Errors
     /// Where no answer comes.
     pub fn command(&mut self, command: &str) -> Result<Reply, ClientError> {
-        self.exchange(&line(&Request { command: command.to_owned(), arguments: Value::Null }))
+        self.request(command, Value::Null)
+    }
+
+    /// As [`command`](Self::command), with arguments: an object, or nothing.
+    ///
+    /// # Errors
+    /// Where no answer comes.
+    pub fn request(&mut self, command: &str, arguments: Value) -> Result<Reply, ClientError> {
+        self.exchange(&line(&Request { command: command.to_owned(), arguments }))
     }
 
     fn exchange(&mut self, message: &[u8]) -> Result<Reply, ClientError> {

@@ -14,6 +14,7 @@ pub mod server;
 pub use protocol::Reply;
 pub use server::{Server, ServerError};
 
+use portcullis_detect::RuleChange;
 use std::collections::BTreeMap;
 
 /// What the commands do. `version`, `uptime` and `command-list` need none of it.
@@ -35,6 +36,13 @@ pub trait Handler: Send + 'static {
     /// # Errors
     /// Why the old rules stay.
     fn reload_rules(&mut self) -> Result<u64, String>;
+
+    /// `rule-disable`, `rule-alert-only` and, with `None`, `rule-enable`: changes one rule, at once and for good;
+    /// gives how many rules are in use.
+    ///
+    /// # Errors
+    /// Why nothing is changed.
+    fn change_rule(&mut self, gid: u32, sid: u32, change: Option<RuleChange>) -> Result<u64, String>;
 
     /// `iface-list`: the ports, by number.
     fn interfaces(&mut self) -> Vec<String>;

@@ -3,6 +3,7 @@
 
 use super::Handler;
 use super::protocol::{Framed, Hello, MAX_REQUEST, Reply, Request, frame, nested};
+use portcullis_detect::RuleChange;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
@@ -23,12 +24,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 12] = [
     "command-list",
     "dump-counters",
     "iface-list",
     "reload-rules",
     "reopen-log-files",
+    "rule-alert-only",
+    "rule-disable",
+    "rule-enable",
     "ruleset-reload-rules",
     "shutdown",
     "uptime",
@@ -279,6 +283,9 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
             Ok(rules) => Reply::ok(format!("done: {rules} rules are in use")),
             Err(reason) => Reply::refused(reason),
         },
+        "rule-disable" => change(&request.arguments, handler, Some(RuleChange::Disable)),
+        "rule-alert-only" => change(&request.arguments, handler, Some(RuleChange::AlertOnly)),
+        "rule-enable" => change(&request.arguments, handler, None),
         "reopen-log-files" => match handler.reopen_logs() {
             Ok(()) => Reply::ok("log files reopened"),
             Err(reason) => Reply::refused(reason),
@@ -288,5 +295,18 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
             Reply::ok("shutting down")
         }
         unknown => Reply::refused(format!("unknown command {unknown:?}; command-list shows all")),
+    }
+}
+
+/// Changes the rule that the arguments name: `sid`, and `gid` unless it is 1.
+fn change(arguments: &serde_json::Value, handler: &mut impl Handler, change: Option<RuleChange>) -> Reply {
+    let number = |value: &serde_json::Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+    let gid = arguments.get("gid").map_or(Some(1), number);
+    let (Some(gid), Some(sid)) = (gid, arguments.get("sid").and_then(number)) else {
+        return Reply::refused("arguments must hold a number `sid`, and may hold a number `gid`");
+    };
+    match handler.change_rule(gid, sid, change) {
+        Ok(rules) => Reply::ok(format!("done: {rules} rules are in use")),
+        Err(reason) => Reply::refused(reason),
     }
 }

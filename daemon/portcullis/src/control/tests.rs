@@ -32,6 +32,14 @@ impl Handler for Recorder {
         Ok(3)
     }
 
+    fn change_rule(&mut self, gid: u32, sid: u32, change: Option<RuleChange>) -> Result<u64, String> {
+        match (gid, sid, change) {
+            (1, 7, Some(RuleChange::Disable)) => Ok(2),
+            (3, 7, None) => Ok(4),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
     fn interfaces(&mut self) -> Vec<String> {
         vec!["eth1".to_owned(), "eth2".to_owned()]
     }
@@ -160,4 +168,20 @@ fn a_client_beyond_the_bound_is_turned_away() {
 fn a_counter_that_is_also_a_group_does_not_panic() {
     let counters = [("a".to_owned(), 1), ("a.b".to_owned(), 2)].into();
     assert_eq!(nested(&counters), json!({"a": {"b": 2}}));
+}
+
+#[test]
+fn rules_are_changed_by_their_ids() {
+    let (_folder, path, _server, _calls) = serve();
+    let mut client = Client::connect(&path).unwrap();
+    let mut check = |command: &str, arguments: Value, outcome: Outcome, said: &str| {
+        let reply = client.request(command, arguments).unwrap();
+        assert_eq!((reply.outcome, reply.message), (outcome, json!(said)), "{command}");
+    };
+    check("rule-disable", json!({"sid": 7}), Outcome::Ok, "done: 2 rules are in use");
+    check("rule-enable", json!({"gid": 3, "sid": 7}), Outcome::Ok, "done: 4 rules are in use");
+    check("rule-alert-only", json!({"sid": 8}), Outcome::Refused, "(1, 8, Some(AlertOnly))");
+    let missing = "arguments must hold a number `sid`, and may hold a number `gid`";
+    check("rule-disable", json!({"sid": "7"}), Outcome::Refused, missing);
+    check("rule-disable", json!({"sid": 7, "gid": -1}), Outcome::Refused, missing);
 }

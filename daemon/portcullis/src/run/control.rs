@@ -3,6 +3,7 @@
 use super::supervisor::{Ask, Event};
 use crate::control::Handler;
 use crossbeam::channel::{Sender, bounded};
+use portcullis_detect::RuleChange;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,6 +43,11 @@ impl Handler for Desk {
 
     fn reload_rules(&mut self) -> Result<u64, String> {
         self.ask(Ask::ReloadRules).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn change_rule(&mut self, gid: u32, sid: u32, change: Option<RuleChange>) -> Result<u64, String> {
+        let ask = |answer| Ask::ChangeRule { ids: (gid, sid), change, answer };
+        self.ask(ask).unwrap_or_else(|| Err(ENDING.to_owned()))
     }
 
     fn interfaces(&mut self) -> Vec<String> {

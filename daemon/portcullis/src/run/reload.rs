@@ -4,9 +4,11 @@
 
 use super::start::load_rules;
 use super::supervisor::Event;
+use crate::changes;
 use crate::config::Config;
 use crate::exit::Failure;
 use crossbeam::channel::{Receiver, Sender, bounded};
+use portcullis_detect::RuleChange;
 use portcullis_engine::Rules;
 use portcullis_event::RuleCounts;
 use portcullis_host::HostTable;
@@ -42,6 +44,13 @@ pub(crate) struct Loader {
 #[derive(Debug)]
 enum Order {
     Load(Option<Answer>),
+    /// Change one rule, or take a change back, and load.
+    Change {
+        ids: (u32, u32),
+        change: Option<RuleChange>,
+        known: bool,
+        answer: Answer,
+    },
     /// These rules are no longer given to workers.
     Retire {
         old: Arc<Rules>,
@@ -86,6 +95,17 @@ impl Loader {
         }
     }
 
+    /// Has one rule changed, or with `None` a change taken back, and the rules loaded; `known` says whether it is
+    /// in use. The change is kept in `rules.state-file`.
+    pub(crate) fn change(&self, ids: (u32, u32), change: Option<RuleChange>, known: bool, answer: Answer) {
+        let order = Order::Change { ids, change, known, answer };
+        if let Err(refused) = self.orders.try_send(order)
+            && let Order::Change { answer, .. } = refused.into_inner()
+        {
+            tell(Some(answer), Err("too many reloads wait".to_owned()));
+        }
+    }
+
     /// Has rules freed that workers were told to leave, and answers when they have.
     pub(crate) fn retire(&self, old: Arc<Rules>, loaded: u64, answer: Option<Answer>) {
         // Orders are few and the thread takes them all; where it is gone, so is the gate.
@@ -108,7 +128,10 @@ impl Work {
         for order in orders {
             self.retired.retain(|rules| Arc::strong_count(rules) > 1);
             match order {
-                Order::Load(answer) => self.load(answer),
+                Order::Load(answer) => {
+                    self.load(answer);
+                }
+                Order::Change { ids, change, known, answer } => self.change(ids, change, known, answer),
                 Order::Retire { old, loaded, answer } => self.retire(old, loaded, answer),
             }
         }
@@ -116,18 +139,53 @@ impl Work {
 
     /// Where all rules in use could be loaded, all new ones have to be, or else the old ones stay: a file that
     /// was broken by an edit takes no rule out of use.
-    fn load(&mut self, answer: Option<Answer>) {
+    /// Says whether there are new ones.
+    fn load(&mut self, answer: Option<Answer>) -> bool {
         match load_rules(&self.config, self.all_loaded, self.hosts.clone()) {
             Ok((rules, counts)) => {
                 self.hosts = rules.hosts().cloned();
                 self.all_loaded = counts.failed == 0;
                 // Where nobody listens any more, the end has come.
                 let _ = self.events.send(Event::Loaded(Fresh { rules, counts, answer }));
+                true
             }
             Err(failure) => {
                 tracing::error!("{failure}: the old rules stay");
                 tell(answer, Err(format!("{failure}: the old rules stay")));
+                false
             }
+        }
+    }
+
+    /// The file has the change before rules are loaded with it; where they cannot be, it is taken back.
+    fn change(&mut self, ids: (u32, u32), change: Option<RuleChange>, known: bool, answer: Answer) {
+        let refuse = |reason: String| tell(Some(answer.clone()), Err(reason));
+        let Some(path) = self.config.rules.state_file.clone() else {
+            return refuse("there is no file to keep it in: set rules.state-file".to_owned());
+        };
+        let before = match changes::read(&path) {
+            Ok(changes) => changes,
+            Err(reason) => return refuse(reason),
+        };
+        if !known && !before.contains_key(&ids) {
+            return refuse(format!("no rule in use has gid {} and sid {}", ids.0, ids.1));
+        }
+        let mut after = before.clone();
+        match change {
+            Some(change) => after.insert(ids, change),
+            None => after.remove(&ids),
+        };
+        let write = |changes| {
+            let fail = |error| format!("cannot write {}: {error}", path.display());
+            changes::write(&path, changes).map_err(fail)
+        };
+        if let Err(reason) = write(&after) {
+            return refuse(reason);
+        }
+        if !self.load(Some(answer))
+            && let Err(reason) = write(&before)
+        {
+            tracing::error!("{reason}");
         }
     }
 

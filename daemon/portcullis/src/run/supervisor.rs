@@ -6,6 +6,7 @@ use super::{counters, ending};
 use crate::exit::Failure;
 use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
+use portcullis_detect::RuleChange;
 use portcullis_event::{Counters, StatsRecord};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::collections::BTreeMap;
@@ -40,6 +41,13 @@ pub(crate) enum Ask {
     ReopenLogs(Sender<()>),
     /// Judge by the rules as the files have them now; how many, or why the old ones stay.
     ReloadRules(Answer),
+    /// Change one rule, or with `None` take a change back; as for a reload.
+    ChangeRule {
+        /// Its `gid` and `sid`.
+        ids: (u32, u32),
+        change: Option<RuleChange>,
+        answer: Answer,
+    },
     /// Begin to end.
     Shutdown,
 }
@@ -103,6 +111,11 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         }
         Ask::ReloadRules(answer) => {
             gate.loader.load(Some(answer));
+        }
+        Ask::ChangeRule { ids, change, answer } => {
+            let set = gate.rules.set();
+            let known = set.signatures().iter().any(|rule| (rule.gid, rule.sid) == ids);
+            gate.loader.change(ids, change, known, answer);
         }
         Ask::Shutdown => return Next::Drain,
     }

@@ -178,3 +178,35 @@ fn counts_and_the_threshold_file_live_through_reloads() {
     eventually("every second is reported", || alerts() == 3);
     gate.end(&lab);
 }
+
+#[test]
+fn a_rule_is_changed_at_once_and_for_good() {
+    let (lab, place) = (lab(), Place::new());
+    let config = place.configure("", NO_PING);
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("rules.files", "rules.state-file = \"rules.state\"\nrules.files"))
+        .unwrap();
+    let gate = Gate::start_as(&lab, &place, &config);
+    let ctl = |line: &str| {
+        let mut command = lab.gate.command(crate::gate::PROGRAM);
+        command.arg("ctl").args(line.split(' ')).arg("--socket").arg(place.socket());
+        command.output().unwrap().status.success()
+    };
+    assert!(!ping(&lab, 1, 1), "the rule is in force");
+    assert!(ctl("rule alert-only 5"));
+    assert!(ping(&lab, 1, 5), "it drops no more");
+    eventually("it alerts", || {
+        place.records("alert").iter().any(|alert| alert["alert"]["action"] == "allowed")
+    });
+    gate.ask("reload-rules");
+    assert!(ping(&lab, 1, 5), "not after a reload either");
+    assert!(ctl("rule enable 5"));
+    assert!(!ping(&lab, 1, 1), "it is as it was");
+    assert!(ctl("rule disable 1:5"));
+    assert!(!ctl("rule disable 6"), "there is no such rule");
+    gate.end(&lab);
+
+    let gate = Gate::start_as(&lab, &place, &config);
+    assert!(ping(&lab, 1, 5), "not after a restart either");
+    gate.end(&lab);
+}
