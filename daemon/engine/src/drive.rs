@@ -1,6 +1,7 @@
 //! The loop of a worker thread: poll the module, judge, keep house, obey commands.
 
 use crate::rules::Rules;
+use crate::settings::LiveSettings;
 use crate::worker::FlowWorker;
 use crossbeam::channel::{Receiver, TryRecvError};
 use portcullis_capture::{PacketModule, Poll};
@@ -17,6 +18,8 @@ pub enum Command {
     /// Judge by these rules from now on. The old ones are freed by whoever holds the last
     /// reference, which is the sender's.
     Rules(Arc<Rules>),
+    /// Go by these settings from now on.
+    Settings(Arc<LiveSettings>),
     /// End the flows that match; for what is asked of the control socket.
     EndFlows(FlowSelector),
     /// Stop once the module has nothing more at the moment.
@@ -47,6 +50,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
     loop {
         match commands.try_recv() {
             Ok(Command::Rules(rules)) => worker.swap_rules(rules),
+            Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Drain) | Err(TryRecvError::Disconnected) => draining = true,
             Err(TryRecvError::Empty) => {}

@@ -21,6 +21,7 @@ pub mod rules;
 pub mod settings;
 pub mod worker;
 
+mod columns;
 mod judge;
 mod reject;
 mod report;
@@ -31,5 +32,5 @@ pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};
 pub use rules::Rules;
-pub use settings::{DropRecords, EngineSettings, RecordSettings, SetupError};
+pub use settings::{DropRecords, EngineSettings, LiveSettings, RecordSettings, SetupError};
 pub use worker::{FlowWorker, WorkerParts};

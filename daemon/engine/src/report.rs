@@ -1,5 +1,6 @@
 //! Records about packets and flows, from what the engine knows of them.
 
+use crate::columns::Columns;
 use crate::judge::{Case, Origin};
 use crate::rules::Rules;
 use crate::settings::RecordSettings;
@@ -117,11 +118,19 @@ impl<'r> PacketReport<'r> {
 }
 
 /// Reports a flow that has ended.
-pub(crate) fn flow(reporter: &mut Reporter, settings: &RecordSettings, flow: &Flow<'_>, now: Timestamp) {
+pub(crate) fn flow(
+    reporter: &mut Reporter,
+    settings: &RecordSettings,
+    columns: Columns,
+    flow: &Flow<'_>,
+    now: Timestamp,
+) {
     if !settings.flow && !settings.netflow {
         return;
     }
-    let record = FlowRecord::of(flow, now);
+    let mut record = FlowRecord::of(flow, now);
+    record.common.ether = columns.macs(flow);
+    record.exception_policies = columns.policies(flow);
     // Refused records are counted by the ring.
     if settings.flow {
         let _ = reporter.push(&Record::Flow(record));
@@ -137,7 +146,7 @@ pub(crate) fn flow(reporter: &mut Reporter, settings: &RecordSettings, flow: &Fl
 }
 
 /// The addresses of an Ethernet header: destination first (IEEE 802.3 §3.2).
-fn ether(frame: &[u8]) -> Ether<'_> {
+pub(crate) fn ether(frame: &[u8]) -> Ether<'_> {
     let Some((macs, _)) = frame.split_first_chunk::<12>() else { return Ether::default() };
     let (pairs, _): (&[Mac], _) = macs.as_chunks::<6>();
     let (destination, source) = pairs.split_at(1);

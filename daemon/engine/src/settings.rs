@@ -2,7 +2,7 @@
 
 use crate::policy::{ExceptionPolicies, Faults};
 use portcullis_defrag::DefragSettings;
-use portcullis_flow::{FlowSettings, TimeoutOverride};
+use portcullis_flow::{FlowSettings, FlowTimeouts, TimeoutOverride};
 use portcullis_wire::DecoderConfig;
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
@@ -32,8 +32,10 @@ pub struct RecordSettings {
     pub flow: bool,
     /// Ended flows, a record a direction.
     pub netflow: bool,
-    /// MAC addresses go with the records of packets.
+    /// MAC addresses go with the records of packets and, at the cost of memory beside each flow, of flows.
     pub ethernet: bool,
+    /// Which exception policies were applied to a flow goes with its record, at a similar cost.
+    pub exception_policy: bool,
     /// A packet's number in its capture file goes with its records; off on live traffic, where it
     /// means nothing.
     pub pcap_cnt: bool,
@@ -49,9 +51,21 @@ impl Default for RecordSettings {
             flow: true,
             netflow: false,
             ethernet: false,
+            exception_policy: false,
             pcap_cnt: true,
         }
     }
+}
+
+/// What can change while packets are judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSettings {
+    /// `flow-timeouts`.
+    pub timeouts: FlowTimeouts,
+    /// Idle timeouts of some flows: of those that begin, and of others when their state changes.
+    pub timeout_overrides: Vec<TimeoutOverride>,
+    /// Exception policies.
+    pub policies: ExceptionPolicies,
 }
 
 /// The engine's settings, the same for all of its workers.

@@ -4,17 +4,18 @@
 //! the earlier ones work: prefetch the headers; decode, find the owner, hash and prefetch the
 //! index; prefetch the flows; then judge in order.
 
+use crate::columns::Columns;
 use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
 use crate::rules::Rules;
-use crate::settings::{EngineSettings, SetupError};
+use crate::settings::{EngineSettings, LiveSettings, SetupError};
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, KeyScope, Keyed, Share, TimeoutOverrides,
-    prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, IdleTimeouts, KeyScope, Keyed, Share,
+    TimeoutOverride, TimeoutOverrides, prefetch_start,
 };
 use portcullis_wire::{Decoded, Decoder, Timestamp};
 use std::sync::Arc;
@@ -78,12 +79,10 @@ impl FlowWorker {
     pub fn new(settings: &EngineSettings, parts: WorkerParts) -> Result<Self, SetupError> {
         let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
-        let storage = callbacks.take_storage();
+        let mut storage = callbacks.take_storage();
+        let columns = Columns::add(&mut storage, &settings.records);
         let mut table = FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?;
-        if !settings.timeout_overrides.is_empty() {
-            let overrides = TimeoutOverrides(settings.timeout_overrides.clone());
-            table.set_idle_timeouts(Some(Box::new(overrides)));
-        }
+        override_timeouts(&mut table, &settings.timeout_overrides);
         let fragments = Fragments::new(settings, workers)?;
         let Unwrapping { decoder, scope } = Unwrapping::new(settings);
         Ok(Self {
@@ -92,7 +91,7 @@ impl FlowWorker {
             owner: Owner::new(workers, settings.seed),
             scope,
             table,
-            judge: Judge::new(settings, id, rules, callbacks, reporter, fragments),
+            judge: Judge::new(settings, share, rules, callbacks, columns, reporter, fragments),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),
         })
@@ -168,6 +167,13 @@ impl FlowWorker {
         let _ = self.table.inject(which);
     }
 
+    /// Goes by these settings from now on. Between bursts: it may allocate.
+    pub fn change_settings(&mut self, live: &LiveSettings) {
+        self.table.set_timeouts(&live.timeouts);
+        override_timeouts(&mut self.table, &live.timeout_overrides);
+        self.judge.change_settings(live);
+    }
+
     /// Judges by these rules from now on.
     pub fn swap_rules(&mut self, rules: Arc<Rules>) {
         self.judge.swap_rules(rules);
@@ -192,4 +198,9 @@ impl FlowWorker {
         self.judge.gather(&self.table);
         self.publisher.publish(&self.judge.counters, self.judge.hook_costs());
     }
+}
+
+fn override_timeouts(table: &mut FlowTable, overrides: &[TimeoutOverride]) {
+    let list = || Box::new(TimeoutOverrides(overrides.to_vec())) as Box<dyn IdleTimeouts>;
+    table.set_idle_timeouts((!overrides.is_empty()).then(list));
 }

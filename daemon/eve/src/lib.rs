@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod community_id;
 pub mod formatter;
 mod json;
 pub mod logger;

@@ -13,6 +13,8 @@ pub struct EveOptions {
     pub metadata: bool,
     /// Log Ethernet addresses: `ethernet`.
     pub ethernet: bool,
+    /// Log the community id, with this seed: `community-id` and `community-id-seed`.
+    pub community_id: Option<u16>,
     /// Write IPv6 addresses in their short form: `compress-ipv6`.
     pub compress_ipv6: bool,
     /// `types.alert`.
@@ -30,6 +32,7 @@ impl Default for EveOptions {
             interfaces: Vec::new(),
             metadata: true,
             ethernet: false,
+            community_id: None,
             compress_ipv6: false,
             alert: AlertOptions::default(),
             drop: DropOptions::default(),

@@ -74,6 +74,7 @@ impl Common<'_> {
             destination_port: decoded.destination_port,
             protocol: decoded.protocol,
             icmp,
+            spi: (decoded.protocol == ESP).then_some(decoded.spi),
             pkt_src: Some(PacketSource::Wire),
             ..Self::default()
         }
@@ -101,11 +102,14 @@ impl Common<'_> {
             protocol: flow.protocol(),
             icmp: flow.icmp().map(icmp),
             response_icmp: flow.icmp_response().map(icmp),
+            spi: flow.spi(),
             ..Self::default()
         }
     }
 }
 
+/// The number of ESP.
+const ESP: u8 = 50;
 /// The packet that was received, in the record of one that came out of it: EVE's `tunnel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel {

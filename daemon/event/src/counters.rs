@@ -95,6 +95,10 @@ counters! {
     #[doc = "Bytes by packets: worked out, never counted."]
     decoder_avg_pkt_size: max "decoder.avg_pkt_size",
     decoder_max_pkt_size: max "decoder.max_pkt_size",
+    #[doc = "Most source addresses of Ethernet seen of one flow; known only where records show them."]
+    decoder_max_mac_addrs_src: max "decoder.max_mac_addrs_src",
+    #[doc = "The same of destination addresses."]
+    decoder_max_mac_addrs_dst: max "decoder.max_mac_addrs_dst",
     decoder_erspan: sum "decoder.erspan",
     decoder_nsh: sum "decoder.nsh",
     decoder_too_many_layers: sum "decoder.too_many_layers",

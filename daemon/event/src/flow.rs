@@ -1,7 +1,7 @@
 //! Records about a whole flow: `flow`, and `netflow` for each of its directions.
 
 use crate::alert::RejectTarget;
-use crate::common::{Common, Counts};
+use crate::common::{Common, Counts, Ether};
 use crate::named::named_enum;
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Direction, EndReason, Flow, FlowAction, FlowState, TcpState};
@@ -94,6 +94,7 @@ impl<'a> FlowRecord<'a> {
                 destination_port: self.common.source_port,
                 icmp: self.common.response_icmp,
                 response_icmp: None,
+                ether: Ether { source: self.common.ether.destination, destination: self.common.ether.source },
                 ..self.common
             },
             pkts: self.counts.pkts_toclient,

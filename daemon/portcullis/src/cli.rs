@@ -162,7 +162,7 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
     /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
-    /// `rule enable SID` (or GID:SID) change one rule at once and for good
+    /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
     pub command: Vec<String>,
 
@@ -210,6 +210,7 @@ mod tests {
         check("portcullis check -S a.rules", Ok(()));
         check("portcullis check -c a.toml -S a.rules", Ok(()));
         check("portcullis ctl version", Ok(()));
+        check("portcullis ctl flow-end proto=tcp ip=10.0.0.1", Ok(()));
         check("portcullis ctl", Err("<COMMAND>"));
         check("portcullis chek -c a", Err("check"));
         check("portcullis", Err("Usage"));

@@ -40,7 +40,17 @@ fn request(words: &[String]) -> Result<(String, serde_json::Value), Failure> {
                 ids.ok_or_else(|| Failure::Control(format!("{rule} is no SID and no GID:SID")))?;
             Ok((format!("rule-{verb}"), serde_json::json!({ "gid": gid, "sid": sid })))
         }
-        _ => Err(Failure::Control("only `rule disable|alert-only|enable SID` takes arguments".to_owned())),
+        [command, ref arguments @ ..] if !arguments.is_empty() => {
+            let mut given = serde_json::Map::new();
+            for argument in arguments {
+                let (key, value) = argument.split_once('=').ok_or_else(|| {
+                    Failure::Control(format!("{argument}: the arguments of {command} are KEY=VALUE"))
+                })?;
+                given.insert(key.to_owned(), value.into());
+            }
+            Ok((command.to_owned(), given.into()))
+        }
+        _ => Err(Failure::Control("no command is given".to_owned())),
     }
 }
 
@@ -60,6 +70,8 @@ mod tests {
         let enable = serde_json::json!({ "gid": 3, "sid": 5 });
         assert_eq!(of("rule enable 3:5"), Ok(("rule-enable".to_owned(), enable)));
         assert!(of("rule disable five").unwrap_err().contains("five is no SID"));
-        assert!(of("uptime now").unwrap_err().contains("takes arguments"));
+        let ends = serde_json::json!({ "ip": "10.0.0.1", "port": "53" });
+        assert_eq!(of("flow-end ip=10.0.0.1 port=53"), Ok(("flow-end".to_owned(), ends)));
+        assert!(of("uptime now").unwrap_err().contains("KEY=VALUE"));
     }
 }

@@ -5,7 +5,9 @@ use crate::config::{
     Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts,
 };
 use portcullis_defrag::{DefragSettings, OverlapPolicy};
-use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, Faults, RecordSettings};
+use portcullis_engine::{
+    DropRecords, EngineSettings, ExceptionPolicies, Faults, LiveSettings, RecordSettings,
+};
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
 use portcullis_wire::NetworkMap;
@@ -15,18 +17,12 @@ use std::time::Duration;
 /// takes long enough to lose packets; a replay takes it as it goes.
 #[must_use]
 pub fn flow(config: &Config, live: bool) -> FlowSettings {
-    let times = &config.flow_timeouts;
     FlowSettings {
-        rate_tracking: None,
+        rate_tracking: config.flow.rate_tracking,
         memcap: config.flow.memcap,
         prealloc: config.flow.prealloc,
         emergency_recovery: config.flow.emergency_recovery,
-        timeouts: FlowTimeouts {
-            default: timeouts(&times.default),
-            tcp: timeouts(&times.tcp),
-            udp: timeouts(&times.udp),
-            icmp: timeouts(&times.icmp),
-        },
+        timeouts: flow_timeouts(config),
         key: KeyOptions {
             vlan: config.tracking.vlan,
             recursion_level: config.tracking.recursion_level,
@@ -35,6 +31,18 @@ pub fn flow(config: &Config, live: bool) -> FlowSettings {
         populate: live,
         midstream: config.stream.midstream,
         ..FlowSettings::default()
+    }
+}
+
+/// How long flows may be silent.
+#[must_use]
+pub fn flow_timeouts(config: &Config) -> FlowTimeouts {
+    let times = &config.flow_timeouts;
+    FlowTimeouts {
+        default: timeouts(&times.default),
+        tcp: timeouts(&times.tcp),
+        udp: timeouts(&times.udp),
+        icmp: timeouts(&times.icmp),
     }
 }
 
@@ -69,6 +77,7 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
         interfaces,
         metadata: config.metadata,
         ethernet: config.ethernet,
+        community_id: config.community_id.then_some(config.community_id_seed),
         compress_ipv6: config.compress_ipv6,
         alert: AlertOptions {
             payload: alert.payload,
@@ -98,7 +107,7 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
 #[must_use]
 pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSettings {
     EngineSettings {
-        timeout_overrides: Vec::new(),
+        timeout_overrides: config.flow_timeouts.overrides.clone(),
         inline,
         flow: flow(config, live),
         defrag: defrag(config, inline, live),
@@ -149,6 +158,16 @@ pub const fn policies(config: &Config) -> ExceptionPolicies {
     }
 }
 
+/// What of the configuration running workers can take over.
+#[must_use]
+pub fn live(config: &Config) -> LiveSettings {
+    LiveSettings {
+        timeouts: flow_timeouts(config),
+        timeout_overrides: config.flow_timeouts.overrides.clone(),
+        policies: policies(config),
+    }
+}
+
 /// The faults that the command line asks for.
 #[must_use]
 pub const fn faults(arguments: &FaultArgs) -> Faults {
@@ -185,6 +204,7 @@ fn records(eve: &EveConfig, live: bool) -> RecordSettings {
         flow: wanted(RecordType::Flow),
         netflow: wanted(RecordType::Netflow),
         ethernet: eve.ethernet,
+        exception_policy: eve.flow_exception_policy,
         pcap_cnt: !live,
     }
 }

@@ -25,6 +25,9 @@ impl Judge {
         let wanted = self.settings.policies.of(target);
         // Without a flow there is only the packet to act on.
         let policy = if case.flow.is_some() { wanted } else { wanted.in_packet_scope() };
+        if let Some((flow, _)) = case.flow.as_mut() {
+            self.columns.note_policy(flow, target, policy);
+        }
         if policy == ExceptionPolicy::Ignore || policy.drops() && !self.settings.inline {
             return None;
         }
@@ -60,13 +63,14 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::Columns;
     use crate::judge::Fragments;
     use crate::policy::ExceptionPolicies;
     use crate::rules::Rules;
-    use crate::settings::EngineSettings;
-    use portcullis_capture::{DropReason, PacketMeta, WorkerId};
+    use crate::settings::{EngineSettings, RecordSettings};
+    use portcullis_capture::{DropReason, PacketMeta};
     use portcullis_event::{RingMode, ring};
-    use portcullis_flow::{Callbacks, FlowKey, FlowTable, KeyScope, Share, Tracked, TrackedInput};
+    use portcullis_flow::{Callbacks, FlowKey, FlowTable, KeyScope, Share, Storage, Tracked, TrackedInput};
     use portcullis_wire::Decoded;
     use portcullis_wire::Timestamp;
     use portcullis_wire::builder::PacketBuilder;
@@ -78,22 +82,18 @@ mod tests {
         policy: ExceptionPolicy,
         inline: bool,
     ) -> (Option<Verdict>, Option<FlowAction>, bool, Judge) {
-        let settings =
-            EngineSettings { inline, policies: ExceptionPolicies::all(policy), ..EngineSettings::default() };
+        let records = RecordSettings { exception_policy: true, ..RecordSettings::default() };
+        let policies = ExceptionPolicies::all(policy);
+        let settings = EngineSettings { inline, policies, records, ..EngineSettings::default() };
         let (reporter, _records) = ring::rings(1 << 16, 1 << 16, RingMode::Live);
-        let mut judge = {
-            let fragments = Fragments::new(&settings, 1).expect("enough memory");
-            Judge::new(
-                &settings,
-                WorkerId(0),
-                Rules::default().into(),
-                Callbacks::default(),
-                reporter,
-                fragments,
-            )
-        };
         let share = Share { worker: 0, workers: 1 };
-        let mut table = FlowTable::new(&settings.flow, share, 1, Timestamp::from_secs(1)).unwrap();
+        let mut storage = Storage::default();
+        let columns = Columns::add(&mut storage, &settings.records);
+        let start = Timestamp::from_secs(1);
+        let mut table = FlowTable::with_storage(&settings.flow, share, 1, start, storage).unwrap();
+        let fragments = Fragments::new(&settings, 1).expect("enough memory");
+        let (rules, callbacks) = (Rules::default().into(), Callbacks::default());
+        let mut judge = Judge::new(&settings, share, rules, callbacks, columns, reporter, fragments);
         let mut frame =
             PacketBuilder::ethernet([2; 6], [4; 6]).ipv4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(1, 2).to_vec();
         let mut decoded = Decoded::default();
@@ -113,6 +113,9 @@ mod tests {
         let Tracked::New(mut flow, direction) = table.track(&input) else { panic!("no flow") };
         let mut case = Case { decoded: &decoded, flow: Some((&mut flow, direction)) };
         let verdict = judge.exception(target, &mut case, &packet);
+        // The record tells it, whatever the policy.
+        let told: Vec<_> = columns.policies(&flow).iter().collect();
+        assert_eq!(told, [(target, policy)]);
         let (action, bypassed) = (flow.action(), flow.bypass().is_some());
         (verdict, action, bypassed, judge)
     }

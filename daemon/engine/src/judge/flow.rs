@@ -2,11 +2,13 @@
 
 use super::{Case, Judge, captured_length, control};
 use crate::policy::{self, ExceptionTarget};
+use crate::report;
 use portcullis_capture::{Packet, Verdict};
 use portcullis_flow::{
     Direction, Flow, FlowAction, FlowHash, FlowTable, Keyed, PacketAccess, Tracked, TrackedInput,
 };
 use portcullis_wire::Decoded;
+use portcullis_wire::decoded::Layer;
 
 impl Judge {
     pub(super) fn tracked(
@@ -57,6 +59,9 @@ impl Judge {
         let bypassed = flow.bypass().is_some();
         if decoded.inner.is_some() {
             self.carrier = flow.id();
+        }
+        if self.columns.keeps_macs() && decoded.layers.contains(Layer::Ethernet) {
+            self.columns.note_macs(flow, direction, report::ether(packet.bytes()), &mut self.counters);
         }
         let mut access = PacketAccess::new(packet, decoded, direction);
         self.callbacks.update(&mut self.context, flow, &mut access);

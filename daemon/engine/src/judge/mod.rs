@@ -1,15 +1,16 @@
 //! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
 
+use crate::columns::Columns;
 use crate::reject;
 use crate::report::{self, PacketReport};
 use crate::rules::Rules;
-use crate::settings::{DropRecords, EngineSettings};
+use crate::settings::{DropRecords, EngineSettings, LiveSettings};
 use crate::tally;
 use portcullis_capture::{DropReason, Outbox, Packet, Verdict, WorkerId};
 use portcullis_detect::{self as detect, Scratch};
 use portcullis_event::{Counters, RejectTarget, Reporter};
 use portcullis_flow::{
-    Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, WorkerContext,
+    Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, Share, WorkerContext,
 };
 use portcullis_wire::decoded::Layer;
 use portcullis_wire::{Decoded, Timestamp};
@@ -34,6 +35,9 @@ pub(crate) struct Judge {
     scratch: Scratch,
     callbacks: Callbacks,
     context: WorkerContext,
+    columns: Columns,
+    /// The worker's share of `flow.memcap`.
+    memcap: u64,
     /// Which rule set these rules are, counted from 0 at start.
     rules_version: u32,
     /// How packets within packets are made out.
@@ -63,9 +67,10 @@ pub(crate) struct Case<'c, 'f> {
 impl Judge {
     pub(crate) fn new(
         settings: &EngineSettings,
-        id: WorkerId,
+        share: Share,
         rules: Arc<Rules>,
         callbacks: Callbacks,
+        columns: Columns,
         reporter: Reporter,
         fragments: Fragments,
     ) -> Self {
@@ -73,8 +78,10 @@ impl Judge {
             settings: settings.clone(),
             scratch: Scratch::new(rules.set()),
             rules,
-            context: callbacks.context(id),
+            context: callbacks.context(WorkerId(share.worker)),
             callbacks,
+            columns,
+            memcap: settings.flow.memcap / u64::from(share.workers.max(1)),
             rules_version: 0,
             unwrapping: Unwrapping::new(settings),
             fragments,
@@ -92,6 +99,11 @@ impl Judge {
         self.scratch = Scratch::new(rules.set());
         self.rules = rules;
         self.rules_version = self.rules_version.wrapping_add(1);
+    }
+
+    pub(crate) fn change_settings(&mut self, live: &LiveSettings) {
+        self.settings.flow.timeouts = live.timeouts;
+        self.settings.policies = live.policies;
     }
 
     /// Judges one packet, and all that comes out of it, and counts it; answers a rejected one into the outbox.
@@ -144,7 +156,7 @@ impl Judge {
         self.context.now = now;
         self.callbacks.removed(&mut self.context, flow);
         let at = self.ended_at(flow, now);
-        report::flow(&mut self.reporter, &self.settings.records, flow, at);
+        report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, at);
         self.callbacks.finish(&mut self.context, flow);
         self.counters.flow_callbacks_finish += 1;
     }
@@ -155,6 +167,9 @@ impl Judge {
         counters.set_flow(table.stats());
         counters.flow_memcap += self.refused_by_fault;
         counters.set_defrag(&self.fragments.stats());
+        counters.memcap_pressure =
+            table.stats().memuse.saturating_mul(100).checked_div(self.memcap).unwrap_or(0);
+        counters.memcap_pressure_max = counters.memcap_pressure_max.max(counters.memcap_pressure);
         counters.set_log(&self.reporter);
         let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
         counters.worker_callback_panics = panics + table.storage_panics();

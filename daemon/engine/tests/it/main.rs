@@ -4,6 +4,7 @@
 mod callbacks;
 mod defects;
 mod examples;
+mod flow_records;
 mod fragments;
 mod hosts;
 mod judging;

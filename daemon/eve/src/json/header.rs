@@ -2,6 +2,7 @@
 
 use super::{Scope, has_ports};
 use crate::clock::Stamp;
+use crate::community_id::CommunityId;
 use crate::value::{EtherAddress, Ip, Protocol, Texts};
 use portcullis_capture::PortId;
 use portcullis_event::{Common, Ether, Tunnel};
@@ -76,7 +77,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The parts that `metadata` and `ethernet` turn on.
+/// The parts that `metadata`, `ethernet` and `community-id` turn on.
 #[derive(Debug, Serialize)]
 pub(super) struct Extras<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +86,8 @@ pub(super) struct Extras<'a> {
     ether: Option<EtherObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<TunnelObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    community_id: Option<CommunityId>,
 }
 
 /// The packet as it was received, where the record is about one that came out of it.
@@ -172,6 +175,7 @@ impl<'a> Extras<'a> {
             metadata: has_metadata.then_some(Metadata { flowbits: Texts(common.flowbits) }),
             ether: ether.filter(|_| scope.options.ethernet),
             tunnel: common.tunnel.as_ref().map(|tunnel| TunnelObject::new(scope, tunnel)),
+            community_id: scope.options.community_id.and_then(|seed| CommunityId::new(common, seed)),
         }
     }
 }

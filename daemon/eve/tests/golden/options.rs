@@ -39,6 +39,33 @@ fn what_is_not_wanted_is_left_out() {
 }
 
 #[test]
+fn every_record_with_a_tuple_has_a_community_id() {
+    let options = EveOptions { community_id: Some(7), ..all_options() };
+    let (request, reply) = flow_record().netflows(TtlRange::default(), TtlRange::default());
+    let records = [
+        Record::Alert(alert_record()),
+        Record::Drop(drop_record()),
+        Record::Flow(flow_record()),
+        Record::Netflow(request),
+        Record::Netflow(reply.unwrap()),
+    ];
+    let ids = |options: &EveOptions| {
+        let id = |record| {
+            let object: serde_json::Value = serde_json::from_str(&line(options.clone(), record)).unwrap();
+            object.get("community_id").map(|id| id.as_str().unwrap().to_owned())
+        };
+        records.iter().map(id).collect::<Vec<_>>()
+    };
+    let seeded = ids(&options);
+    assert!(seeded.iter().all(|id| id.as_ref().is_some_and(|id| id.starts_with("1:") && id.len() == 30)));
+    assert_eq!(seeded[2..], [seeded[2].clone(), seeded[2].clone(), seeded[2].clone()], "of one flow");
+    assert_ne!(ids(&EveOptions { community_id: Some(8), ..all_options() }), seeded);
+    assert!(ids(&all_options()).iter().all(Option::is_none));
+    let stats = line(options, &Record::Stats(StatsRecord::default()));
+    assert!(!stats.contains("community_id"));
+}
+
+#[test]
 fn options_take_parts_away() {
     let metadata: TextListBuf = ["tag", "a"].into_iter().collect();
     let mut record = alert_record();

@@ -60,6 +60,10 @@ pub struct EveConfig {
     pub ethernet: bool,
     /// `metadata` (flow bits) in every record.
     pub metadata: bool,
+    /// The community id in every record.
+    pub community_id: bool,
+    /// What it is salted with: the same in all tools whose records are to be compared.
+    pub community_id_seed: u16,
     /// IPv6 addresses in their short form.
     pub compress_ipv6: bool,
     /// `[outputs.eve-log.alert]`.
@@ -120,6 +124,8 @@ impl EveConfig {
             types: types(section),
             ethernet: section.or("ethernet", false),
             metadata: section.or("metadata", true),
+            community_id: section.or("community-id", false),
+            community_id_seed: section.or("community-id-seed", 0),
             compress_ipv6: section.or("compress-ipv6", false),
             alert: section.section("alert", AlertConfig::read),
             drop: section.section("drop", DropConfig::read),

@@ -1,9 +1,11 @@
 //! `[flow]`, `[flow-timeouts.*]` and the switches that say what makes a flow's key.
 
 use super::diagnostic::Diagnostic;
+use super::overriding;
 use super::policy::{ExceptionPolicy, Master};
 use super::section::Section;
 use super::value::Size;
+use portcullis_flow::{RateTracking, TimeoutOverride};
 use std::time::Duration;
 
 /// The least memory that flows can be given, in bytes: enough for a worker's smallest table.
@@ -18,6 +20,8 @@ pub struct FlowConfig {
     pub memcap_policy: ExceptionPolicy,
     /// Flows made ready at start, all workers together.
     pub prealloc: u32,
+    /// `[flow.rate-tracking]`: what makes a flow an elephant; `None` where rates are not kept.
+    pub rate_tracking: Option<RateTracking>,
     /// Emergency mode ends when this share of the spare flows is free again, in percent.
     pub emergency_recovery: u8,
 }
@@ -32,8 +36,29 @@ impl FlowConfig {
         Self {
             memcap,
             memcap_policy: master.packet_scope(section, "memcap-policy"),
+            rate_tracking: section.section("rate-tracking", rate_tracking),
             prealloc: section.or("prealloc", 10_000),
             emergency_recovery: section.within("emergency-recovery", 30, 1..=100),
+        }
+    }
+}
+
+/// Both settings or none: the one means nothing without the other.
+fn rate_tracking(section: &mut Section<'_>) -> Option<RateTracking> {
+    let bytes = section.optional::<Size>("bytes");
+    let interval = section.optional::<Duration>("interval");
+    let zero = [("bytes", bytes == Some(Size(0))), ("interval", interval == Some(Duration::ZERO))];
+    for (key, _) in zero.iter().filter(|(_, zero)| *zero) {
+        section.bad_value(key, "it must be at least 1", &section.place(key));
+    }
+    match (bytes, interval) {
+        (Some(Size(bytes)), Some(interval)) => Some(RateTracking { bytes, interval }),
+        (None, None) => None,
+        (bytes, _) => {
+            let (set, missing) = if bytes.is_some() { ("bytes", "interval") } else { ("interval", "bytes") };
+            let message = format!("`{}` needs `{}`", section.name(set), section.name(missing));
+            section.note(Diagnostic::error(message, section.place(set)));
+            None
         }
     }
 }
@@ -49,6 +74,8 @@ pub struct FlowTimeouts {
     pub udp: Timeouts,
     /// ICMP and ICMPv6; never `closed`.
     pub icmp: Timeouts,
+    /// `[[flow-timeouts.override]]`: other times for some flows; the first that matches counts.
+    pub overrides: Vec<TimeoutOverride>,
 }
 
 /// The time-outs of one protocol, by state.
@@ -93,6 +120,7 @@ impl FlowTimeouts {
             tcp: section.section("tcp", |inner| Timeouts::read(inner, TCP, true)),
             udp: section.section("udp", |inner| Timeouts::read(inner, OTHERS, false)),
             icmp: section.section("icmp", |inner| Timeouts::read(inner, OTHERS, false)),
+            overrides: section.sections("override", overriding::read),
         }
     }
 }

@@ -14,6 +14,7 @@ mod flow;
 mod host;
 mod hosts;
 mod known;
+mod overriding;
 mod plugins;
 mod policy;
 mod rules;
@@ -33,6 +34,7 @@ pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, File
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use host::HostConfig;
 pub use hosts::HostOsPolicy;
+pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, RulesConfig};

@@ -267,7 +267,6 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("decoder.vntag.enabled=true", "decoder.vntag");
     check("stats.decoder-events=true", "stats.decoder-events");
     check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
-    check("outputs.eve-log.community-id=true", "outputs.eve-log.community-id");
     check("outputs.eve-log.alert.payload-buffer-size=4kb", "outputs.eve-log.alert.payload-buffer-size");
 }
 
@@ -407,4 +406,81 @@ warning: `flow-timeouts.tcp.emergency-new` is longer than `flow-timeouts.tcp.new
     // The default of 10 s is longer than the 5 s that were set: no word about it.
     assert_eq!(config.flow_timeouts.udp.emergency.new, Duration::ZERO);
     assert_eq!(shown("", &["flow-timeouts.udp.new=5"]), "");
+}
+
+#[test]
+fn elephants_are_made_by_bytes_and_interval_together() {
+    let config = good("[flow.rate-tracking]\nbytes = \"1mb\"\ninterval = 10\n", &[], Inline::Yes);
+    let expected = portcullis_flow::RateTracking { bytes: 1 << 20, interval: Duration::from_secs(10) };
+    assert_eq!(config.flow.rate_tracking, Some(expected));
+    assert_eq!(good("", &[], Inline::Yes).flow.rate_tracking, None);
+    let check = |overrides: &[&str], expected: &str| {
+        let error = parse(sources("", overrides), Inline::Yes).unwrap_err().to_string();
+        assert!(error.contains(expected), "{overrides:?}: {error}");
+    };
+    check(
+        &["flow.rate-tracking.bytes=1mb"],
+        "`flow.rate-tracking.bytes` needs `flow.rate-tracking.interval`",
+    );
+    check(
+        &["flow.rate-tracking.interval=5"],
+        "`flow.rate-tracking.interval` needs `flow.rate-tracking.bytes`",
+    );
+    check(&["flow.rate-tracking={bytes=1,interval=0}"], "it must be at least 1");
+}
+
+#[test]
+fn timeouts_are_overridden_by_protocol_network_and_port() {
+    use portcullis_flow::{FlowMatch, Network, TimeoutOverride};
+    let text = r#"
+[[flow-timeouts.override]]
+port = 53
+proto = "udp"
+network = "10.0.0.0/8"
+timeout = 5
+new = 2
+
+[[flow-timeouts.override]]
+port = "6000:6010"
+established = 86400
+
+[[flow-timeouts.override]]
+proto = 47
+network = "2001:db8::1"
+bypassed = 7
+"#;
+    let address = |text: &str| text.parse().unwrap();
+    let dns =
+        FlowMatch { protocol: Some(17), network: Network::new(address("10.0.0.0"), 8), ports: Some(53..=53) };
+    let gre =
+        FlowMatch { protocol: Some(47), network: Network::new(address("2001:db8::1"), 128), ports: None };
+    let expected = [
+        TimeoutOverride {
+            flows: dns,
+            new: Some(2),
+            established: Some(5),
+            closed: Some(5),
+            bypassed: Some(5),
+        },
+        TimeoutOverride {
+            flows: FlowMatch { ports: Some(6000..=6010), ..FlowMatch::default() },
+            established: Some(86_400),
+            ..TimeoutOverride::default()
+        },
+        TimeoutOverride { flows: gre, bypassed: Some(7), ..TimeoutOverride::default() },
+    ];
+    assert_eq!(good(text, &[], Inline::Yes).flow_timeouts.overrides, expected);
+    let check = |table: &str, expected: &str| {
+        let text = format!("[[flow-timeouts.override]]\n{table}\n");
+        let error = parse(sources(&text, &[]), Inline::Yes).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("portcullis.toml:2:"), "{table}: {error}");
+    };
+    check("timeout = 5", "it names no flows");
+    check("port = 53", "it changes nothing");
+    check("port = \"2:1\"\ntimeout = 5", "a port or a range");
+    check("port = 70000\ntimeout = 5", "expected a port");
+    check("proto = \"http\"\ntimeout = 5", "expected a protocol such as");
+    check("network = \"10.0.0.0/33\"\ntimeout = 5", "expected a network such as");
+    check("timeout = 0\nport = 1", "0 is not within 1 to 1900800 seconds");
+    check("prot = 5\ntimeout = 5", "unknown setting `flow-timeouts.override[0].prot`");
 }

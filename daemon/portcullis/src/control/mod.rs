@@ -4,10 +4,12 @@
 //! - [`protocol`]: messages, and finding them in a stream of bytes
 //! - [`server`]: the thread that answers, and the life of the socket file
 //! - [`client`]: one command, one answer
+//! - `flow_end`: which flows a command means
 //!
 //! Nothing here touches packets; what commands do is the [`Handler`]'s.
 
 pub mod client;
+mod flow_end;
 pub mod protocol;
 pub mod server;
 
@@ -15,6 +17,7 @@ pub use protocol::Reply;
 pub use server::{Server, ServerError};
 
 use portcullis_detect::RuleChange;
+use portcullis_flow::FlowSelector;
 use std::collections::BTreeMap;
 
 /// What the commands do. `version`, `uptime` and `command-list` need none of it.
@@ -43,6 +46,18 @@ pub trait Handler: Send + 'static {
     /// # Errors
     /// Why nothing is changed.
     fn change_rule(&mut self, gid: u32, sid: u32, change: Option<RuleChange>) -> Result<u64, String>;
+
+    /// `reload-config`: takes over what can change while the daemon runs; says what cannot.
+    ///
+    /// # Errors
+    /// Why everything stays as it was.
+    fn reload_config(&mut self) -> Result<String, String>;
+
+    /// `flow-end`: has the flows that match ended; gives how many workers look for them. Does not wait for it.
+    ///
+    /// # Errors
+    /// Why no worker does.
+    fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String>;
 
     /// `iface-list`: the ports, by number.
     fn interfaces(&mut self) -> Vec<String>;

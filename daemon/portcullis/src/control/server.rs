@@ -2,6 +2,7 @@
 //! hold up another for longer than a write may take, and owns the socket file.
 
 use super::Handler;
+use super::flow_end::selector;
 use super::protocol::{Framed, Hello, MAX_REQUEST, Reply, Request, frame, nested};
 use portcullis_detect::RuleChange;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -24,10 +25,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "command-list",
     "dump-counters",
+    "flow-end",
     "iface-list",
+    "reload-config",
     "reload-rules",
     "reopen-log-files",
     "rule-alert-only",
@@ -275,6 +278,14 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
         "version" => Reply::ok(format!("Portcullis {}", env!("CARGO_PKG_VERSION"))),
         "uptime" => Reply::ok(started.elapsed().as_secs()),
         "dump-counters" => Reply::ok(nested(&handler.counters())),
+        "flow-end" => match selector(&request.arguments).and_then(|which| handler.end_flows(which)) {
+            Ok(workers) => Reply::ok(format!("{workers} workers end them; flow.wrk.flows_injected counts")),
+            Err(reason) => Reply::refused(reason),
+        },
+        "reload-config" => match handler.reload_config() {
+            Ok(done) => Reply::ok(done),
+            Err(reason) => Reply::refused(reason),
+        },
         "iface-list" => {
             let ifaces = handler.interfaces();
             Reply::ok(serde_json::json!({ "count": ifaces.len(), "ifaces": ifaces }))

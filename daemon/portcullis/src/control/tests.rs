@@ -40,6 +40,15 @@ impl Handler for Recorder {
         }
     }
 
+    fn reload_config(&mut self) -> Result<String, String> {
+        Ok("timeouts and policies are in force".to_owned())
+    }
+
+    fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String> {
+        assert_eq!(which.id, Some(7));
+        Ok(2)
+    }
+
     fn interfaces(&mut self) -> Vec<String> {
         vec!["eth1".to_owned(), "eth2".to_owned()]
     }
@@ -70,8 +79,13 @@ fn commands_are_answered() {
     check("reopen-log-files", Outcome::Refused, json!("the disk is full"));
     check("reload-rules", Outcome::Ok, json!("done: 3 rules are in use"));
     check("iface-list", Outcome::Ok, json!({"count": 2, "ifaces": ["eth1", "eth2"]}));
+    check("reload-config", Outcome::Ok, json!("timeouts and policies are in force"));
     check("shutdown", Outcome::Ok, json!("shutting down"));
     check("dance", Outcome::Refused, json!("unknown command \"dance\"; command-list shows all"));
+    let ended = client.request("flow-end", json!({"id": "7"})).unwrap();
+    assert_eq!(ended.message, json!("2 workers end them; flow.wrk.flows_injected counts"));
+    let refused = client.command("flow-end").unwrap();
+    assert_eq!(refused.outcome, Outcome::Refused, "{}", refused.message);
     let list = client.command("command-list").unwrap().message;
     let commands: Vec<&str> = list["commands"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(commands.contains(&"dump-counters"));

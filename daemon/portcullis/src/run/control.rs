@@ -4,6 +4,7 @@ use super::supervisor::{Ask, Event};
 use crate::control::Handler;
 use crossbeam::channel::{Sender, bounded};
 use portcullis_detect::RuleChange;
+use portcullis_flow::FlowSelector;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -48,6 +49,14 @@ impl Handler for Desk {
     fn change_rule(&mut self, gid: u32, sid: u32, change: Option<RuleChange>) -> Result<u64, String> {
         let ask = |answer| Ask::ChangeRule { ids: (gid, sid), change, answer };
         self.ask(ask).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn reload_config(&mut self) -> Result<String, String> {
+        self.ask(Ask::ReloadConfig).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String> {
+        self.ask(|answer| Ask::EndFlows(which, answer)).unwrap_or_else(|| Err(ENDING.to_owned()))
     }
 
     fn interfaces(&mut self) -> Vec<String> {

@@ -7,6 +7,7 @@
 //! - `start`: everything in its order, and undone where a step fails
 //! - `supervisor`: signals, commands, statistics, and the way to the end
 //! - `reload`: new rules for the workers while they judge
+//! - `live`: timeouts and policies that change while the gate stands
 //! - `ending`: the last records, what must balance, the summary
 //! - `control`: the control socket's commands, handed to the supervisor
 //! - `counters`: all counters, those of the kernel included, by their dotted names
@@ -18,6 +19,7 @@
 mod control;
 mod counters;
 mod ending;
+mod live;
 mod memory;
 mod plan;
 mod reload;

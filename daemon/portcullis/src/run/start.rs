@@ -43,6 +43,8 @@ const EVENTS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) guard: AbortOnPanic,
+    /// Where the configuration came from.
+    pub(crate) source: ConfigArgs,
     pub(crate) config: Config,
     pub(crate) events: Receiver<Event>,
     pub(crate) signals: SignalWatch,
@@ -156,6 +158,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     announce(&plan, warden.facts(), &set, cpus.as_deref(), counts);
     Ok(Running {
         guard,
+        source,
         config,
         events,
         signals,

@@ -2,12 +2,14 @@
 
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
-use super::{counters, ending};
+use super::{counters, ending, live};
 use crate::exit::Failure;
 use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
 use portcullis_detect::RuleChange;
+use portcullis_engine::Command;
 use portcullis_event::{Counters, StatsRecord};
+use portcullis_flow::FlowSelector;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +50,10 @@ pub(crate) enum Ask {
         change: Option<RuleChange>,
         answer: Answer,
     },
+    /// Take over what of the configuration can change; what was done, or why nothing was.
+    ReloadConfig(Sender<Result<String, String>>),
+    /// End flows; how many workers were told to.
+    EndFlows(FlowSelector, Sender<Result<usize, String>>),
     /// Begin to end.
     Shutdown,
 }
@@ -117,6 +123,12 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
             let known = set.signatures().iter().any(|rule| (rule.gid, rule.sid) == ids);
             gate.loader.change(ids, change, known, answer);
         }
+        Ask::ReloadConfig(answer) => {
+            let _ = answer.send(live::reload(gate));
+        }
+        Ask::EndFlows(which, answer) => {
+            let _ = answer.send(end_flows(gate, &which));
+        }
         Ask::Shutdown => return Next::Drain,
     }
     Next::Stay
@@ -150,13 +162,22 @@ fn reopen(gate: &Running) {
 fn take_over(gate: &mut Running, fresh: Fresh) {
     let Fresh { rules, counts, answer } = fresh;
     for (index, worker) in gate.workers.iter().enumerate() {
-        if !worker.rules(Arc::clone(&rules)) {
+        if !worker.tell(Command::Rules(Arc::clone(&rules))) {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
     let old = std::mem::replace(&mut gate.rules, rules);
     gate.rule_counts = counts;
     gate.loader.retire(old, counts.loaded, answer);
+}
+
+/// Has all workers look for the flows.
+fn end_flows(gate: &Running, which: &FlowSelector) -> Result<usize, String> {
+    let told = gate.workers.iter().filter(|worker| worker.tell(Command::EndFlows(which.clone()))).count();
+    match gate.workers.len() {
+        all if told == all => Ok(told),
+        all => Err(format!("only {told} of {all} workers take commands: try again")),
+    }
 }
 
 /// A statistics record of these counters.

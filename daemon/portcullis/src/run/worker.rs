@@ -8,8 +8,7 @@ use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use portcullis_capture::PacketModule as _;
 use portcullis_capture_xdp::{XdpError, XdpModule};
-use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, Rules, WorkerParts, drive, publish};
-use std::sync::Arc;
+use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, WorkerParts, drive, publish};
 use std::task::Waker;
 use std::thread::{Builder, JoinHandle};
 
@@ -101,10 +100,9 @@ impl Worker {
         let _ = self.seat.send(module);
     }
 
-    /// Has the worker judge by other rules; false where it does not take commands.
-    pub(crate) fn rules(&self, rules: Arc<Rules>) -> bool {
-        let sent =
-            self.commands.as_ref().is_some_and(|orders| orders.try_send(Command::Rules(rules)).is_ok());
+    /// Gives the worker a command; false where it does not take any.
+    pub(crate) fn tell(&self, command: Command) -> bool {
+        let sent = self.commands.as_ref().is_some_and(|orders| orders.try_send(command).is_ok());
         self.wake();
         sent
     }

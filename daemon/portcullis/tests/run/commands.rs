@@ -1,6 +1,8 @@
 //! Signals and commands while the gate runs.
 
 use crate::gate::{Gate, Place, eventually, lab, number, ping};
+use portcullis::control::client::Client;
+use portcullis::control::protocol::Outcome;
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 use std::fs;
@@ -208,5 +210,47 @@ fn a_rule_is_changed_at_once_and_for_good() {
 
     let gate = Gate::start_as(&lab, &place, &config);
     assert!(ping(&lab, 1, 5), "not after a restart either");
+    gate.end(&lab);
+}
+
+/// Records of flows that have this port at one end.
+fn flows(place: &Place, port: u16) -> Vec<serde_json::Value> {
+    let mut flows = place.records("flow");
+    flows.retain(|flow| flow["dest_port"] == port);
+    flows
+}
+
+#[test]
+fn flows_end_by_command_and_settings_change_without_a_restart() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    let client = lab.client.run(|| std::net::UdpSocket::bind((Lab::CLIENT_ADDRESS, 0))).unwrap();
+    let own = client.local_addr().unwrap().port();
+    let send = |port: u16| client.send_to(b"one", (Lab::SERVER_ADDRESS, port)).unwrap();
+    let ask = |arguments: serde_json::Value| {
+        let reply = Client::connect(&place.socket()).unwrap().request("flow-end", arguments).unwrap();
+        assert_eq!(reply.outcome, Outcome::Ok, "{}", reply.message);
+    };
+    for port in [4001, 4002, 4003] {
+        send(port);
+    }
+    eventually("all have begun", || gate.counter("flow.udp") >= 3);
+    ask(serde_json::json!({"proto": "udp", "src-ip": Lab::CLIENT_ADDRESS, "src-port": own,
+        "dest-ip": Lab::SERVER_ADDRESS, "dest-port": 4002}));
+    eventually("one has ended", || !flows(&place, 4002).is_empty());
+    assert_eq!(flows(&place, 4002)[0]["flow"]["reason"], "forced");
+    assert!(flows(&place, 4001).is_empty() && flows(&place, 4003).is_empty());
+    ask(serde_json::json!({"ip": "10.77.0.0/16"}));
+    eventually("all have", || !flows(&place, 4001).is_empty() && !flows(&place, 4003).is_empty());
+
+    send(4004);
+    let config = place.configure("flow-timeouts.udp.new = 1", "");
+    gate.ask("reload-config");
+    eventually("the new timeout holds", || !flows(&place, 4004).is_empty());
+    assert_eq!(flows(&place, 4004)[0]["flow"]["reason"], "timeout");
+    fs::write(&config, "flow.memcap = \"a lot\"").unwrap();
+    let refused = Client::connect(&place.socket()).unwrap().command("reload-config").unwrap();
+    assert_eq!(refused.outcome, Outcome::Refused);
+    assert!(refused.message.as_str().unwrap().contains("everything stays as it was"), "{}", refused.message);
     gate.end(&lab);
 }

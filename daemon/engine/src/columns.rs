@@ -1,0 +1,133 @@
+//! What the engine keeps beside flows for their records, where the records show it: columns that are there
+//! only then, so that flows stay small otherwise. Both are charged to `flow.memcap`.
+
+use crate::settings::RecordSettings;
+use portcullis_event::{Counters, Ether, ExceptionPolicy, ExceptionTarget, Mac, PolicyTargets};
+use portcullis_flow::{Direction, Flow, Storage, StorageId};
+
+/// Most Ethernet addresses that are kept of a flow in each direction, as in Suricata; others are not shown.
+const MOST_MACS: usize = 10;
+
+/// The columns that there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Columns {
+    macs: Option<StorageId<MacSet>>,
+    policies: Option<StorageId<PolicyTargets>>,
+}
+
+impl Columns {
+    /// Adds those that the records need.
+    pub(crate) fn add(storage: &mut Storage, records: &RecordSettings) -> Self {
+        let flows = records.flow || records.netflow;
+        Self {
+            macs: if records.ethernet && flows { storage.add_column() } else { None },
+            policies: if records.exception_policy && flows { storage.add_column() } else { None },
+        }
+    }
+
+    /// Are Ethernet addresses kept?
+    pub(crate) const fn keeps_macs(&self) -> bool {
+        self.macs.is_some()
+    }
+
+    /// Keeps a packet's Ethernet addresses with its flow.
+    pub(crate) fn note_macs(
+        &self,
+        flow: &mut Flow<'_>,
+        direction: Direction,
+        ether: Ether<'_>,
+        counters: &mut Counters,
+    ) {
+        let Some(id) = self.macs else { return };
+        let ([source, ..], [destination, ..]) = (ether.source, ether.destination) else { return };
+        if flow.stored(id).is_none() {
+            // The column is of this table, so there is room.
+            let _ = flow.store(id, MacSet::default());
+        }
+        let Some(set) = flow.stored_mut(id) else { return };
+        let (client, server) = match direction {
+            Direction::ToServer => (source, destination),
+            Direction::ToClient => (destination, source),
+        };
+        let most = |counter: &mut u64, kept: &Macs| *counter = (*counter).max(u64::from(kept.count));
+        if set.source.note(client) {
+            most(&mut counters.decoder_max_mac_addrs_src, &set.source);
+        }
+        if set.destination.note(server) {
+            most(&mut counters.decoder_max_mac_addrs_dst, &set.destination);
+        }
+    }
+
+    /// Keeps with a flow that a policy was applied to it.
+    pub(crate) fn note_policy(&self, flow: &mut Flow<'_>, target: ExceptionTarget, policy: ExceptionPolicy) {
+        let Some(id) = self.policies else { return };
+        let mut applied = flow.stored(id).copied().unwrap_or_default();
+        applied.set(target, policy);
+        // As above.
+        let _ = flow.store(id, applied);
+    }
+
+    /// The Ethernet addresses of a flow's ends.
+    pub(crate) fn macs<'f>(&self, flow: &'f Flow<'_>) -> Ether<'f> {
+        let set = self.macs.and_then(|id| flow.stored(id));
+        set.map_or_else(Ether::default, |set| Ether {
+            source: set.source.as_slice(),
+            destination: set.destination.as_slice(),
+        })
+    }
+
+    /// The policies that were applied to a flow.
+    pub(crate) fn policies(&self, flow: &Flow<'_>) -> PolicyTargets {
+        self.policies.and_then(|id| flow.stored(id)).copied().unwrap_or_default()
+    }
+}
+
+/// The Ethernet addresses of a flow's packets: on the client's side, and on the server's.
+#[derive(Clone, Copy, Debug, Default)]
+struct MacSet {
+    source: Macs,
+    destination: Macs,
+}
+
+/// Addresses in the order they were seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Macs {
+    macs: [Mac; MOST_MACS],
+    count: u8,
+}
+
+impl Macs {
+    fn as_slice(&self) -> &[Mac] {
+        self.macs.get(..usize::from(self.count)).unwrap_or_default()
+    }
+
+    /// `true` if it is new and there was room for it.
+    fn note(&mut self, mac: &Mac) -> bool {
+        if self.as_slice().contains(mac) {
+            return false;
+        }
+        let Some(place) = self.macs.get_mut(usize::from(self.count)) else { return false };
+        *place = *mac;
+        self.count += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_once_in_order_and_up_to_the_bound() {
+        let mut macs = Macs::default();
+        for round in 0..2 {
+            for last in 0..20_u8 {
+                let kept = macs.note(&[2, 0, 0, 0, 0, last]);
+                assert_eq!(kept, round == 0 && last < 10, "{last}");
+            }
+        }
+        let last: Vec<u8> = macs.as_slice().iter().map(|mac| mac[5]).collect();
+        assert_eq!(last, (0..10).collect::<Vec<u8>>());
+        assert!(size_of::<Option<MacSet>>() <= 124, "what a flow pays for it");
+    }
+}
