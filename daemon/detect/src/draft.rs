@@ -201,7 +201,11 @@ impl Draft {
                 .map(|(_, content)| content)
         };
         let marked = usable().find(|content| content.fast_pattern);
-        let strength = |content: &&ContentDraft| strength(&content.spec.bytes.to_ascii_lowercase());
+        let strength = |content: &&ContentDraft| {
+            let bytes = content.spec.bytes.to_ascii_lowercase();
+            let anchored = FastPattern { bytes: Vec::new(), place: content.place(0) }.is_anchored();
+            strength(&bytes, anchored)
+        };
         // Of equally strong ones the first.
         let chosen = marked.or_else(|| usable().rev().max_by_key(strength))?;
         let (skipped, bytes) = match chosen.chop {

@@ -14,7 +14,7 @@ use portcullis_wire::Decoded;
 use crate::address_index::AddressIndex;
 use crate::header::{Protocol, number, ports};
 use crate::header_table::HeaderTable;
-use crate::matcher::Matcher;
+use crate::matcher::{Filter, Matcher};
 use crate::outcome::Unjudged;
 use crate::pattern::FastPattern;
 use crate::port::PortSet;
@@ -90,22 +90,26 @@ pub(crate) struct Selection<'a> {
     pub(crate) ip_only_broad: &'a [u32],
     pub(crate) events: &'a [u32],
     pub(crate) wide: &'a Group,
-    pub(crate) narrow: Option<&'a Group>,
+    /// With a filter for both groups.
+    pub(crate) narrow: Option<(&'a Group, &'a Filter)>,
 }
 
 impl Groups {
     pub(crate) fn build(rules: &[Rule]) -> Self {
         let classes: Vec<_> = Class::ALL.iter().map(|&class| ClassGroups::build(class, rules)).collect();
         let directions = classes.iter().flat_map(|class| [&class.to_server, &class.to_client]);
-        let groups = directions.flat_map(|ports| ports.narrow.iter().chain([&ports.wide]));
+        let groups =
+            directions.flat_map(|ports| ports.narrow.iter().map(|(group, _)| group).chain([&ports.wide]));
         let patterns_max = groups.map(|group| group.rules_of.len()).max().unwrap_or(0);
         Self { classes, patterns_max }
     }
 
     /// Bytes of memory that the search structures take.
     pub(crate) fn memory(&self) -> usize {
-        let of_ports =
-            |ports: &PortGroups| ports.narrow.iter().map(Group::memory).sum::<usize>() + ports.wide.memory();
+        let of_ports = |ports: &PortGroups| {
+            let narrow = ports.narrow.iter().map(|(group, filter)| group.memory() + filter.memory());
+            narrow.sum::<usize>() + ports.wide.memory()
+        };
         let of_class = |class: &ClassGroups| {
             class.ip_only.memory() + of_ports(&class.to_server) + of_ports(&class.to_client)
         };
@@ -155,14 +159,15 @@ struct PortGroups {
     wide: Group,
     /// First port of each interval, ascending from 0, and its place in `narrow`.
     intervals: Vec<(u16, Option<usize>)>,
-    narrow: Vec<Group>,
+    /// Each with a filter for it and the wide group.
+    narrow: Vec<(Group, Filter)>,
 }
 
 impl PortGroups {
-    fn narrow(&self, port: u16) -> Option<&Group> {
+    fn narrow(&self, port: u16) -> Option<(&Group, &Filter)> {
         let after = self.intervals.partition_point(|&(first, _)| first <= port);
         let (_, group) = self.intervals.get(after.checked_sub(1)?)?;
-        self.narrow.get((*group)?)
+        self.narrow.get((*group)?).map(|(group, filter)| (group, filter))
     }
 
     fn build(members: &[(u32, &Rule)], direction: Direction, rules: &[Rule]) -> Self {
@@ -186,6 +191,7 @@ impl PortGroups {
                 _ => wide.push(*id),
             }
         }
+        let wide = Group::build(&wide, rules);
         // Intervals with the same rules share one group.
         let mut known: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut narrow = Vec::new();
@@ -193,13 +199,15 @@ impl PortGroups {
         for (first, ids) in starts.into_iter().zip(by_interval) {
             let group = (!ids.is_empty()).then(|| {
                 *known.entry(ids).or_insert_with_key(|ids| {
-                    narrow.push(Group::build(ids, rules));
+                    let group = Group::build(ids, rules);
+                    let filter = wide.matcher.joint_filter(&group.matcher);
+                    narrow.push((group, filter));
                     narrow.len() - 1
                 })
             });
             intervals.push((first, group));
         }
-        Self { wide: Group::build(&wide, rules), intervals, narrow }
+        Self { wide, intervals, narrow }
     }
 }
 

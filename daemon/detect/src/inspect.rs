@@ -1,9 +1,10 @@
 //! Judging one packet.
 
 use crate::content::{Haystack, Unsure, Work};
-use crate::group::Selection;
+use crate::group::{Group, Selection};
 use crate::host::{Becomes, Hosts};
 use crate::input::Input;
+use crate::matcher::Filter;
 use crate::outcome::{Alert, Outcome, RejectTo, Scope, Unjudged, Verdict};
 use crate::rule::{Match, Rule};
 use crate::ruleset::{RuleId, RuleSet};
@@ -93,9 +94,23 @@ impl RuleSet {
             add(selection.ip_only_broad);
         }
         add(selection.events);
-        for group in [Some(selection.wide), selection.narrow].into_iter().flatten() {
+        let wide = selection.wide;
+        let (one, two);
+        let (groups, filter): (&[&Group], &Filter) = match selection.narrow {
+            Some((narrow, filter)) => {
+                two = [wide, narrow];
+                (&two, filter)
+            }
+            None => {
+                one = [wide];
+                (&one, wide.matcher.filter())
+            }
+        };
+        for group in groups {
             group.headers.search(packet, input.flow, |rules| scratch.candidates.extend_from_slice(rules));
-            if scratch.search(group, input.payload, work).is_err() {
+        }
+        if scratch.search(groups, filter, input.payload, work).is_err() {
+            for group in groups {
                 unjudged.rules += group.searched.rules;
                 unjudged.drop |= group.searched.drop;
             }
@@ -209,5 +224,4 @@ impl Judge<'_, '_> {
 }
 
 #[cfg(test)]
-#[path = "inspect_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use crate::content::pcre::Memory;
 use crate::group::Group;
-use crate::matcher::Dense;
+use crate::matcher::{self, Dense, Filter, Search};
 use crate::outcome::Alert;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
@@ -19,9 +19,9 @@ pub struct Scratch {
     pub(crate) lower: Vec<u8>,
     /// Rules to be asked.
     pub(crate) candidates: Vec<u32>,
-    /// By pattern: the search that saw it last.
-    seen: Vec<u32>,
-    search: u32,
+    /// By pattern of the wide and of the narrow group: the number of the search that saw it last.
+    seen: [Vec<u32>; 2],
+    number: u32,
     /// Where PCRE2 searches, if a pattern needs it.
     pub(crate) memory: Option<Memory>,
 }
@@ -35,8 +35,8 @@ impl Scratch {
             lower: Vec::with_capacity(PAYLOAD_MAX),
             // A rule may be found by either of its sides, and by its pattern.
             candidates: Vec::with_capacity(3 * rules.len()),
-            seen: vec![0; rules.groups.patterns_max],
-            search: 0,
+            seen: [vec![0; rules.groups.patterns_max], vec![0; rules.groups.patterns_max]],
+            number: 0,
             memory: Memory::new(rules.rules.iter().flat_map(Rule::patterns)),
         }
     }
@@ -46,33 +46,60 @@ impl Scratch {
         self.alerts.clear();
         self.lower.clear();
         self.candidates.clear();
-        if self.seen.len() < patterns_max {
-            self.seen.resize(patterns_max, 0);
+        for seen in &mut self.seen {
+            if seen.len() < patterns_max {
+                seen.resize(patterns_max, 0);
+            }
         }
     }
 
-    /// Adds the rules of `group` whose pattern occurs in the payload.
+    /// Adds the rules of the groups whose pattern occurs in the payload.
     pub(crate) fn search(
         &mut self,
-        group: &Group,
+        groups: &[&Group],
+        filter: &Filter,
         payload: &[u8],
         comparisons: &mut u32,
     ) -> Result<(), Dense> {
-        self.search = match self.search.checked_add(1) {
-            Some(search) => search,
+        self.number = match self.number.checked_add(1) {
+            Some(number) => number,
             None => {
-                self.seen.fill(0);
+                self.seen.iter_mut().for_each(|seen| seen.fill(0));
                 1
             }
         };
-        let Self { seen, search, candidates, .. } = self;
-        let seen = std::cell::RefCell::new(seen);
-        let known = |pattern: u32| seen.borrow().get(pattern as usize) == Some(search);
-        group.matcher.search(payload, comparisons, known, |pattern| {
-            if let Some(slot) = seen.borrow_mut().get_mut(pattern as usize) {
-                *slot = *search;
+        let Self { seen, number, candidates, .. } = self;
+        let mut sieve = Sieve { groups, seen, number: *number, candidates };
+        match groups {
+            [wide] => matcher::search(&[&wide.matcher], filter, payload, comparisons, &mut sieve),
+            [wide, narrow] => {
+                let matchers = [&wide.matcher, &narrow.matcher];
+                matcher::search(&matchers, filter, payload, comparisons, &mut sieve)
             }
-            candidates.extend_from_slice(group.rules_of(pattern));
-        })
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Collects rules by their patterns, each pattern's once.
+struct Sieve<'s> {
+    groups: &'s [&'s Group],
+    seen: &'s mut [Vec<u32>; 2],
+    number: u32,
+    candidates: &'s mut Vec<u32>,
+}
+
+impl Search for Sieve<'_> {
+    fn knows(&self, matcher: usize, pattern: u32) -> bool {
+        self.seen.get(matcher).and_then(|seen| seen.get(pattern as usize)) == Some(&self.number)
+    }
+
+    fn found(&mut self, matcher: usize, pattern: u32) {
+        if let Some(slot) = self.seen.get_mut(matcher).and_then(|seen| seen.get_mut(pattern as usize)) {
+            *slot = self.number;
+        }
+        if let Some(group) = self.groups.get(matcher) {
+            self.candidates.extend_from_slice(group.rules_of(pattern));
+        }
     }
 }

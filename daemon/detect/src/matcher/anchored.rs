@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::Filter;
 use crate::pattern::FastPattern;
 
 /// Most places that are looked at; patterns at further ones are taken as found.
@@ -16,6 +17,8 @@ pub(super) struct Anchored {
     places: Box<[Place]>,
     /// Patterns by place and folded bytes.
     patterns: HashMap<(Place, u32), Box<[u32]>>,
+    /// What stands at which of the places, for nearly all payloads nothing.
+    filter: Filter,
 }
 
 impl Anchored {
@@ -40,8 +43,13 @@ impl Anchored {
             }
         }
         places.sort_unstable();
+        let key = |((place, folded), _): (&(Place, u32), &Vec<u32>)| {
+            let number = places.iter().position(|other| other == place);
+            number.map(|number| mixed(number, *folded))
+        };
+        let filter = Filter::build(&found.iter().filter_map(key).collect::<Vec<_>>());
         let patterns = found.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
-        Self { places: places.into(), patterns }
+        Self { places: places.into(), patterns, filter }
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -50,14 +58,23 @@ impl Anchored {
 
     /// Has `found` take the patterns whose folded bytes stand at one of their places.
     pub(super) fn search(&self, payload: &[u8], mut found: impl FnMut(u32)) {
-        for &(offset, length) in &self.places {
+        for (number, &(offset, length)) in self.places.iter().enumerate() {
             let start = offset as usize;
             let Some(bytes) = payload.get(start..start + usize::from(length)) else { continue };
-            if let Some(numbers) = self.patterns.get(&((offset, length), folded(bytes))) {
+            let folded = folded(bytes);
+            if self.filter.may_hold(mixed(number, folded)) & 1 == 0 {
+                continue;
+            }
+            if let Some(numbers) = self.patterns.get(&((offset, length), folded)) {
                 numbers.iter().for_each(|number| found(*number));
             }
         }
     }
+}
+
+/// Bytes and the number of their place in one.
+fn mixed(place: usize, folded: u32) -> u32 {
+    u32::try_from(place).unwrap_or(0).wrapping_mul(0x0100_0193) ^ folded
 }
 
 fn folded(bytes: &[u8]) -> u32 {

@@ -11,9 +11,11 @@
 //! bit, which also makes other bytes alike; the comparison tells them apart.
 
 mod anchored;
+mod filter;
 mod rarity;
 mod table;
 
+pub(crate) use filter::Filter;
 pub(crate) use rarity::strength;
 
 use crate::pattern::FastPattern;
@@ -33,12 +35,15 @@ pub(crate) struct Matcher {
     /// The patterns in lower case, one after the other, and where each begins; one more at the end.
     bytes: Box<[u8]>,
     starts: Box<[u32]>,
+    /// The windows of the next two.
+    filter: Filter,
     /// Patterns of five bytes and more, by windows of four.
     long: Table,
     /// Patterns of four bytes, by windows of three.
     four: Table,
     /// Shorter ones, by windows of two, looked for at every place.
     short: Table,
+    short_filter: Filter,
     /// Short ones that stand at few places only.
     anchored: Anchored,
     /// Patterns that no table can look for.
@@ -48,6 +53,15 @@ pub(crate) struct Matcher {
 /// The comparisons that a search may still make were used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dense;
+
+/// What a search asks and tells.
+pub(crate) trait Search {
+    /// Is nothing to be told about this pattern of that matcher any more?
+    fn knows(&self, matcher: usize, pattern: u32) -> bool;
+
+    /// The pattern of that matcher occurs.
+    fn found(&mut self, matcher: usize, pattern: u32);
+}
 
 impl Matcher {
     /// Makes the tables for `patterns`.
@@ -74,7 +88,7 @@ impl Matcher {
         let numbered =
             |numbers: &[u32]| numbers.iter().map(|number| (*number, of(number))).collect::<Vec<_>>();
         everywhere.sort_unstable();
-        Self {
+        let mut matcher = Self {
             long: Table::build(&numbered(&long), 4, 2),
             four: Table::build(&numbered(&four), 3, 2),
             short: Table::build(&numbered(&short), 2, 1),
@@ -82,7 +96,20 @@ impl Matcher {
             starts: starts.into(),
             anchored,
             everywhere: everywhere.into(),
-        }
+            ..Self::default()
+        };
+        matcher.filter = Filter::build(&matcher.keys());
+        matcher.short_filter = Filter::build(&matcher.short.pairs().collect::<Vec<_>>());
+        matcher
+    }
+
+    /// A filter for both matchers.
+    pub(crate) fn joint_filter(&self, other: &Self) -> Filter {
+        Filter::build(&[self.keys(), other.keys()].concat())
+    }
+
+    fn keys(&self) -> Vec<u32> {
+        self.long.keys().chain(self.four.keys()).collect()
     }
 
     /// Patterns to be taken as found in every payload.
@@ -94,44 +121,60 @@ impl Matcher {
     pub(crate) fn memory(&self) -> usize {
         self.bytes.len()
             + self.starts.len() * size_of::<u32>()
+            + self.filter.memory()
+            + self.short_filter.memory()
             + self.long.memory()
             + self.four.memory()
             + self.short.memory()
             + self.anchored.memory()
     }
 
-    /// Has `found` take the patterns that occur in `payload`, each at least once; for those that `known` knows
-    /// already no comparison is made. At most `comparisons` are made, which is taken from it.
-    pub(crate) fn search(
+    /// The filter of this matcher alone.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Looks for the patterns at few places, and for those too short for the filter.
+    fn search_short(
         &self,
+        number: usize,
         payload: &[u8],
         comparisons: &mut u32,
-        mut known: impl FnMut(u32) -> bool,
-        mut found: impl FnMut(u32),
+        search: &mut impl Search,
     ) -> Result<(), Dense> {
-        self.anchored.search(payload, |number| {
-            if !known(number) && self.stands_at_place(number, payload) {
-                found(number);
+        self.anchored.search(payload, |pattern| {
+            if !search.knows(number, pattern) {
+                search.found(number, pattern);
             }
         });
-        let mut check = |table: &Table, hit: Hit| -> Result<(), Dense> {
-            for entry in table.entries(hit.key) {
-                *comparisons = comparisons.checked_sub(1).ok_or(Dense)?;
-                let Some(start) = hit.at.checked_sub(usize::from(entry.back)) else { continue };
-                if !known(entry.pattern) && self.stands_at(entry.pattern, payload, start) {
-                    found(entry.pattern);
-                }
-            }
-            Ok(())
-        };
-        match (self.long.is_empty(), self.four.is_empty()) {
-            (true, true) => {}
-            (_, true) => scan(payload, &[&self.long], |table, hit| check(table, hit))?,
-            (true, _) => scan(payload, &[&self.four], |table, hit| check(table, hit))?,
-            _ => scan(payload, &[&self.long, &self.four], |table, hit| check(table, hit))?,
+        if self.short.is_empty() {
+            return Ok(());
         }
-        if !self.short.is_empty() {
-            scan_pairs(payload, &self.short, |hit| check(&self.short, hit))?;
+        for (at, pair) in payload.windows(2).enumerate() {
+            let key = pair.try_into().map_or(0, |pair| u32::from(u16::from_le_bytes(pair))) | FOLD & 0xffff;
+            if self.short_filter.may_hold(key) & 1 != 0 {
+                self.compare(&self.short, number, payload, Hit { at, key }, comparisons, search)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the patterns of a table that have the window.
+    fn compare(
+        &self,
+        table: &Table,
+        number: usize,
+        payload: &[u8],
+        hit: Hit,
+        comparisons: &mut u32,
+        search: &mut impl Search,
+    ) -> Result<(), Dense> {
+        for entry in table.entries(hit.key) {
+            *comparisons = comparisons.checked_sub(1).ok_or(Dense)?;
+            let Some(start) = hit.at.checked_sub(usize::from(entry.back)) else { continue };
+            if !search.knows(number, entry.pattern) && self.stands_at(entry.pattern, payload, start) {
+                search.found(number, entry.pattern);
+            }
         }
         Ok(())
     }
@@ -150,72 +193,79 @@ impl Matcher {
         let there = payload.get(start..start.saturating_add(pattern.len()));
         there.is_some_and(|there| there.eq_ignore_ascii_case(pattern))
     }
-
-    /// What is anchored is found by its folded bytes and place; the rule compares the rest.
-    fn stands_at_place(&self, number: u32, payload: &[u8]) -> bool {
-        payload.len() >= self.pattern(number).len()
-    }
 }
 
-/// Looks at every even place of the payload.
-#[inline]
-fn scan<const N: usize>(
+/// Tells which patterns of the matchers occur in `payload`, each at least once; `filter` is that of all of
+/// them. At most `comparisons` are made, which is taken from it.
+///
+/// Short patterns are told by their place and folded bytes: what the rule asks for may differ in case.
+pub(crate) fn search(
+    matchers: &[&Matcher],
+    filter: &Filter,
     payload: &[u8],
-    tables: &[&Table; N],
-    mut hit: impl FnMut(&Table, Hit) -> Result<(), Dense>,
+    comparisons: &mut u32,
+    search: &mut impl Search,
 ) -> Result<(), Dense> {
+    for (number, matcher) in matchers.iter().enumerate() {
+        matcher.search_short(number, payload, comparisons, search)?;
+    }
+    if filter.is_empty() {
+        return Ok(());
+    }
+    scan(payload, filter, |hit| {
+        for (number, matcher) in matchers.iter().enumerate() {
+            matcher.compare(&matcher.long, number, payload, hit, comparisons, search)?;
+            matcher.compare(&matcher.four, number, payload, hit, comparisons, search)?;
+        }
+        Ok(())
+    })
+}
+
+/// Tells every even place of the payload whose window the filter lets through.
+#[inline]
+fn scan(payload: &[u8], filter: &Filter, mut hit: impl FnMut(Hit) -> Result<(), Dense>) -> Result<(), Dense> {
     let mut at = 0;
     let mut rest = payload;
     while let Some(part) = rest.first_chunk::<REACH>() {
-        let [a, b, c, d, e, f, g, h, i, j, _, _] = *part;
-        let keys = [
-            u32::from_le_bytes([a, b, c, d]) | FOLD,
-            u32::from_le_bytes([c, d, e, f]) | FOLD,
-            u32::from_le_bytes([e, f, g, h]) | FOLD,
-            u32::from_le_bytes([g, h, i, j]) | FOLD,
-        ];
-        for table in tables {
-            let mut hits = 0;
-            for key in keys {
-                hits = hits << 1 | table.may_hold(key);
-            }
-            if hits != 0 {
-                for (place, key) in (at..).step_by(2).zip(keys) {
-                    hit(table, Hit { at: place, key })?;
+        let keys = windows(part);
+        let any = keys.iter().fold(0, |any, key| any | filter.may_hold(*key));
+        if any & 1 != 0 {
+            for (place, key) in (at..).step_by(2).zip(keys) {
+                if filter.may_hold(key) & 1 != 0 {
+                    hit(Hit { at: place, key })?;
                 }
             }
         }
         at += STEP;
         rest = rest.get(STEP..).unwrap_or_default();
     }
-    let mut padded = [0; REACH + 4];
+    // What is left is less than a pass needs; behind it stands what no pattern reaches into.
+    let mut padded = [0; STEP + REACH];
     for (to, from) in padded.iter_mut().zip(rest) {
         *to = *from;
     }
-    for (offset, window) in (0..rest.len()).zip(padded.windows(4)).step_by(2) {
-        let key = window.try_into().map_or(0, u32::from_le_bytes) | FOLD;
-        for table in tables {
-            if table.may_hold(key) != 0 {
-                hit(table, Hit { at: at + offset, key })?;
+    let passes = [padded.first_chunk::<REACH>(), padded.last_chunk::<REACH>()];
+    for (start, part) in [0, STEP].into_iter().zip(passes) {
+        let Some(part) = part else { continue };
+        for (place, key) in (start..).step_by(2).zip(windows(part)) {
+            if place < rest.len() && filter.may_hold(key) & 1 != 0 {
+                hit(Hit { at: at + place, key })?;
             }
         }
     }
     Ok(())
 }
 
-/// Looks at every place of the payload for windows of two bytes.
-fn scan_pairs(
-    payload: &[u8],
-    table: &Table,
-    mut hit: impl FnMut(Hit) -> Result<(), Dense>,
-) -> Result<(), Dense> {
-    for (at, pair) in payload.windows(2).enumerate() {
-        let key = pair.try_into().map_or(0, |pair| u32::from(u16::from_le_bytes(pair))) | FOLD;
-        if table.may_hold(key) != 0 {
-            hit(Hit { at, key })?;
-        }
-    }
-    Ok(())
+/// The folded windows at the even places of a pass.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a window is four of the eight bytes")]
+fn windows(part: &[u8; REACH]) -> [u32; STEP / 2] {
+    let eight = |start: usize| {
+        let bytes = part.get(start..start + 8).and_then(|bytes| bytes.first_chunk());
+        u64::from_le_bytes(*bytes.unwrap_or(&[0; 8])) | (FOLD as u64) << 32 | FOLD as u64
+    };
+    let (low, high) = (eight(0), eight(4));
+    [low as u32, (low >> 16) as u32, high as u32, (high >> 16) as u32]
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How rare bytes are on networks, by rule of thumb.
 
-use hashbrown::HashMap;
+use std::sync::LazyLock;
+
+use hashbrown::{HashMap, HashSet};
 
 /// Roughly how often a byte occurs in payloads, as a power of two: 0 for the rarest.
 fn commonness(byte: u8) -> u32 {
@@ -62,25 +64,40 @@ const COMMON: &[&[u8]] = &[
     b"aaaaaaaa",
 ];
 
+/// All pieces of those that a pattern may be known by.
+static COMMON_PIECES: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| {
+    let pieces = |width| COMMON.iter().flat_map(move |common| common.windows(width));
+    (2..=PIECE_MAX).flat_map(pieces).collect()
+});
+
+/// Most bytes of a piece that is weighed.
+const PIECE_MAX: usize = 5;
+
 /// Points for a piece: the more, the rarer.
 fn rareness(piece: &[u8]) -> u32 {
     let points: u32 = piece.iter().map(|&byte| 8 - commonness(byte)).sum();
-    let common = COMMON.iter().any(|common| common.windows(piece.len()).any(|part| part == piece));
-    if common { points / 4 } else { points }
+    if COMMON_PIECES.contains(piece) { points / 4 } else { points }
 }
 
 /// How well a content serves as the pattern to look for first: by its rarest piece, then by its length.
-pub(crate) fn strength(lower: &[u8]) -> (u32, usize) {
-    let width = lower.len().min(5);
+/// A short one is worth little unless it is `anchored` to few places.
+pub(crate) fn strength(lower: &[u8], anchored: bool) -> (u32, usize) {
+    let width = lower.len().min(PIECE_MAX);
     let best = lower.windows(width.max(1)).map(rareness).max().unwrap_or(0);
     // Beyond a few bytes it matters that the pattern is longer, which makes matches by chance rare.
     let length = lower.len().min(32);
-    (best + u32::try_from(length).unwrap_or(0) * 2, lower.len())
+    let points = best + u32::try_from(length).unwrap_or(0) * 2;
+    let points = match (lower.len(), anchored) {
+        (0..=3, false) => points / 4,
+        (0..=4, true) => points + 10,
+        _ => points,
+    };
+    (points, lower.len())
 }
 
 /// Pieces chosen so far: many patterns with one and the same would all be compared wherever it stands.
 #[derive(Debug, Default)]
-pub(super) struct Crowd(HashMap<Vec<u8>, u32>);
+pub(super) struct Crowd(HashMap<[u8; PIECE_MAX], u32>);
 
 impl Crowd {
     /// Most places of a pattern that are considered.
@@ -90,13 +107,22 @@ impl Crowd {
     pub(super) fn choose(&mut self, pattern: &[u8], width: usize) -> usize {
         let pieces = pattern.windows(width).take(Self::PLACES_MAX).enumerate();
         let score = |piece: &[u8]| {
-            let crowd = self.0.get(piece).copied().unwrap_or(0);
+            let crowd = self.0.get(&padded(piece)).copied().unwrap_or(0);
             rareness(piece).saturating_sub(crowd.min(16) * 2)
         };
         // Of equally good ones the first.
         let best = pieces.rev().max_by_key(|(_, piece)| score(piece));
         let Some((offset, piece)) = best else { return 0 };
-        *self.0.entry(piece.to_vec()).or_insert(0) += 1;
+        *self.0.entry(padded(piece)).or_insert(0) += 1;
         offset
     }
+}
+
+/// The piece as the map knows it; all pieces of one map are of the same length.
+fn padded(piece: &[u8]) -> [u8; PIECE_MAX] {
+    let mut padded = [0; PIECE_MAX];
+    for (to, from) in padded.iter_mut().zip(piece) {
+        *to = *from;
+    }
+    padded
 }

@@ -1,16 +1,12 @@
-//! Windows of patterns: a table of bits that nearly always says no, and what to compare where it says yes.
+//! Windows of patterns: which patterns have one, for the few windows that the filter lets through.
 
 use super::FOLD;
 use super::rarity;
 
-/// Bits of the table for each window, so that few windows of a payload find one set by chance.
-const BITS_PER_WINDOW: usize = 32;
+/// Most buckets, as a power of two.
+const BUCKETS_MOST: u32 = 20;
 
-/// Least and most bits of the table, as powers of two. The largest stays in a core's own cache.
-const BITS_LEAST: u32 = 10;
-const BITS_MOST: u32 = 21;
-
-/// Spreads a window over 32 bits (the golden ratio's, which is odd and has no pattern).
+/// Spreads a window over 32 bits.
 const SPREAD: u32 = 0x9e37_79b1;
 
 /// A window that may be one of a pattern, and where it stands.
@@ -30,14 +26,12 @@ pub(super) struct Entry {
     pub(super) back: u8,
 }
 
-/// The windows of some patterns.
+/// The windows of some patterns, all of one width.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    bits: Box<[u64]>,
-    bits_shift: u32,
     /// Where the entries of each bucket begin, one more at the end.
     buckets: Box<[u32]>,
-    buckets_shift: u32,
+    shift: u32,
     entries: Box<[Entry]>,
     /// The bytes that belong to a window.
     mask: u32,
@@ -49,33 +43,24 @@ impl Table {
     pub(super) fn build(patterns: &[(u32, &[u8])], width: usize, places: usize) -> Self {
         let mask = if width >= 4 { u32::MAX } else { (1 << (8 * width)) - 1 };
         let windows = patterns.len() * places;
-        let bits = (windows * BITS_PER_WINDOW).next_power_of_two().ilog2().clamp(BITS_LEAST, BITS_MOST);
-        let buckets = windows.next_power_of_two().ilog2().clamp(4, BITS_MOST);
+        if windows == 0 {
+            return Self::default();
+        }
+        let bits = windows.next_power_of_two().ilog2().clamp(4, BUCKETS_MOST);
         let mut crowd = rarity::Crowd::default();
         let mut entries: Vec<Entry> = Vec::with_capacity(windows);
         for &(pattern, bytes) in patterns {
             let first = crowd.choose(bytes, width + places - 1);
             for back in first..first + places {
                 let Some(window) = bytes.get(back..back + width) else { continue };
-                let key = key(window);
+                let key = folded(window) & mask;
                 entries.push(Entry { key, pattern, back: u8::try_from(back).unwrap_or(u8::MAX) });
             }
         }
-        let mut table = Self {
-            bits: vec![0; 1 << bits.saturating_sub(6)].into(),
-            bits_shift: 32 - bits,
-            buckets: Box::default(),
-            buckets_shift: 32 - buckets,
-            entries: Box::default(),
-            mask,
-        };
-        entries.sort_by_key(|entry| (table.bucket(entry.key), entry.key, entry.pattern));
-        let mut starts = vec![0_u32; (1 << buckets) + 1];
+        let mut table = Self { buckets: Box::default(), shift: 32 - bits, entries: Box::default(), mask };
+        entries.sort_unstable_by_key(|entry| (table.bucket(entry.key), entry.key, entry.pattern, entry.back));
+        let mut starts = vec![0_u32; (1 << bits) + 1];
         for entry in &entries {
-            let bit = table.spread(entry.key) >> table.bits_shift;
-            if let Some(word) = table.bits.get_mut((bit >> 6) as usize) {
-                *word |= 1 << (bit & 63);
-            }
             if let Some(count) = starts.get_mut(table.bucket(entry.key) + 1) {
                 *count += 1;
             }
@@ -95,14 +80,23 @@ impl Table {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.bits.len() * 8 + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
+        self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
     }
 
-    /// 1 if a pattern may have this window, 0 if none has.
-    #[inline]
-    pub(super) fn may_hold(&self, key: u32) -> u64 {
-        let bit = self.spread(key) >> self.bits_shift;
-        self.bits.get((bit >> 6) as usize).map_or(0, |word| word >> (bit & 63) & 1)
+    /// The windows as windows of four bytes: where there are fewer, with every byte that may follow.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+        let folded_bytes = (0..=u8::MAX).filter(|byte| byte & 0x20 != 0);
+        let last: Vec<u32> = if self.mask == u32::MAX {
+            vec![0]
+        } else {
+            folded_bytes.map(|byte| u32::from(byte) << 24).collect()
+        };
+        self.entries.iter().flat_map(move |entry| last.clone().into_iter().map(move |byte| entry.key | byte))
+    }
+
+    /// The windows as they are.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().map(|entry| entry.key)
     }
 
     /// The patterns with this window.
@@ -117,26 +111,16 @@ impl Table {
         entries.iter().filter(move |entry| entry.key == key)
     }
 
-    #[inline]
-    fn spread(&self, key: u32) -> u32 {
-        (key & self.mask).wrapping_mul(SPREAD)
-    }
-
     fn bucket(&self, key: u32) -> usize {
-        (self.spread(key) >> self.buckets_shift) as usize
+        (key.wrapping_mul(SPREAD) >> self.shift) as usize
     }
 }
 
 /// The window as a folded number.
-fn key(window: &[u8]) -> u32 {
+fn folded(window: &[u8]) -> u32 {
     let mut bytes = [0; 4];
     for (to, from) in bytes.iter_mut().zip(window) {
         *to = *from;
     }
-    let fold = match window.len() {
-        2 => FOLD & 0xffff,
-        3 => FOLD & 0xff_ffff,
-        _ => FOLD,
-    };
-    u32::from_le_bytes(bytes) | fold
+    u32::from_le_bytes(bytes) | FOLD
 }
