@@ -27,6 +27,8 @@ mod content;
 mod draft;
 mod error;
 mod fields;
+#[cfg(test)]
+mod firing_tests;
 mod group;
 mod header;
 mod header_table;
