@@ -8,7 +8,7 @@ use std::process::{Command, exit};
 const SOURCE: &str = "src/portcullis.bpf.c";
 
 fn main() {
-    for file in [SOURCE, "src/portcullis.h"] {
+    for file in [SOURCE, "src/portcullis.h", "src/maps.h", "src/liveness.h"] {
         println!("cargo::rerun-if-changed={file}");
     }
     println!("cargo::rerun-if-env-changed=CLANG");

@@ -1,6 +1,7 @@
 //! What to attach where, and what happens to frames without a worker.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What happens to a frame that no worker's socket can take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,34 @@ pub enum Fail {
     Open,
     /// It is dropped and counted.
     Closed,
+}
+
+/// What happens to a frame whose worker lives, but holds as many as it can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// It is dropped and counted.
+    #[default]
+    Drop,
+    /// It goes to the peer port in the kernel, uninspected and counted.
+    Bypass,
+}
+
+/// When a worker counts as dead or busy. The default watches nothing but its socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Liveness {
+    /// What happens where a worker is busy.
+    pub overload: Overload,
+    /// Frames of a slot that a worker can hold; with as many outstanding it is busy. 0: that is not watched.
+    pub room: u32,
+    /// A worker whose heartbeat is older is dead. Zero: heartbeats are not watched.
+    pub beat_limit: Duration,
+    /// The same for a worker that holds as much as it can: it looks at its rings all the time.
+    pub full_limit: Duration,
+    /// A slot that was blind more often within a minute fails as `latched_fail` says from then on, so that nobody who
+    /// can stall a worker holds the gate open. 0: never.
+    pub latch_after: u32,
+    /// The policy of such a slot.
+    pub latched_fail: Fail,
 }
 
 /// How the program is to be attached.
@@ -42,6 +71,8 @@ pub struct GateConfig {
     pub ports: Vec<GatePort>,
     /// What happens without a worker.
     pub fail: Fail,
+    /// When a worker counts as dead or busy.
+    pub liveness: Liveness,
     /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
     pub forward: bool,
     /// How to attach.

@@ -2,7 +2,8 @@
 
 use std::ops::AddAssign;
 
-/// Frames by what became of them; each is counted once. Mirrors `struct counters` in `portcullis.h`.
+/// Frames by what became of them; each is counted once, but for the last two. Mirrors `struct counters` in
+/// `portcullis.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GateCounters {
     /// Handed to a worker's socket.
@@ -17,36 +18,70 @@ pub struct GateCounters {
     pub no_peer: u64,
     /// Left to the stack: they came in by an interface that is not of the set.
     pub foreign: u64,
+    /// Passed to the peer port uninspected, because their worker had its hands full.
+    pub overload_bypassed: u64,
+    /// Dropped because their worker had its hands full.
+    pub overload_dropped: u64,
+    /// Passed to the peer port uninspected, because the panic switch is on.
+    pub switched: u64,
+    /// Of those that no worker could take: there was no socket.
+    pub no_socket: u64,
+    /// Of those that no worker could take: its heartbeat was too old.
+    pub stale: u64,
 }
+
+/// Fields of the kernel's struct, all of them words.
+const WORDS: usize = 11;
 
 impl GateCounters {
     /// Bytes of the kernel's struct.
-    pub(crate) const SIZE: usize = 48;
+    pub(crate) const SIZE: usize = WORDS * 8;
 
     /// One CPU's value; `None` where it has not the size that the program writes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.as_chunks::<8>();
-        let [socket, control, uninspected, closed, no_peer, foreign] = words else { return None };
-        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-        rest.is_empty().then(|| Self {
-            socket: word(socket),
-            control: word(control),
-            uninspected: word(uninspected),
-            closed: word(closed),
-            no_peer: word(no_peer),
-            foreign: word(foreign),
-        })
+        let words: &[[u8; 8]; WORDS] = words.try_into().ok()?;
+        let mut counters = Self::default();
+        for (field, word) in counters.fields_mut().into_iter().zip(words) {
+            *field = u64::from_ne_bytes(*word);
+        }
+        rest.is_empty().then_some(counters)
+    }
+
+    /// What came to be since `earlier`.
+    #[must_use]
+    pub fn since(mut self, earlier: &Self) -> Self {
+        let mut earlier = *earlier;
+        for (field, before) in self.fields_mut().into_iter().zip(earlier.fields_mut()) {
+            *field = field.saturating_sub(*before);
+        }
+        self
+    }
+
+    /// The fields in the kernel's order.
+    const fn fields_mut(&mut self) -> [&mut u64; WORDS] {
+        let Self { socket, control, uninspected, closed, no_peer, foreign, .. } = self;
+        let Self { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = self;
+        [
+            socket,
+            control,
+            uninspected,
+            closed,
+            no_peer,
+            foreign,
+            overload_bypassed,
+            overload_dropped,
+            switched,
+            no_socket,
+            stale,
+        ]
     }
 }
 
 impl AddAssign for GateCounters {
-    fn add_assign(&mut self, other: Self) {
-        let Self { socket, control, uninspected, closed, no_peer, foreign } = other;
-        self.socket += socket;
-        self.control += control;
-        self.uninspected += uninspected;
-        self.closed += closed;
-        self.no_peer += no_peer;
-        self.foreign += foreign;
+    fn add_assign(&mut self, mut other: Self) {
+        for (field, add) in self.fields_mut().into_iter().zip(other.fields_mut()) {
+            *field += *add;
+        }
     }
 }

@@ -52,6 +52,16 @@ pub enum GateError {
         /// The largest that goes, in bytes.
         max: u32,
     },
+    /// There is no such gate.
+    #[error("no gate called {name} is pinned under {}: {reason}", .root.display())]
+    NoSuchGate {
+        /// The gate's name.
+        name: String,
+        /// Where it was looked for.
+        root: PathBuf,
+        /// What the kernel said.
+        reason: String,
+    },
     /// Somebody else's XDP program is there. It is left alone.
     #[error(
         "interface {name} already has an XDP program ({program}), which is not ours and stays: remove it with `ip link set {name} xdp off` or end the process that owns it"

@@ -1,15 +1,18 @@
 //! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
 
 use crate::attach::{AttachedMode, PortLink, adoptable, attach_all, take_over};
-use crate::config::{Fail, GateConfig, GatePort};
+use crate::config::{Fail, GateConfig, GatePort, Liveness};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
 use crate::layout;
 use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps};
+use crate::pulse::{BlindWindow, Pulses};
+use crate::switch::PanicSwitch;
 use crate::sys;
-use libbpf_rs::{MapCore, MapFlags};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
+use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// The XDP program on all ports of a set.
@@ -22,6 +25,8 @@ pub struct Gate {
     maps: Maps,
     /// Socket slots a port.
     queues: u32,
+    liveness: Liveness,
+    pulses: Pulses,
     adopted: bool,
     forward: bool,
     pins: Option<Pins>,
@@ -60,7 +65,9 @@ impl Gate {
             }
             attach_all(&known, config.mode, program.as_fd(), pins.as_ref())?
         };
-        Ok(Self { ports, maps, queues, adopted, forward: config.forward, pins, _lock: lock })
+        let pulses = Pulses::map(maps.pulses.as_fd(), slots, queues)?;
+        let (forward, liveness) = (config.forward, config.liveness);
+        Ok(Self { ports, maps, queues, liveness, pulses, adopted, forward, pins, _lock: lock })
     }
 
     /// Puts a socket into the slot of a port's queue: from now on it gets that queue's frames. The socket's fill
@@ -92,8 +99,41 @@ impl Gate {
     /// # Errors
     /// The kernel's.
     pub fn set_fail(&mut self, fail: Fail) -> Result<(), GateError> {
-        let value = layout::settings(fail, self.queues);
+        let value = layout::settings(fail, self.queues, &self.liveness);
         map("change the fail policy", self.maps.settings.update(&[0; 4], &value, MapFlags::ANY))
+    }
+
+    /// The heartbeats of the workers behind the slots.
+    #[must_use]
+    pub fn pulses(&self) -> Pulses {
+        self.pulses.clone()
+    }
+
+    /// The panic switch.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn panic_switch(&self) -> Result<PanicSwitch, GateError> {
+        let map = MapHandle::from_map_id(self.maps.panic_switch.info().map_or(0, |info| info.info.id));
+        map.map(PanicSwitch::new).map_err(|error| refused("open the panic switch", &error))
+    }
+
+    /// The blind windows that have ended since the last call, a predecessor's included.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn windows(&self) -> Result<Vec<BlindWindow>, GateError> {
+        let found = RefCell::new(Vec::new());
+        let mut ring = RingBufferBuilder::new();
+        let take = |bytes: &[u8]| {
+            found.borrow_mut().extend(BlindWindow::from_bytes(bytes));
+            0
+        };
+        ring.add(&self.maps.windows, take).map_err(|error| refused(READ_WINDOWS, &error))?;
+        let ring = ring.build().map_err(|error| refused(READ_WINDOWS, &error))?;
+        ring.consume().map_err(|error| refused(READ_WINDOWS, &error))?;
+        drop(ring);
+        Ok(found.into_inner())
     }
 
     /// Frames by outcome over all ports and CPUs. Where a predecessor was adopted, its counts are in it.
@@ -115,7 +155,7 @@ impl Gate {
     pub fn port_counters(&self, port: u8) -> Result<GateCounters, GateError> {
         let action = "read the counters";
         let values = self.maps.counters.lookup_percpu(&u32::from(port).to_ne_bytes(), MapFlags::ANY);
-        let values = values.map_err(|error| GateError::Map { action, reason: format!("{error:#}") })?;
+        let values = values.map_err(|error| refused(action, &error))?;
         let mut total = GateCounters::default();
         for value in values.unwrap_or_default() {
             let value = value.get(..GateCounters::SIZE).and_then(GateCounters::from_bytes);
@@ -250,7 +290,11 @@ fn inspect(port: &GatePort) -> Result<(&GatePort, u32), GateError> {
 /// Writes settings, ports and peers.
 fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {
     let put = |result| map("fill the maps", result);
-    put(maps.settings.update(&[0; 4], &layout::settings(config.fail, queues), MapFlags::ANY))?;
+    put(maps.settings.update(
+        &[0; 4],
+        &layout::settings(config.fail, queues, &config.liveness),
+        MapFlags::ANY,
+    ))?;
     for (port, (_, ifindex)) in (0_u32..).zip(ports) {
         let key = port.to_ne_bytes();
         let peer = ports.get((port ^ 1) as usize).map_or(0, |(_, ifindex)| *ifindex);
@@ -266,6 +310,12 @@ fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u3
     Ok(())
 }
 
+const READ_WINDOWS: &str = "read the blind windows";
+
 fn map(action: &'static str, result: libbpf_rs::Result<()>) -> Result<(), GateError> {
-    result.map_err(|error| GateError::Map { action, reason: format!("{error:#}") })
+    result.map_err(|error| refused(action, &error))
+}
+
+fn refused(action: &'static str, error: &libbpf_rs::Error) -> GateError {
+    GateError::Map { action, reason: format!("{error:#}") }
 }

@@ -3,6 +3,8 @@
 //! - [`config`]: what to attach where, and what happens without a worker
 //! - [`gate`]: [`Gate`], loads, attaches, pins, adopts and removes the program
 //! - [`counters`]: frames by outcome, as the program counted them
+//! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
+//! - [`switch`]: the panic switch, which any process with the rights to may turn
 //! - [`device`]: facts and switches of a network interface, by ioctl
 //! - [`error`]: every way in which loading can fail, with what to do about it
 //!
@@ -18,16 +20,22 @@ pub mod device;
 pub mod error;
 pub mod gate;
 mod layout;
+#[cfg(test)]
+mod liveness_tests;
 mod messages;
 mod pins;
 mod program;
 #[cfg(test)]
 mod program_tests;
+pub mod pulse;
 mod skeleton;
+pub mod switch;
 mod sys;
 
 pub use attach::AttachedMode;
-pub use config::{Fail, GateConfig, GatePort, XdpMode};
+pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, XdpMode};
 pub use counters::GateCounters;
 pub use error::GateError;
 pub use gate::Gate;
+pub use pulse::{Beat, BlindWindow, Pulses};
+pub use switch::PanicSwitch;

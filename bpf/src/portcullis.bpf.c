@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * The gate's XDP program: link-local control frames go to the peer port, everything else to the socket of
- * its queue, and where no socket stands the fail policy decides. Each frame is counted by what became of it.
+ * its queue. Where no live worker stands behind that, the fail policy decides; where it has its hands full, the
+ * overload policy. Each frame is counted by what became of it.
  *
  * It uses no helper that is reserved for GPL programs.
  */
@@ -11,44 +12,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "portcullis.h"
-
-/* ifindex -> port of the set */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MAX_PORTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} port_of SEC(".maps");
-
-/* port * settings.queues + rx queue -> socket; sized by the loader */
-struct {
-	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, __u32);
-} sockets SEC(".maps");
-
-/* port -> its peer's ifindex; empty where the set only listens */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, MAX_PORTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} peers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct settings);
-} settings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MAX_PORTS);
-	__type(key, __u32);
-	__type(value, struct counters);
-} counters SEC(".maps");
+#include "maps.h"
+#include "liveness.h"
 
 /*
  * Frames that two neighbours exchange about the link itself, which a bump in the wire has to pass on although
@@ -78,13 +43,44 @@ static __always_inline int to_peer(__u32 port, struct counters *count, __u64 *ou
 	return action;
 }
 
+/* Is the panic switch on? It has a map of its own, for another process than the supervisor may set it. */
+static __always_inline int is_switched(__u64 now)
+{
+	__u32 zero = 0;
+	__u64 *until = bpf_map_lookup_elem(&panic_switch, &zero);
+
+	return until && *until > now;
+}
+
+/* What the fail policy makes of a frame that nobody saw. */
+static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32 port, int worker,
+				struct counters *count)
+{
+	__u32 policy = pulse && pulse->latched ? set->latched_fail : set->fail;
+
+	if (worker == WORKER_STALE)
+		count->stale++;
+	else
+		count->no_socket++;
+	if (policy == FAIL_OPEN) {
+		if (pulse)
+			pulse->blind_passed++;
+		return to_peer(port, count, &count->uninspected);
+	}
+	count->closed++;
+	return XDP_DROP;
+}
+
 static __always_inline int judge(struct xdp_md *ctx)
 {
 	const struct ethhdr *eth = (void *)(long)ctx->data;
 	const void *end = (void *)(long)ctx->data_end;
 	__u32 zero = 0, ifindex = ctx->ingress_ifindex, queue = ctx->rx_queue_index, slot, *known, port;
 	struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+	struct pulse *pulse = NULL;
 	struct counters *count;
+	int is_control, worker = WORKER_ABSENT;
+	__u64 now;
 
 	known = bpf_map_lookup_elem(&port_of, &ifindex);
 	if (!set || !known) {
@@ -97,29 +93,42 @@ static __always_inline int judge(struct xdp_md *ctx)
 	count = bpf_map_lookup_elem(&counters, &port);
 	if (!count)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
+	now = bpf_ktime_get_coarse_ns();
+	if (is_switched(now))
+		return to_peer(port, count, &count->switched);
+
 	slot = port * set->queues + queue;
-
-	if ((const void *)(eth + 1) <= end && is_link_control(eth)) {
-		/*
-		 * A closed gate without a worker is a cut wire: a neighbour that still heard STP or LACP over it
-		 * would go on using it.
-		 */
-		if (set->fail != FAIL_OPEN &&
-		    (queue >= set->queues || !bpf_map_lookup_elem(&sockets, &slot))) {
-			count->closed++;
-			return XDP_DROP;
-		}
+	if (queue < set->queues) {
+		pulse = bpf_map_lookup_elem(&pulses, &slot);
+		if (pulse)
+			worker = state_of_worker(set, pulse, slot, now);
+	}
+	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
+	if (is_control && (worker <= WORKER_BUSY || set->fail == FAIL_OPEN))
 		return to_peer(port, count, &count->control);
+	/*
+	 * A closed gate without a worker is a cut wire: a neighbour that still heard STP or LACP over it would go on
+	 * using it. So control frames fall through to the policy.
+	 */
+	if (worker >= WORKER_STALE) {
+		if (pulse)
+			note_blind(set, pulse, now);
+		return fail(set, pulse, port, worker, count);
 	}
-
-	if (queue < set->queues && bpf_redirect_map(&sockets, slot, XDP_DROP) == XDP_REDIRECT) {
-		count->socket++;
-		return XDP_REDIRECT;
+	if (pulse && pulse->blind_since)
+		close_window(pulse, port, queue);
+	if (worker == WORKER_BUSY) {
+		if (set->overload == OVERLOAD_BYPASS)
+			return to_peer(port, count, &count->overload_bypassed);
+		count->overload_dropped++;
+		return XDP_DROP;
 	}
-	if (set->fail == FAIL_OPEN)
-		return to_peer(port, count, &count->uninspected);
-	count->closed++;
-	return XDP_DROP;
+	if (bpf_redirect_map(&sockets, slot, XDP_DROP) != XDP_REDIRECT)
+		return fail(set, pulse, port, WORKER_ABSENT, count); /* it went just now */
+	if (pulse)
+		pulse->offered++;
+	count->socket++;
+	return XDP_REDIRECT;
 }
 
 SEC("xdp")

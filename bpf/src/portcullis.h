@@ -17,20 +17,64 @@ enum fail_policy {
 	FAIL_OPEN = 1,
 };
 
-/* The one entry of the map `settings`; rewritten whole while traffic passes. */
-struct settings {
-	__u32 fail;   /* enum fail_policy */
-	__u32 queues; /* socket slots a port: slot = port * queues + rx queue */
+/* What happens to a frame whose worker lives, but has as much as it can hold. */
+enum overload_policy {
+	OVERLOAD_DROP = 0,
+	OVERLOAD_BYPASS = 1,
 };
 
-/* Frames by outcome, one set a port and CPU. A frame is counted once. */
+/* The one entry of the map `settings`; rewritten whole while traffic passes. Times are nanoseconds. */
+struct settings {
+	__u32 fail;         /* enum fail_policy */
+	__u32 queues;       /* socket slots a port: slot = port * queues + rx queue */
+	__u32 overload;     /* enum overload_policy */
+	__u32 room;         /* frames that a worker can hold of a slot; 0: not watched */
+	__u64 beat_limit;   /* a heartbeat older than this is a dead worker's; 0: not watched */
+	__u64 full_limit;   /* the same for a worker whose slot is full: shorter */
+	__u32 latch_after;  /* blind windows of a slot a minute that are too many; 0: none are */
+	__u32 latched_fail; /* enum fail_policy of a slot that had too many */
+};
+
+/* One a socket slot, mapped into the worker. The first cache line is the worker's, the second ours. */
+struct pulse {
+	__u64 beat;  /* when the worker last looked: coarse monotonic time */
+	__u64 taken; /* how many of the offered frames it has taken, or knows to be lost */
+	__u64 room[6];
+	__u64 offered;        /* frames handed to the slot's socket */
+	__u64 blind_since;    /* when the open blind window began; 0: none is open */
+	__u64 blind_until;    /* the last frame in it */
+	__u64 blind_frames;   /* frames in it */
+	__u64 blind_passed;   /* those of them that went to the peer */
+	__u64 windows;        /* blind windows so far, the open one included */
+	__u64 minute;         /* when the minute began that the next counts in */
+	__u32 minute_windows; /* windows in that minute */
+	__u32 latched;        /* there were too many; cleared by the supervisor */
+};
+
+/* A blind window that has ended, as it stands in the ring `windows`. Times are coarse monotonic. */
+struct window {
+	__u64 since;
+	__u64 until;
+	__u64 frames;
+	__u64 passed;
+	__u32 port;
+	__u32 queue;
+};
+
+/* Frames by outcome, one set a port and CPU. A frame is counted once in the first group. */
 struct counters {
-	__u64 socket;      /* handed to a worker's socket */
-	__u64 control;     /* link-local control, to the peer */
-	__u64 uninspected; /* no worker: to the peer, unseen (fail open) */
-	__u64 closed;      /* no worker: dropped (fail closed) */
-	__u64 no_peer;     /* due to a peer that the set does not have: dropped */
-	__u64 foreign;     /* came in by an interface that is not of the set: left to the stack */
+	__u64 socket;            /* handed to a worker's socket */
+	__u64 control;           /* link-local control, to the peer */
+	__u64 uninspected;       /* no live worker: to the peer, unseen (fail open) */
+	__u64 closed;            /* no live worker: dropped (fail closed) */
+	__u64 no_peer;           /* due to a peer that the set does not have: dropped */
+	__u64 foreign;           /* came in by an interface that is not of the set: left to the stack */
+	__u64 overload_bypassed; /* the worker is busy: to the peer, unseen */
+	__u64 overload_dropped;  /* the worker is busy: dropped */
+	__u64 switched;          /* the panic switch is on: to the peer, unseen */
+	/* Why frames of `uninspected` and `closed` were. */
+	__u64 no_socket;
+	__u64 stale;
 };
 
 #endif

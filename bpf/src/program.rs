@@ -14,35 +14,44 @@ use std::os::fd::{AsFd, OwnedFd};
 pub(crate) struct Maps {
     pub(crate) port_of: MapHandle,
     pub(crate) sockets: MapHandle,
+    pub(crate) pulses: MapHandle,
     pub(crate) peers: MapHandle,
     pub(crate) settings: MapHandle,
+    pub(crate) panic_switch: MapHandle,
+    pub(crate) windows: MapHandle,
     pub(crate) counters: MapHandle,
 }
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 5] {
-        let Self { port_of, sockets, peers, settings, counters } = self;
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 8] {
+        let Self { port_of, sockets, pulses, peers, settings, panic_switch, windows, counters } = self;
         [
             ("port_of", port_of),
             ("sockets", sockets),
+            ("pulses", pulses),
             ("peers", peers),
             ("settings", settings),
+            ("panic_switch", panic_switch),
+            ("windows", windows),
             ("counters", counters),
         ]
     }
 
-    /// Opens a predecessor's maps; `None` unless all are there and `sockets` has `slots` entries.
+    /// Opens a predecessor's maps; `None` unless all are there and have room for `slots` slots.
     pub(crate) fn pinned(pins: &Pins, slots: u32) -> Option<Self> {
         let open = |name: &str| MapHandle::from_pinned_path(pins.path(name)).ok();
         let maps = Self {
             port_of: open("port_of")?,
             sockets: open("sockets")?,
+            pulses: open("pulses")?,
             peers: open("peers")?,
             settings: open("settings")?,
+            panic_switch: open("panic_switch")?,
+            windows: open("windows")?,
             counters: open("counters")?,
         };
-        (maps.sockets.max_entries() == slots).then_some(maps)
+        (maps.sockets.max_entries() == slots && maps.pulses.max_entries() == slots).then_some(maps)
     }
 
     /// Pins all of them.
@@ -72,7 +81,10 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
     open.progs.gate_frags.set_autoload(false);
     match &predecessor {
         Some(maps) => reuse(&mut open, maps).map_err(|error| refused(&error))?,
-        None => open.maps.sockets.set_max_entries(slots).map_err(|error| refused(&error))?,
+        None => {
+            open.maps.sockets.set_max_entries(slots).map_err(|error| refused(&error))?;
+            open.maps.pulses.set_max_entries(slots).map_err(|error| refused(&error))?;
+        }
     }
     let skeleton = open.load().map_err(|error| refused(&error))?;
     let handle = |map| MapHandle::try_from(map).map_err(|error| refused(&error));
@@ -81,8 +93,11 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
         None => Maps {
             port_of: handle(&skeleton.maps.port_of)?,
             sockets: handle(&skeleton.maps.sockets)?,
+            pulses: handle(&skeleton.maps.pulses)?,
             peers: handle(&skeleton.maps.peers)?,
             settings: handle(&skeleton.maps.settings)?,
+            panic_switch: handle(&skeleton.maps.panic_switch)?,
+            windows: handle(&skeleton.maps.windows)?,
             counters: handle(&skeleton.maps.counters)?,
         },
     };
@@ -94,8 +109,11 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
 fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()> {
     open.maps.port_of.reuse_fd(maps.port_of.as_fd())?;
     open.maps.sockets.reuse_fd(maps.sockets.as_fd())?;
+    open.maps.pulses.reuse_fd(maps.pulses.as_fd())?;
     open.maps.peers.reuse_fd(maps.peers.as_fd())?;
     open.maps.settings.reuse_fd(maps.settings.as_fd())?;
+    open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
+    open.maps.windows.reuse_fd(maps.windows.as_fd())?;
     open.maps.counters.reuse_fd(maps.counters.as_fd())
 }
 

@@ -1,6 +1,6 @@
 //! What the program does with a frame, case by case: each is run in the kernel by BPF_PROG_TEST_RUN.
 
-use crate::config::Fail;
+use crate::config::{Fail, Liveness};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::layout;
@@ -12,22 +12,22 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 const ABORTED: u32 = 0;
-const DROP: u32 = 1;
+pub(crate) const DROP: u32 = 1;
 const PASS: u32 = 2;
-const REDIRECT: u32 = 4;
+pub(crate) const REDIRECT: u32 = 4;
 
-const QUEUES: u32 = 2;
+pub(crate) const QUEUES: u32 = 2;
 
 /// The program in the kernel over ports 0 and 1; a socket on queue 0 of port 0 alone.
-struct Bench {
+pub(crate) struct Bench {
     namespace: NetNs,
-    loaded: Loaded,
+    pub(crate) loaded: Loaded,
     indices: Vec<u32>,
     _socket: OwnedFd,
 }
 
 impl Bench {
-    fn new(fail: Fail, forward: bool) -> Self {
+    pub(crate) fn new(fail: Fail, forward: bool) -> Self {
         require_root();
         let namespace = NetNs::new("program").unwrap();
         VethPair::between(&namespace, "port0", &namespace, "port1", QUEUES, 1500).unwrap();
@@ -37,7 +37,9 @@ impl Bench {
             .to_vec();
         let loaded = load(2 * QUEUES, None).unwrap();
         let maps = &loaded.maps;
-        maps.settings.update(&[0; 4], &layout::settings(fail, QUEUES), MapFlags::ANY).unwrap();
+        maps.settings
+            .update(&[0; 4], &layout::settings(fail, QUEUES, &Liveness::default()), MapFlags::ANY)
+            .unwrap();
         for port in 0..2_u32 {
             let ifindex = indices[port as usize].to_ne_bytes();
             maps.port_of.update(&ifindex, &port.to_ne_bytes(), MapFlags::ANY).unwrap();
@@ -54,20 +56,12 @@ impl Bench {
     }
 
     /// Runs one frame; the action, and what was counted for `port`.
-    fn run(&self, frame: &[u8], interface: usize, queue: u32, port: u32) -> (u32, GateCounters) {
+    pub(crate) fn run(&self, frame: &[u8], interface: usize, queue: u32, port: u32) -> (u32, GateCounters) {
         let before = self.counted(port);
         let run = || sys::test_run(self.loaded.program.as_fd(), frame, self.indices[interface], queue);
         let action = self.namespace.run(run).unwrap();
         let after = self.counted(port);
-        let counted = GateCounters {
-            socket: after.socket - before.socket,
-            control: after.control - before.control,
-            uninspected: after.uninspected - before.uninspected,
-            closed: after.closed - before.closed,
-            no_peer: after.no_peer - before.no_peer,
-            foreign: after.foreign - before.foreign,
-        };
-        (action, counted)
+        (action, after.since(&before))
     }
 
     fn counted(&self, port: u32) -> GateCounters {
@@ -80,14 +74,14 @@ impl Bench {
     }
 }
 
-fn to(mac: [u8; 6]) -> Vec<u8> {
+pub(crate) fn to(mac: [u8; 6]) -> Vec<u8> {
     let mut frame = mac.to_vec();
     frame.extend([2, 0, 0, 0, 0, 1, 0x08, 0x00]);
     frame.resize(60, 0x5a);
     frame
 }
 
-const UNICAST: [u8; 6] = [2, 0, 0, 0, 0, 2];
+pub(crate) const UNICAST: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const BROADCAST: [u8; 6] = [0xff; 6];
 
 /// Destinations of frames about the link itself.
@@ -120,23 +114,25 @@ fn check(bench: &Bench, table: &[(&str, [u8; 6])], queue: u32, action: u32, coun
     }
 }
 
-const SOCKET: GateCounters = one(1, 0, 0, 0, 0, 0);
-const TO_PEER: GateCounters = one(0, 1, 0, 0, 0, 0);
-const UNINSPECTED: GateCounters = one(0, 0, 1, 0, 0, 0);
-const CLOSED: GateCounters = one(0, 0, 0, 1, 0, 0);
-const NO_PEER: GateCounters = one(0, 0, 0, 0, 1, 0);
-const FOREIGN: GateCounters = one(0, 0, 0, 0, 0, 1);
-
-const fn one(
-    socket: u64,
-    control: u64,
-    uninspected: u64,
-    closed: u64,
-    no_peer: u64,
-    foreign: u64,
-) -> GateCounters {
-    GateCounters { socket, control, uninspected, closed, no_peer, foreign }
-}
+pub(crate) const NONE: GateCounters = GateCounters {
+    socket: 0,
+    control: 0,
+    uninspected: 0,
+    closed: 0,
+    no_peer: 0,
+    foreign: 0,
+    overload_bypassed: 0,
+    overload_dropped: 0,
+    switched: 0,
+    no_socket: 0,
+    stale: 0,
+};
+pub(crate) const SOCKET: GateCounters = GateCounters { socket: 1, ..NONE };
+const TO_PEER: GateCounters = GateCounters { control: 1, ..NONE };
+const UNINSPECTED: GateCounters = GateCounters { uninspected: 1, no_socket: 1, ..NONE };
+const CLOSED: GateCounters = GateCounters { closed: 1, no_socket: 1, ..NONE };
+const NO_PEER: GateCounters = GateCounters { no_peer: 1, ..NONE };
+const FOREIGN: GateCounters = GateCounters { foreign: 1, ..NONE };
 
 #[test]
 fn frames_go_to_the_socket_of_their_queue() {
@@ -170,7 +166,7 @@ fn without_a_socket_a_closed_gate_drops_everything() {
 fn a_queue_beyond_the_slots_is_one_without_a_socket() {
     // One slot a port: queue 1 of port 0 must not reach the socket slot of port 1.
     let bench = Bench::new(Fail::Closed, true);
-    let settings = layout::settings(Fail::Closed, 1);
+    let settings = layout::settings(Fail::Closed, 1, &Liveness::default());
     bench.loaded.maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
     let other = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
     let value = other.as_raw_fd().to_ne_bytes();
@@ -183,7 +179,7 @@ fn a_queue_beyond_the_slots_is_one_without_a_socket() {
 fn a_set_that_only_listens_sends_nothing() {
     let bench = Bench::new(Fail::Open, false);
     check(&bench, &ORDINARY, 0, REDIRECT, SOCKET);
-    check(&bench, &ORDINARY, 1, DROP, NO_PEER);
+    check(&bench, &ORDINARY, 1, DROP, GateCounters { no_socket: 1, ..NO_PEER });
     check(&bench, &CONTROL, 0, DROP, NO_PEER);
 }
 

@@ -12,7 +12,7 @@ use crate::rounds::Round;
 use crate::workers::{self, Tracking};
 use anyhow::{Context, Result, ensure};
 use portcullis_bench_micro::spread::Spread;
-use portcullis_bpf::{Fail, Gate, GateConfig, XdpMode};
+use portcullis_bpf::{Fail, Gate, GateConfig, Liveness, XdpMode};
 use portcullis_capture::PacketModule;
 use portcullis_capture_xdp::{InlineSet, PortSetup, XdpConfig, XdpModule};
 use portcullis_testkit::Lab;
@@ -121,6 +121,7 @@ fn open(scratch: &std::path::Path) -> Result<(Gate, InlineSet, XdpModule)> {
         name: "bench-inline".to_owned(),
         ports: config.gate_ports()?,
         fail: Fail::Open,
+        liveness: Liveness::default(),
         forward: true,
         mode: XdpMode::Auto,
         pin_dir: None,

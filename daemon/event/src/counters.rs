@@ -315,6 +315,16 @@ counters! {
     gate_dropped_no_peer: sum "gate.dropped_no_peer",
     #[doc = "Frames of interfaces that are not of the set, left to the stack (ours)."]
     gate_foreign: sum "gate.foreign",
+    #[doc = "Frames that passed to the peer port uninspected: their worker was too busy (ours)."]
+    gate_overload_bypassed: sum "gate.overload_bypassed",
+    #[doc = "Frames dropped in the kernel because their worker was too busy (ours)."]
+    gate_overload_dropped: sum "gate.overload_dropped",
+    #[doc = "Frames that passed to the peer port uninspected: the panic switch was on (ours)."]
+    gate_switched: sum "gate.switched",
+    #[doc = "Of those that no worker could take: there was no socket (ours)."]
+    gate_no_socket: sum "gate.no_socket",
+    #[doc = "Of those that no worker could take: its heartbeat was too old (ours)."]
+    gate_stale: sum "gate.stale",
 
     #[doc = "Packets that another worker passed on to this one (ours)."]
     worker_steered_in: sum "worker.steered_in",

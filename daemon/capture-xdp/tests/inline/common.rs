@@ -1,6 +1,6 @@
 //! A client, a server, and the module under test between them.
 
-use portcullis_bpf::{Fail, Gate, GateConfig, XdpMode};
+use portcullis_bpf::{Fail, Gate, GateConfig, Liveness, XdpMode};
 use portcullis_capture::{Burst, PacketModule, Poll, Verdict};
 use portcullis_capture_xdp::{CopyMode, FrameAccount, InlineSet, XdpConfig, XdpError, XdpModule};
 use portcullis_testkit::{Lab, LabOptions, NetNs, RawSocket, require_root};
@@ -149,6 +149,7 @@ pub(crate) fn gate_config(config: &XdpConfig, dir: &TempDir, options: &Options) 
         name: "test".to_owned(),
         ports: config.gate_ports().unwrap(),
         fail: options.fail,
+        liveness: Liveness::default(),
         forward: options.copy_mode.forwards(),
         mode: options.mode,
         pin_dir: None,

@@ -38,13 +38,19 @@ pub(crate) fn packets_by_worker(workers: &mut [Worker]) -> Vec<u64> {
 
 /// Takes over what the kernel counted.
 pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
-    let GateCounters { socket, control, uninspected, closed, no_peer, foreign } = *gate;
+    let GateCounters { socket, control, uninspected, closed, no_peer, foreign, .. } = *gate;
+    let GateCounters { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = *gate;
     counters.gate_to_worker = socket;
     counters.gate_passed_control = control;
     counters.gate_passed_uninspected = uninspected;
     counters.gate_dropped_closed = closed;
     counters.gate_dropped_no_peer = no_peer;
     counters.gate_foreign = foreign;
+    counters.gate_overload_bypassed = overload_bypassed;
+    counters.gate_overload_dropped = overload_dropped;
+    counters.gate_switched = switched;
+    counters.gate_no_socket = no_socket;
+    counters.gate_stale = stale;
 }
 
 #[cfg(test)]
@@ -61,7 +67,19 @@ mod tests {
 
     #[test]
     fn every_outcome_in_the_kernel_has_its_name() {
-        let gate = GateCounters { socket: 1, control: 2, uninspected: 3, closed: 4, no_peer: 5, foreign: 6 };
+        let gate = GateCounters {
+            socket: 1,
+            control: 2,
+            uninspected: 3,
+            closed: 4,
+            no_peer: 5,
+            foreign: 6,
+            overload_bypassed: 7,
+            overload_dropped: 8,
+            switched: 9,
+            no_socket: 10,
+            stale: 11,
+        };
         let mut counters = Counters::default();
         set_gate(&mut counters, &gate);
         let named: Vec<_> = counters.iter().filter(|(name, _)| name.starts_with("gate.")).collect();
@@ -72,6 +90,11 @@ mod tests {
             ("gate.dropped_closed", 4),
             ("gate.dropped_no_peer", 5),
             ("gate.foreign", 6),
+            ("gate.overload_bypassed", 7),
+            ("gate.overload_dropped", 8),
+            ("gate.switched", 9),
+            ("gate.no_socket", 10),
+            ("gate.stale", 11),
         ];
         assert_eq!(named, expected);
     }

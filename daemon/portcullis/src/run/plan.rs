@@ -4,7 +4,7 @@
 use crate::config::{AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, OverloadPolicy, Workers, XdpMode};
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_bpf::{Fail, GateConfig, GatePort};
+use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness};
 use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -105,6 +105,7 @@ impl Plan {
             name: self.name.clone(),
             ports,
             fail: self.fail,
+            liveness: Liveness::default(),
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
