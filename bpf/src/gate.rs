@@ -65,7 +65,7 @@ impl Gate {
             }
             attach_all(&known, config.mode, program.as_fd(), pins.as_ref())?
         };
-        let pulses = Pulses::map(maps.pulses.as_fd(), slots, queues)?;
+        let pulses = Pulses::map(maps.pulses.as_fd(), slots, queues, config.liveness.beat_limit)?;
         let (forward, liveness) = (config.forward, config.liveness);
         Ok(Self { ports, maps, queues, liveness, pulses, adopted, forward, pins, _lock: lock })
     }

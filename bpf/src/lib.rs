@@ -16,6 +16,7 @@
 mod attach;
 pub mod config;
 pub mod counters;
+mod crash;
 pub mod device;
 pub mod error;
 pub mod gate;
@@ -35,6 +36,7 @@ mod sys;
 pub use attach::AttachedMode;
 pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, XdpMode};
 pub use counters::GateCounters;
+pub use crash::stop_on_crash;
 pub use error::GateError;
 pub use gate::Gate;
 pub use pulse::{Beat, BlindWindow, Pulses};

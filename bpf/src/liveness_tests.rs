@@ -33,7 +33,7 @@ impl Watched {
         let maps = &bench.loaded.maps;
         let settings = layout::settings(fail, QUEUES, liveness);
         maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
-        let pulses = Pulses::map(maps.pulses.as_fd(), 2 * QUEUES, QUEUES).unwrap();
+        let pulses = Pulses::map(maps.pulses.as_fd(), 2 * QUEUES, QUEUES, liveness.beat_limit).unwrap();
         let beat = pulses.beat(0, 0).unwrap();
         beat.store(coarse_now(), 0);
         Self { bench, pulses, beat }

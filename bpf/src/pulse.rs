@@ -10,6 +10,7 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// `struct pulse`. What the program writes it writes plainly: each field is read on its own, and nothing orders
 /// them.
@@ -38,6 +39,7 @@ const _: () = assert!(size_of::<Slot>() == PULSE_SIZE);
 pub struct Pulses {
     mapping: Arc<Mapping>,
     queues: u32,
+    limit: Duration,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,12 @@ impl Drop for Mapping {
 
 impl Pulses {
     /// Maps the heartbeats of `slots` slots, `queues` a port, from the map behind `map`.
-    pub(crate) fn map(map: BorrowedFd<'_>, slots: u32, queues: u32) -> Result<Self, GateError> {
+    pub(crate) fn map(
+        map: BorrowedFd<'_>,
+        slots: u32,
+        queues: u32,
+        limit: Duration,
+    ) -> Result<Self, GateError> {
         let count = slots as usize;
         let page = rustix::param::page_size();
         let bytes = (count * PULSE_SIZE).next_multiple_of(page).max(page);
@@ -85,7 +92,13 @@ impl Pulses {
         let failed = |reason: String| GateError::Map { action: "map the heartbeats", reason };
         let mapped = mapped.map_err(|error| failed(error.to_string()))?;
         let slots = NonNull::new(mapped.cast::<Slot>()).ok_or_else(|| failed("no address".to_owned()))?;
-        Ok(Self { mapping: Arc::new(Mapping { slots, count, bytes }), queues })
+        Ok(Self { mapping: Arc::new(Mapping { slots, count, bytes }), queues, limit })
+    }
+
+    /// An older heartbeat makes a worker a dead one ([`Liveness::beat_limit`](crate::Liveness::beat_limit)).
+    #[must_use]
+    pub const fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// The heartbeat of one slot, for the worker behind it; `None` where there is no such slot.

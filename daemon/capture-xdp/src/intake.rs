@@ -12,7 +12,7 @@ impl XdpModule {
     /// Fills the batch: forged packets, then what others passed on (at most half a burst while there is more),
     /// then what was received, each time from another lane on.
     pub(crate) fn gather(&mut self, now: Timestamp) {
-        let Self { batch, reentries, links, lanes, arena, ports, lane_of_port, stats, .. } = self;
+        let Self { batch, reentries, links, lanes, arena, ports, lane_of_port, stats, hearts, .. } = self;
         let lane_of = |port: PortId| lane_of_port.get(usize::from(port.0)).copied().flatten().unwrap_or(0);
         while batch.len() < BURST
             && let Some(parcel) = reentries.pop_front()
@@ -38,7 +38,7 @@ impl XdpModule {
             let index = (self.first_lane + step) % count;
             let Some((lane, port)) = lanes.get_mut(index).zip(ports.get(index)) else { continue };
             let room = batch.remaining_capacity();
-            lane.receive(arena, room, |filled| {
+            let taken = lane.receive(arena, room, |filled| {
                 let length = filled.desc.lengths().data();
                 received = (received.0 + 1, received.1 + length as u64);
                 let meta = PacketMeta {
@@ -56,6 +56,7 @@ impl XdpModule {
                 self.next_id += self.workers as u64;
                 batch.push(Held { parcel: Parcel { filled, meta }, lane: index });
             });
+            hearts.took(index, taken, taken < room);
         }
         self.first_lane = (self.first_lane + 1) % count.max(1);
         take_steered(batch, BURST);

@@ -25,6 +25,7 @@ mod doorbell;
 mod drain;
 pub mod error;
 mod frames;
+mod heart;
 mod intake;
 mod kernel_stats;
 mod links;

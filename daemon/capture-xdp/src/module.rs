@@ -4,10 +4,12 @@ use crate::config::{CopyMode, RESERVE};
 use crate::doorbell::Doorbell;
 use crate::error::XdpError;
 use crate::frames::{Filled, Frame, FrameAccount};
+use crate::heart::Hearts;
 use crate::kernel_stats::KernelStats;
 use crate::links::{Links, Parcel, Shared};
 use crate::port::{Arena, Lane};
 use arrayvec::ArrayVec;
+use portcullis_bpf::Pulses;
 use portcullis_capture::outbox::MAX_FORGED;
 use portcullis_capture::{
     BURST, Burst, CaptureStats, Outbox, PacketModule, Poll, PortId, Properties, Wake, WorkerId,
@@ -65,6 +67,7 @@ pub struct XdpModule {
     pub(crate) next_id: u64,
     pub(crate) clock: Timestamp,
     pub(crate) stats: CaptureStats,
+    pub(crate) hearts: Hearts,
     kernel_stats_at: Timestamp,
     pub(crate) draining: crate::drain::Drain,
 }
@@ -121,6 +124,7 @@ impl XdpModule {
             next_id: 1 + worker as u64,
             clock: Timestamp::ZERO,
             stats: CaptureStats::default(),
+            hearts: Hearts::default(),
             kernel_stats_at: Timestamp::ZERO,
             draining: crate::drain::Drain::default(),
             lanes,
@@ -151,6 +155,13 @@ impl XdpModule {
             steering,
             home,
         }
+    }
+
+    /// Has the gate told from now on that this worker lives.
+    pub(crate) fn watch(&mut self, pulses: &Pulses) {
+        let slots = self.ports.iter().zip(&self.lanes).map(|(port, lane)| (port.0, lane.queue()));
+        self.hearts = Hearts::new(pulses, slots);
+        self.beat();
     }
 
     /// The sockets, with their ports.
@@ -204,6 +215,7 @@ impl PacketModule for XdpModule {
         let now = self.tick();
         self.links.take_returned(&self.arena.ledger, &mut self.pool);
         self.reclaim(false);
+        self.beat();
         self.gather(now);
         let count = self.batch.len();
         if count > 0 {

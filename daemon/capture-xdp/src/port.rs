@@ -173,6 +173,11 @@ impl Lane {
         self.queue
     }
 
+    /// Entries of each of its rings.
+    pub(crate) const fn ring_size(&self) -> u32 {
+        self.ring_size
+    }
+
     /// Frames that the kernel has to receive into.
     pub(crate) const fn in_fill(&self) -> u32 {
         self.in_fill
@@ -198,10 +203,10 @@ impl Lane {
         self.rx.nb_avail(1) > 0
     }
 
-    /// Takes at most `limit` received packets.
-    pub(crate) fn receive(&mut self, arena: &Arena, limit: usize, mut each: impl FnMut(Filled)) {
+    /// Takes at most `limit` received packets; how many there were.
+    pub(crate) fn receive(&mut self, arena: &Arena, limit: usize, mut each: impl FnMut(Filled)) -> usize {
         let mut descs = [FrameDesc::default(); BURST];
-        let Some(room) = descs.get_mut(..limit.min(BURST)) else { return };
+        let Some(room) = descs.get_mut(..limit.min(BURST)) else { return 0 };
         // SAFETY: the descriptors become `Filled` values here and nowhere else; what was in them before is a
         // default.
         let count = unsafe { self.rx.consume(room) };
@@ -215,6 +220,7 @@ impl Lane {
                 None => self.invalid += 1,
             }
         }
+        count
     }
 
     /// Puts frames of the pool on the fill ring until it has `target`, but leaves `keep` in the pool.

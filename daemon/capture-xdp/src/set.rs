@@ -97,7 +97,10 @@ impl InlineSet {
             parts.frames = frames.by_ref().take(plan.frames_per_worker as usize).collect();
             XdpModule::new(parts)
         });
-        let modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
+        let mut modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
+        if let Some(pulses) = gate.pulses() {
+            modules.iter_mut().for_each(|module| module.watch(&pulses));
+        }
         let slots = publish(&modules, gate)?;
         let frames = u64::from(plan.frames_per_worker) * workers as u64;
         Ok((Self { shared, bound, slots, frames, huge_pages }, modules))

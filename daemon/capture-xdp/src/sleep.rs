@@ -33,6 +33,7 @@ impl XdpModule {
                 return Ok(Wake::Woken);
             }
             self.tick();
+            self.beat();
             let left = until.since(self.clock);
             if left.is_zero() {
                 return Ok(if self.has_work() { Wake::Ready } else { Wake::TimedOut });
@@ -45,6 +46,7 @@ impl XdpModule {
             self.refresh_kernel_stats(false)?;
             let is_restless = self.lanes.iter().any(|lane| lane.in_transmit() > 0) || self.is_hungry();
             let longest = if is_restless || self.shared.is_draining() { SLICE } else { LONGEST };
+            let longest = self.hearts.longest_sleep().map_or(longest, |beat| beat.min(longest));
             self.bell.lie_down(self.is_hungry());
             // Only now, so that whoever pushes after this look sees us lying.
             if self.has_work() {

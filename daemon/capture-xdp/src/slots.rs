@@ -1,7 +1,7 @@
 //! Where sockets are published: the gate itself, or somebody who keeps it for us.
 
 use crate::error::XdpError;
-use portcullis_bpf::Gate;
+use portcullis_bpf::{Gate, Pulses};
 use std::os::fd::BorrowedFd;
 
 /// The gate's slots for sockets, as an inline set needs them. A process without privileges has them behind
@@ -12,6 +12,9 @@ pub trait SocketSlots {
 
     /// Does the kernel side send to peers at all?
     fn forwards(&self) -> bool;
+
+    /// Where the workers behind the slots tell that they live; `None` where nobody watches that.
+    fn pulses(&self) -> Option<Pulses>;
 
     /// Puts a socket into the slot of a port's queue: from now on it gets that queue's frames.
     ///
@@ -33,6 +36,10 @@ impl SocketSlots for Gate {
 
     fn forwards(&self) -> bool {
         Self::forwards(self)
+    }
+
+    fn pulses(&self) -> Option<Pulses> {
+        Some(Self::pulses(self))
     }
 
     fn set_socket(&mut self, port: u8, queue: u32, socket: BorrowedFd<'_>) -> Result<(), XdpError> {

@@ -107,6 +107,9 @@ pub struct CaptureStats {
     pub forged_refused: u64,
     /// Packets accepted that could not be sent.
     pub send_errors: u64,
+    /// Packets dropped unjudged because they had waited while their worker did not look for so long that it was taken
+    /// for dead. Not in `received`.
+    pub late_drops: u64,
     /// Packets that the kernel or the device lost before us.
     pub kernel_drops: u64,
     /// Errors that passed.

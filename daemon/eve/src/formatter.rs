@@ -46,6 +46,7 @@ impl Formatter {
             Record::Flow(record) => write_line(&json::flow(&mut scope, record), out),
             Record::Netflow(record) => write_line(&json::netflow(&mut scope, record), out),
             Record::Stats(record) => write_line(&json::stats(&mut scope, record), out),
+            Record::Blind(record) => write_line(&json::blind(&mut scope, record), out),
         }
     }
 
@@ -59,6 +60,8 @@ impl Formatter {
             Record::Flow(_) => types.flow,
             Record::Netflow(_) => types.netflow,
             Record::Stats(_) => types.stats,
+            // Nobody may not want to know.
+            Record::Blind(_) => true,
         }
     }
 }

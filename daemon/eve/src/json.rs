@@ -2,6 +2,7 @@
 //! from a record by one function; nothing else knows the keys.
 
 mod alert;
+mod blind;
 mod dropped;
 mod flow;
 mod header;
@@ -13,6 +14,7 @@ use crate::value::Ip;
 use portcullis_wire::{Address, Timestamp};
 
 pub(crate) use alert::alert;
+pub(crate) use blind::blind;
 pub(crate) use dropped::dropped;
 pub(crate) use flow::{flow, netflow};
 pub(crate) use stats::stats;

@@ -47,6 +47,7 @@ proptest! {
                 Record::Flow(_) => ("flow", &["pkts_toserver", "start", "end", "age", "state", "reason", "alerted"]),
                 Record::Netflow(_) => ("netflow", &["pkts", "bytes", "start", "end", "age", "min_ttl", "max_ttl"]),
                 Record::Stats(_) => ("stats", &["uptime", "flow", "decoder"]),
+                Record::Blind(_) => ("blind", &["queue", "start", "end", "pkts", "pkts_passed"]),
             };
             let mut out = Vec::new();
             prop_assert!(formatter.format(&record, &mut out));

@@ -5,10 +5,12 @@ mod packet;
 mod shared;
 mod whole_flow;
 
+use crate::blind::BlindRecord;
 use crate::bytes::{Reader, Writer};
 use crate::counters::Counters;
 use crate::record::{DecodeError, Record};
 use crate::stats::{RuleCounts, StatsRecord};
+use portcullis_capture::PortId;
 use portcullis_wire::Timestamp;
 
 const ALERT: u8 = 0;
@@ -16,6 +18,7 @@ const DROP: u8 = 1;
 const FLOW: u8 = 2;
 const NETFLOW: u8 = 3;
 const STATS: u8 = 4;
+const BLIND: u8 = 5;
 
 /// Bytes before the fields: the length of what follows it, the kind, the flag.
 const HEADER: usize = LENGTH + 2;
@@ -29,6 +32,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
         Record::Flow(_) => FLOW,
         Record::Netflow(_) => NETFLOW,
         Record::Stats(_) => STATS,
+        Record::Blind(_) => BLIND,
     };
     out.extend_from_slice(&[0, 0, 0, 0, kind, 0]);
     let mut writer = Writer::new(out);
@@ -38,6 +42,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
         Record::Flow(record) => whole_flow::put_flow(&mut writer, record),
         Record::Netflow(record) => whole_flow::put_netflow(&mut writer, record),
         Record::Stats(record) => put_stats(&mut writer, record),
+        Record::Blind(record) => put_blind(&mut writer, record),
     }
     let truncated = writer.truncated;
     let length = u32::try_from(out.len() - start - LENGTH).unwrap_or(u32::MAX);
@@ -63,12 +68,29 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         FLOW => Record::Flow(whole_flow::flow(&mut reader)?),
         NETFLOW => Record::Netflow(whole_flow::netflow(&mut reader)?),
         STATS => Record::Stats(stats(&mut reader)?),
+        BLIND => Record::Blind(blind(&mut reader)?),
         value => return Err(DecodeError::BadValue { field: "kind", value }),
     };
     match reader.remaining() {
         0 => Ok(record),
         more => Err(DecodeError::TooLong(more)),
     }
+}
+
+fn put_blind(writer: &mut Writer<'_>, record: &BlindRecord) {
+    let BlindRecord { timestamp, port, queue, start, end, packets, passed } = *record;
+    writer.u8(port.0);
+    writer.u32(queue);
+    for word in [timestamp.as_nanos(), start.as_nanos(), end.as_nanos(), packets, passed] {
+        writer.u64(word);
+    }
+}
+
+fn blind(reader: &mut Reader<'_>) -> Result<BlindRecord, DecodeError> {
+    let (port, queue) = (PortId(reader.u8()?), reader.u32()?);
+    let mut time = || Ok(Timestamp::from_nanos(reader.u64()?));
+    let (timestamp, start, end) = (time()?, time()?, time()?);
+    Ok(BlindRecord { timestamp, port, queue, start, end, packets: reader.u64()?, passed: reader.u64()? })
 }
 
 fn put_stats(writer: &mut Writer<'_>, record: &StatsRecord) {

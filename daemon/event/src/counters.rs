@@ -47,6 +47,8 @@ counters! {
     capture_kernel_packets: sum "capture.kernel_packets",
     capture_kernel_drops: sum "capture.kernel_drops",
     capture_errors: sum "capture.errors",
+    #[doc = "Packets dropped unjudged because their worker was taken for dead while they waited (ours)."]
+    capture_late_drops: sum "capture.late_drops",
     #[doc = "Forged packets that came in again as if received, to be judged (ours)."]
     capture_reentered: sum "capture.reentered",
     #[doc = "Forged packets that were sent (ours)."]
@@ -325,6 +327,10 @@ counters! {
     gate_no_socket: sum "gate.no_socket",
     #[doc = "Of those that no worker could take: its heartbeat was too old (ours)."]
     gate_stale: sum "gate.stale",
+    #[doc = "Times in which no worker saw a queue's frames (ours)."]
+    gate_blind_windows: sum "gate.blind_windows",
+    #[doc = "Queues that were blind too often within a minute and fail as `latched-fail` says (ours)."]
+    gate_latched: sum "gate.latched",
 
     #[doc = "Packets that another worker passed on to this one (ours)."]
     worker_steered_in: sum "worker.steered_in",

@@ -1,8 +1,8 @@
 //! What a worker reports: as plain data, as bytes for a ring, and as counters.
 //!
-//! - [`record`]: [`Record`], one of an alert, a drop, a flow, a netflow or the statistics
+//! - [`record`]: [`Record`], one of an alert, a drop, a flow, a netflow, the statistics or a blind window
 //! - [`common`]: what every record begins with
-//! - [`alert`], [`dropped`], [`flow`], [`stats`]: the records themselves
+//! - [`alert`], [`dropped`], [`flow`], [`stats`], [`blind`]: the records themselves
 //! - [`text`]: lists of strings that are packed once and copied as bytes
 //! - [`ring`]: bounded byte rings that take records from a worker to the logger
 //! - [`counters`]: the counter block that a worker publishes, by Suricata's names
@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod blind;
 mod bytes;
 mod codec;
 pub mod common;
@@ -32,6 +33,7 @@ pub mod text;
 pub use alert::{
     Alert, AlertAction, AlertFlow, AlertRecord, PacketVerdict, RejectTarget, Target, VerdictAction,
 };
+pub use blind::BlindRecord;
 pub use common::{Common, Counts, Ether, IcmpType, Mac, PacketSource, Tunnel};
 pub use counters::Counters;
 pub use dropped::{DropRecord, DroppedPacket, DroppedTransport};

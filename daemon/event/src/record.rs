@@ -1,6 +1,7 @@
 //! One record of any kind, and its class.
 
 use crate::alert::AlertRecord;
+use crate::blind::BlindRecord;
 use crate::codec;
 use crate::dropped::DropRecord;
 use crate::flow::{FlowRecord, NetflowRecord};
@@ -23,6 +24,8 @@ pub enum Record<'a> {
     Netflow(NetflowRecord<'a>),
     /// The engine's counters.
     Stats(StatsRecord),
+    /// A time in which no worker saw what came in.
+    Blind(BlindRecord),
 }
 
 /// Which ring a record goes through, so that cheap records never displace evidence.
@@ -30,7 +33,7 @@ pub enum Record<'a> {
 pub enum Class {
     /// Alerts and drops.
     Evidence,
-    /// Flows, netflows and statistics.
+    /// Flows, netflows, statistics and blind windows.
     Flow,
 }
 
@@ -40,7 +43,7 @@ impl<'a> Record<'a> {
     pub const fn class(&self) -> Class {
         match self {
             Self::Alert(_) | Self::Drop(_) => Class::Evidence,
-            Self::Flow(_) | Self::Netflow(_) | Self::Stats(_) => Class::Flow,
+            Self::Flow(_) | Self::Netflow(_) | Self::Stats(_) | Self::Blind(_) => Class::Flow,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::exit::Failure;
 use crate::settings;
 use portcullis_eve::{FileSink, Formatter, LogCounts, LoggerHandle, LoggerThread, Sink};
 use portcullis_event::ring::{ring, rings};
-use portcullis_event::{Record, RecordProducer, Reporter, RingMode, StatsRecord};
+use portcullis_event::{BlindRecord, Record, RecordProducer, Reporter, RingMode, StatsRecord};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a worker's ring for alerts and drops.
@@ -83,6 +83,11 @@ impl Log {
     /// Writes the counters. Where the ring is full the next statistics will have them.
     pub fn stats(&mut self, stats: StatsRecord) {
         let _ = self.stats.push(&Record::Stats(stats));
+    }
+
+    /// Writes a blind window. Where the ring is full it is only counted.
+    pub fn blind(&mut self, window: BlindRecord) {
+        let _ = self.stats.push(&Record::Blind(window));
     }
 
     /// Lines that could not be written so far.

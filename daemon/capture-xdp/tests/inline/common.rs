@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) busy_poll_us: u32,
     /// Do the end hosts send by all queues, by flow? Otherwise by the first alone.
     pub(crate) spread: bool,
+    /// When does a worker count as dead or busy?
+    pub(crate) liveness: Liveness,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             ring_size: 256,
             busy_poll_us: 0,
             spread: false,
+            liveness: Liveness::default(),
         }
     }
 }
@@ -149,7 +152,7 @@ pub(crate) fn gate_config(config: &XdpConfig, dir: &TempDir, options: &Options) 
         name: "test".to_owned(),
         ports: config.gate_ports().unwrap(),
         fail: options.fail,
-        liveness: Liveness::default(),
+        liveness: options.liveness,
         forward: options.copy_mode.forwards(),
         mode: options.mode,
         pin_dir: None,

@@ -6,6 +6,7 @@
 mod common;
 mod crash;
 mod forwarding;
+mod liveness;
 mod ports;
 mod refusals;
 mod steering;

@@ -128,6 +128,7 @@ fn show(record: &Record<'_>) -> String {
             format!("{netflow:?}")
         }
         Record::Stats(stats) => format!("{stats:?}"),
+        Record::Blind(blind) => format!("{blind:?}"),
     }
 }
 

@@ -1,7 +1,10 @@
 use crate::line;
 use crate::samples::{AT, stamp};
-use portcullis_eve::EveOptions;
-use portcullis_event::{Counters, Record, RuleCounts, StatsRecord};
+use portcullis_capture::PortId;
+use portcullis_eve::{EveOptions, EventTypes};
+use portcullis_event::{BlindRecord, Counters, Record, RuleCounts, StatsRecord};
+use portcullis_wire::Timestamp;
+use std::time::Duration;
 
 #[test]
 fn statistics_are_a_tree() {
@@ -29,6 +32,34 @@ fn statistics_are_a_tree() {
     assert_eq!(tree["stats"]["flow"]["end"]["state"]["new"], 2);
     assert_eq!(tree["stats"]["flow"]["total"], 3);
     assert_eq!(tree["stats"]["ips"]["drop_reason"]["flow_drop"], 9);
+}
+
+#[test]
+fn a_blind_window_is_always_told() {
+    let start = stamp(AT);
+    let record = BlindRecord {
+        timestamp: start.after(Duration::from_secs(2)),
+        port: PortId(1),
+        queue: 3,
+        start,
+        end: Timestamp::from_nanos(start.as_nanos() + 60_000_000),
+        packets: 9,
+        passed: 8,
+    };
+    let options = EveOptions {
+        types: EventTypes::NONE,
+        interfaces: vec!["gate0".to_owned(), "gate1".to_owned()],
+        ..EveOptions::default()
+    };
+    assert_eq!(
+        line(options, &Record::Blind(record)),
+        concat!(
+            r#"{"timestamp":"2026-11-21T09:57:49.426097+0000","in_iface":"gate1","event_type":"blind","#,
+            r#""blind":{"queue":3,"start":"2026-11-21T09:57:47.426097+0000","#,
+            r#""end":"2026-11-21T09:57:47.486097+0000","pkts":9,"pkts_passed":8}}"#,
+            "\n"
+        )
+    );
 }
 
 /// Every number below a value, by its dotted path.

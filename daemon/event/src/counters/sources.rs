@@ -97,8 +97,10 @@ impl Counters {
 
     /// Takes over the counts of a packet module.
     pub fn set_capture(&mut self, stats: &CaptureStats) {
-        self.capture_kernel_packets = stats.received.saturating_add(stats.kernel_drops);
+        self.capture_kernel_packets =
+            stats.received.saturating_add(stats.kernel_drops).saturating_add(stats.late_drops);
         self.capture_kernel_drops = stats.kernel_drops;
+        self.capture_late_drops = stats.late_drops;
         self.capture_errors = stats.errors;
         self.capture_reentered = stats.reentered;
         self.capture_forged = stats.forged;

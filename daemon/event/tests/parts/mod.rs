@@ -47,14 +47,27 @@ pub(crate) fn parts(longest: usize) -> impl Strategy<Value = Parts> {
 
 impl Parts {
     /// One record of each kind, from the same parts.
-    pub(crate) fn records(&self) -> [Record<'_>; 5] {
+    pub(crate) fn records(&self) -> [Record<'_>; 6] {
         [
             Record::Alert(self.alert_record()),
             Record::Drop(self.drop_record()),
             Record::Flow(self.flow_record()),
             Record::Netflow(self.netflow_record()),
             Record::Stats(self.stats_record()),
+            Record::Blind(self.blind_record()),
         ]
+    }
+
+    pub(crate) fn blind_record(&self) -> BlindRecord {
+        BlindRecord {
+            timestamp: self.time(0),
+            port: PortId(self.one_of(0, &[0, 1, 255])),
+            queue: self.one_of(1, &[0, 7, u32::MAX]),
+            start: self.time(1),
+            end: self.time(2),
+            packets: self.one_of(2, &[1, u64::MAX]),
+            passed: self.one_of(3, &[0, u64::MAX]),
+        }
     }
 
     pub(crate) fn alert_record(&self) -> AlertRecord<'_> {

@@ -14,6 +14,7 @@ mod flow;
 mod host;
 mod hosts;
 mod known;
+mod liveness;
 mod overriding;
 mod plugins;
 mod policy;
@@ -34,6 +35,7 @@ pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, File
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use host::HostConfig;
 pub use hosts::HostOsPolicy;
+pub use liveness::LivenessConfig;
 pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
@@ -98,6 +100,8 @@ pub struct Config {
     pub fail: FailPolicy,
     /// `overload`.
     pub overload: OverloadPolicy,
+    /// `[liveness]`.
+    pub liveness: LivenessConfig,
     /// `packet-alert-max`: most alerts kept for a packet.
     pub packet_alert_max: u16,
     /// `action-order`: which action comes first when several rules match a packet.
@@ -232,10 +236,12 @@ impl Config {
         };
         let master = Master::read(&mut root, inline);
         let vars = root.section("vars", Vars::read);
+        let fail = root.or("fail", FailPolicy::Open);
         let config = Self {
             copy_mode,
-            fail: root.or("fail", FailPolicy::Open),
+            fail,
             overload: root.or("overload", OverloadPolicy::Drop),
+            liveness: root.section("liveness", |section| LivenessConfig::read(section, fail)),
             packet_alert_max: root.within("packet-alert-max", 15, 1..=1024),
             action_order: rules::action_order(&mut root),
             log_dir: root.or("default-log-dir", PathBuf::from("/var/log/portcullis")),

@@ -73,6 +73,9 @@ fn defaults_are_those_of_the_shipped_suricata_yaml() {
     assert_eq!(config.copy_mode, CopyMode::Ips);
     assert_eq!(config.fail, FailPolicy::Open);
     assert_eq!(config.overload, OverloadPolicy::Drop);
+    let limits = (config.liveness.limit.as_millis(), config.liveness.full_limit.as_millis());
+    assert_eq!((limits, config.liveness.latch_after), ((50, 20), 0));
+    assert_eq!(config.liveness.latched_fail, FailPolicy::Open);
     assert_eq!(config.capture.workers, Workers::Auto);
     assert_eq!(config.capture.af_xdp.ring_size, 4096);
     assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Accept);
@@ -86,6 +89,7 @@ fn what_the_file_says_is_read() {
         copy-mode = "ids"
         fail = "link-down"
         overload = "bypass"
+        liveness = { limit-ms = 200, latch-after = 5 }
         packet-alert-max = "6"
         action-order = ["drop", "pass", "reject", "alert"]
         default-log-dir = "/var/log/gate"

@@ -95,6 +95,8 @@ mod tests {
             ("gate.switched", 9),
             ("gate.no_socket", 10),
             ("gate.stale", 11),
+            ("gate.blind_windows", 0),
+            ("gate.latched", 0),
         ];
         assert_eq!(named, expected);
     }

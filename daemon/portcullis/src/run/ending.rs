@@ -164,7 +164,8 @@ fn packet_imbalance(counters: &Counters) -> Vec<String> {
     if passed_on != taken {
         faults.push(format!("steering does not balance: {passed_on} passed on, {taken} taken"));
     }
-    let received = counters.capture_kernel_packets.saturating_sub(counters.capture_kernel_drops);
+    let lost = counters.capture_kernel_drops.saturating_add(counters.capture_late_drops);
+    let received = counters.capture_kernel_packets.saturating_sub(lost);
     let received = received + counters.capture_reentered;
     if received != judged + refused {
         faults

@@ -16,6 +16,7 @@
 //! workers touches packets; a panic ends the process at once with the pins in place, so that the
 //! kernel's fail policy acts.
 
+mod blind;
 mod control;
 mod counters;
 mod ending;

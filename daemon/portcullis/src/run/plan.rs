@@ -1,10 +1,12 @@
 //! From the configuration to what each part is told. Refuses what this build cannot do rather than
 //! doing something else.
 
-use crate::config::{AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, OverloadPolicy, Workers, XdpMode};
+use crate::config::{
+    AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, LivenessConfig, OverloadPolicy, Workers, XdpMode,
+};
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness};
+use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness, Overload};
 use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) capture: XdpConfig,
     /// What happens without a worker.
     pub(crate) fail: Fail,
+    /// When a worker counts as dead or busy.
+    pub(crate) liveness: Liveness,
     /// How the program is to be attached.
     pub(crate) xdp_mode: portcullis_bpf::XdpMode,
     /// The least that must be reached.
@@ -57,9 +61,6 @@ impl Plan {
                 return refuse("this build cannot do fail = \"link-down\": use open or closed");
             }
         };
-        if config.overload == OverloadPolicy::Bypass {
-            return refuse("this build cannot do overload = \"bypass\": use drop");
-        }
         let af_xdp = &config.capture.af_xdp;
         let workers = match config.capture.workers {
             Workers::Auto => None,
@@ -81,6 +82,7 @@ impl Plan {
             name: set.name.clone(),
             capture,
             fail,
+            liveness: liveness(config),
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
             cpus: config.capture.cpus.clone(),
@@ -105,7 +107,7 @@ impl Plan {
             name: self.name.clone(),
             ports,
             fail: self.fail,
-            liveness: Liveness::default(),
+            liveness: self.liveness,
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
@@ -157,6 +159,26 @@ const fn bind_mode(mode: BindMode) -> portcullis_capture_xdp::BindMode {
     }
 }
 
+/// Where nothing is forwarded, it makes no difference to traffic whether a worker lives.
+fn liveness(config: &Config) -> Liveness {
+    if config.copy_mode == CopyMode::Ids {
+        return Liveness::default();
+    }
+    let LivenessConfig { limit, full_limit, latch_after, latched_fail } = config.liveness;
+    Liveness {
+        overload: match config.overload {
+            OverloadPolicy::Drop => Overload::Drop,
+            OverloadPolicy::Bypass => Overload::Bypass,
+        },
+        // The kernel loses frames once the fill ring is empty: a quarter is for what is on its way.
+        room: config.capture.af_xdp.ring_size / 4 * 3,
+        beat_limit: limit,
+        full_limit,
+        latch_after,
+        latched_fail: if latched_fail == FailPolicy::Open { Fail::Open } else { Fail::Closed },
+    }
+}
+
 const fn xdp_mode(mode: XdpMode) -> portcullis_bpf::XdpMode {
     match mode {
         XdpMode::Auto => portcullis_bpf::XdpMode::Auto,
@@ -191,7 +213,6 @@ mod tests {
         );
         check(r#"inline-set = [{ name = "a.b", pairs = [["p0", "p1"]] }]"#, "letters, digits");
         check(&format!("fail = \"link-down\"\n{SET}"), "link-down");
-        check(&format!("overload = \"bypass\"\n{SET}"), "bypass");
         check(&format!("{SET}\n[capture]\nworkers = 65"), "at most 64");
     }
 

@@ -135,6 +135,10 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     warden.set_up_ports(&plan.name, plan.interfaces())?;
     let facts = warden.load_gate(plan.gate(ports))?;
     require_native(plan.require, facts)?;
+    if let Some(pulses) = facts.pulses.clone() {
+        portcullis_bpf::stop_on_crash(pulses)
+            .map_err(|error| Failure::Runtime(format!("cannot watch for crashes: {error}")))?;
+    }
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
     let (log, reporters) = open_log(&config, folder, &plan, count)?;
     let (parts, published) = parts(&rules, &plugins, count, reporters);

@@ -2,7 +2,7 @@
 
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
-use super::{counters, ending, live};
+use super::{blind, counters, ending, live};
 use crate::exit::Failure;
 use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// How often to look up where no statistics are wanted.
 const LONG: Duration = Duration::from_secs(60);
+
+/// How often to look whether workers were blind.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// What wakes the supervisor.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ enum Next {
 pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
     let mut watch = Watch::new(&gate);
     loop {
-        let event = gate.events.recv_timeout(watch.left());
+        let event = gate.events.recv_timeout(watch.left().min(GLANCE));
         let next = match event {
             Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
             Ok(Event::Ask(ask)) => on_ask(&mut gate, ask),
@@ -83,7 +86,10 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
             }
             Ok(Event::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
             Err(RecvTimeoutError::Timeout) => {
-                watch.tick(&mut gate);
+                blind::tell(&mut gate);
+                if watch.left().is_zero() {
+                    watch.tick(&mut gate);
+                }
                 Next::Stay
             }
         };
@@ -141,6 +147,7 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
         Ok(kernel) => counters::set_gate(&mut totals, &kernel),
         Err(failure) => tracing::error!("{failure}"),
     }
+    blind::count(gate, &mut totals);
     totals.log_lines_lost = gate.log.lost();
     totals
 }

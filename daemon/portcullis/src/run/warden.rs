@@ -5,7 +5,7 @@
 
 use super::memory::PortMemory;
 use crate::exit::Failure;
-use portcullis_bpf::{AttachedMode, Gate, GateConfig, GateCounters};
+use portcullis_bpf::{AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, Pulses};
 use portcullis_capture_xdp::{SocketSlots, XdpError};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -35,6 +35,8 @@ pub(crate) enum Request {
     Settle,
     /// What did the kernel count?
     Counters,
+    /// Which times passed in which no worker saw a frame?
+    Windows,
     /// Take everything back: program off, pins removed, ports as they were.
     TakeDown,
     /// Leave everything as it is, so that the fail policy goes on acting.
@@ -50,6 +52,8 @@ pub(crate) enum Reply {
     Gate(GateFacts),
     /// Frames by outcome.
     Counters(GateCounters),
+    /// Blind windows that have ended.
+    Windows(Vec<BlindWindow>),
     /// It could not be done; the text says why.
     Refused(String),
 }
@@ -63,6 +67,8 @@ pub(crate) struct GateFacts {
     pub(crate) forwards: bool,
     /// Were links and maps of a dead predecessor adopted?
     pub(crate) adopted: bool,
+    /// Where workers tell that they live.
+    pub(crate) pulses: Option<Pulses>,
 }
 
 /// One port of the gate.
@@ -97,6 +103,7 @@ impl Warden {
                 Ok(())
             }
             Request::Counters => return self.counters(),
+            Request::Windows => return self.windows(),
             Request::TakeDown => self.take_down(),
             Request::Leave => {
                 if let Some(gate) = self.gate.take() {
@@ -131,7 +138,12 @@ impl Warden {
         let ports = gate.ports().zip(gate.modes());
         let ports =
             ports.map(|((name, queues), (_, mode))| PortFacts { name: name.to_owned(), queues, mode });
-        let facts = GateFacts { ports: ports.collect(), forwards: gate.forwards(), adopted: gate.adopted() };
+        let facts = GateFacts {
+            ports: ports.collect(),
+            forwards: gate.forwards(),
+            adopted: gate.adopted(),
+            pulses: Some(gate.pulses()),
+        };
         self.adopted = facts.adopted;
         self.gate = Some(gate);
         Reply::Gate(facts)
@@ -148,6 +160,14 @@ impl Warden {
     fn counters(&self) -> Reply {
         match self.gate.as_ref().map(Gate::counters) {
             Some(Ok(counters)) => Reply::Counters(counters),
+            Some(Err(error)) => Reply::Refused(error.to_string()),
+            None => Reply::Refused(NO_GATE.to_owned()),
+        }
+    }
+
+    fn windows(&self) -> Reply {
+        match self.gate.as_ref().map(Gate::windows) {
+            Some(Ok(windows)) => Reply::Windows(windows),
             Some(Err(error)) => Reply::Refused(error.to_string()),
             None => Reply::Refused(NO_GATE.to_owned()),
         }
@@ -244,6 +264,15 @@ impl WardenLink {
         }
     }
 
+    /// The blind windows that have ended since the last call.
+    pub(crate) fn windows(&mut self) -> Result<Vec<BlindWindow>, Failure> {
+        match self.ask(Request::Windows) {
+            Reply::Windows(windows) => Ok(windows),
+            Reply::Refused(reason) => Err(Failure::Runtime(reason)),
+            other => Err(Failure::Runtime(format!("the warden answered {other:?}"))),
+        }
+    }
+
     /// Takes everything back, and tells what could not be.
     pub(crate) fn take_down(&mut self) -> Result<(), Failure> {
         self.command(Request::TakeDown)
@@ -262,6 +291,10 @@ impl SocketSlots for WardenLink {
 
     fn forwards(&self) -> bool {
         self.facts.forwards
+    }
+
+    fn pulses(&self) -> Option<Pulses> {
+        self.facts.pulses.clone()
     }
 
     fn set_socket(&mut self, port: u8, queue: u32, socket: BorrowedFd<'_>) -> Result<(), XdpError> {

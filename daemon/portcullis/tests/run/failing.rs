@@ -1,6 +1,6 @@
 //! What happens to traffic when the gate dies.
 
-use crate::gate::{Gate, Place, command, lab, lab_with, ping};
+use crate::gate::{Gate, Place, command, eventually, lab, lab_with, ping};
 use portcullis_testkit::{Lab, LabOptions};
 
 /// Kills a gate, looks what becomes of traffic, and has a successor take over.
@@ -33,6 +33,37 @@ fn an_open_gate_that_is_killed_lets_everything_pass() {
 #[test]
 fn a_closed_gate_that_is_killed_lets_nothing_pass() {
     check("closed", false);
+}
+
+#[test]
+fn a_gate_that_hangs_is_passed_by_until_it_goes_on() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "liveness = { limit-ms = 100 }", "");
+    assert!(ping(&lab, 2, 5));
+    gate.signal(rustix::process::Signal::STOP);
+    assert!(ping(&lab, 10, 5), "the fail policy is in force");
+    gate.signal(rustix::process::Signal::CONT);
+    assert!(ping(&lab, 5, 5));
+    assert!(gate.counter("gate.stale") >= 10);
+    assert!(gate.counter("gate.blind_windows") >= 1);
+    eventually("a blind window told", || !place.records("blind").is_empty());
+    let window = &place.records("blind")[0];
+    assert!(window["blind"]["pkts_passed"].as_u64().unwrap() >= 1, "{window}");
+    gate.end(&lab);
+}
+
+#[test]
+fn a_gate_that_crashes_says_so_at_once() {
+    for signal in [rustix::process::Signal::SEGV, rustix::process::Signal::ABORT] {
+        let (lab, place) = (lab(), Place::new());
+        // So long that only the crash itself can tell.
+        let gate = Gate::start(&lab, &place, "liveness = { limit-ms = 60000 }", "");
+        assert!(ping(&lab, 2, 5));
+        gate.signal(signal);
+        assert_eq!(gate.wait().code(), None, "the signal still kills");
+        assert!(ping(&lab, 3, 1));
+        Gate::start(&lab, &place, "", "").end(&lab);
+    }
 }
 
 #[test]

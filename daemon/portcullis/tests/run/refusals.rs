@@ -1,6 +1,7 @@
 //! What the gate refuses to start with: a clear message, the right exit status, nothing left behind.
 
 use crate::gate::{Gate, PROGRAM, Place, assert_ports_are_free, command, lab, lab_with, ping};
+use portcullis_bpf::Pulses;
 use portcullis_capture_xdp::{InlineSet, SocketSlots, XdpConfig, XdpError};
 use portcullis_testkit::{Lab, LabOptions};
 use std::fs;
@@ -113,6 +114,10 @@ impl SocketSlots for Nowhere {
 
     fn forwards(&self) -> bool {
         true
+    }
+
+    fn pulses(&self) -> Option<Pulses> {
+        None
     }
 
     fn set_socket(&mut self, _: u8, _: u32, _: BorrowedFd<'_>) -> Result<(), XdpError> {

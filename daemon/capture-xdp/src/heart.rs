@@ -1,0 +1,101 @@
+//! That a worker lives, told to the XDP program: a heartbeat with every look at the rings, and how many frames were
+//! taken. Also what a worker finds that was not looking for a while.
+
+use crate::module::XdpModule;
+use portcullis_bpf::Pulses;
+use portcullis_bpf::pulse::{Beat, coarse_now};
+use std::time::Duration;
+
+/// One lane's side of it.
+#[derive(Debug)]
+struct Heart {
+    beat: Beat,
+    /// Frames taken of those that the program offered, over all workers that the slot had.
+    taken: u64,
+}
+
+/// The heartbeats of one worker's lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Hearts {
+    /// By lane; empty where nobody watches.
+    lanes: Vec<Heart>,
+    /// An older heartbeat makes a worker a dead one, in nanoseconds; 0: never.
+    limit: u64,
+    /// The last heartbeat.
+    last: u64,
+}
+
+impl Hearts {
+    /// Heartbeats for the slots of these lanes.
+    pub(crate) fn new(pulses: &Pulses, slots: impl Iterator<Item = (u8, u32)>) -> Self {
+        let heart = |(port, queue)| {
+            let beat = pulses.beat(port, queue)?;
+            let taken = beat.offered();
+            Some(Heart { beat, taken })
+        };
+        let limit = u64::try_from(pulses.limit().as_nanos()).unwrap_or(u64::MAX);
+        Self { lanes: slots.filter_map(heart).collect(), limit, last: 0 }
+    }
+
+    /// A lane's ring gave this many frames; was it empty then? What was offered and is not there was lost.
+    pub(crate) fn took(&mut self, lane: usize, count: usize, is_empty: bool) {
+        if let Some(heart) = self.lanes.get_mut(lane) {
+            heart.taken =
+                if is_empty { heart.beat.offered() } else { heart.taken.wrapping_add(count as u64) };
+        }
+    }
+
+    /// The longest sleep after which the heartbeat is still fresh.
+    pub(crate) fn longest_sleep(&self) -> Option<Duration> {
+        (self.limit > 0).then(|| Duration::from_nanos(self.limit / 3))
+    }
+
+    /// Was the last heartbeat so long ago that the program took the worker for dead?
+    fn was_dead(&self, now: u64) -> bool {
+        self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > self.limit
+    }
+
+    fn beat(&mut self, now: u64) {
+        self.last = now;
+        for heart in &self.lanes {
+            heart.beat.store(now, heart.taken);
+        }
+    }
+}
+
+impl XdpModule {
+    /// Tells the program that this worker lives. One that was taken for dead first drops what it finds on its rings:
+    /// later frames have passed it by, and nothing is forwarded late.
+    pub(crate) fn beat(&mut self) {
+        let now = coarse_now();
+        if self.hearts.was_dead(now) {
+            self.discard_received();
+        }
+        self.hearts.beat(now);
+    }
+
+    /// Puts every frame that has been received back into the pool. Bounded by the rings: while the worker counts as
+    /// dead, nothing is added to them.
+    fn discard_received(&mut self) {
+        let Self { lanes, arena, pool, stats, hearts, .. } = self;
+        for (index, lane) in lanes.iter_mut().enumerate() {
+            let mut left = lane.ring_size();
+            while left > 0 {
+                let count = lane.receive(arena, portcullis_capture::BURST, |filled| {
+                    arena.ledger.moved(
+                        filled.number(),
+                        crate::frames::Place::Held,
+                        crate::frames::Place::Pool,
+                    );
+                    pool.push(filled.empty());
+                    stats.late_drops += 1;
+                });
+                if count == 0 {
+                    hearts.took(index, 0, true);
+                    break;
+                }
+                left = left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `[liveness]`: when the XDP program takes a worker for dead, and what too many such times lead to.
+
+use super::FailPolicy;
+use super::diagnostic::Diagnostic;
+use super::section::Section;
+use std::time::Duration;
+
+/// `[liveness]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivenessConfig {
+    /// `limit-ms`: a worker that has not looked at its queues for longer is dead, and `fail` acts.
+    pub limit: Duration,
+    /// `full-limit-ms`: the same for a worker whose rings are full, which has no reason to sleep.
+    pub full_limit: Duration,
+    /// `latch-after`: blind windows of a queue within a minute that are too many. 0: never.
+    pub latch_after: u32,
+    /// `latched-fail`: what then happens instead of `fail` while a worker is dead.
+    pub latched_fail: FailPolicy,
+}
+
+impl LivenessConfig {
+    /// Reads the section; `fail` is what `latched-fail` is where it was not set.
+    pub(crate) fn read(section: &mut Section<'_>, fail: FailPolicy) -> Self {
+        let limit = section.within("limit-ms", 50_u32, 10..=60_000);
+        let full_limit = section.within("full-limit-ms", limit.min(20), 10..=60_000);
+        if full_limit > limit {
+            let message = "`full-limit-ms` is longer than `limit-ms`, so it never counts".to_owned();
+            section.note(Diagnostic::warning(message, section.place("full-limit-ms")));
+        }
+        // A queue alone cannot take the ports down.
+        let default = if fail == FailPolicy::LinkDown { FailPolicy::Closed } else { fail };
+        let mut latched_fail = section.or("latched-fail", default);
+        if latched_fail == FailPolicy::LinkDown {
+            let place = section.place("latched-fail");
+            section.bad_value("latched-fail", "for a single queue it can be open or closed only", &place);
+            latched_fail = default;
+        }
+        Self {
+            limit: Duration::from_millis(limit.into()),
+            full_limit: Duration::from_millis(full_limit.min(limit).into()),
+            latch_after: section.within("latch-after", 0, 0..=60_000),
+            latched_fail,
+        }
+    }
+}
