@@ -52,7 +52,9 @@ fn settings_that_do_not_fit_the_machine() {
 fn rules_that_cannot_be_loaded() {
     let (lab, place) = (lab(), Place::new());
     let config = place.configure("", "alert icmp any any -> any any (sid:1;)\n\ndrop tcp any (sid:2;)\n");
-    refused(&lab, &place, command(&lab, &config), 1, "test.rules:3:");
+    let mut strict = command(&lab, &config);
+    strict.arg("--init-errors-fatal");
+    refused(&lab, &place, strict, 1, "test.rules:3:");
     fs::remove_file(place.path("test.rules")).unwrap();
     refused(&lab, &place, command(&lab, &config), 1, "cannot read the rule file");
 }
