@@ -7,6 +7,7 @@
 
 mod collisions;
 mod compare;
+mod decoding;
 mod fragments;
 mod idle;
 mod instructions;
@@ -27,6 +28,8 @@ enum Arguments {
     Collisions(collisions::Arguments),
     /// Nanoseconds of a fragment in floods of them, each flood twice and four times as long, too.
     Fragments(fragments::Arguments),
+    /// Nanoseconds of a frame: the decoder and etherparse, in turn.
+    Decode(decoding::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Arguments::Pauses(arguments) => pauses::run(&arguments),
         Arguments::Collisions(arguments) => collisions::run(&arguments),
         Arguments::Fragments(arguments) => fragments::run(&arguments),
+        Arguments::Decode(arguments) => decoding::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),

@@ -16,6 +16,7 @@ mod link;
 mod mpls;
 mod nsh;
 mod options;
+mod plain;
 mod ppp;
 mod tags;
 mod tcp;
@@ -83,7 +84,7 @@ impl Decoder {
         frame: &[u8],
     ) -> Decoded {
         let mut out = Decoded::default();
-        self.run(link, outer_vlan, skip_transport_checksum, frame, &mut out);
+        self.decode_into(link, outer_vlan, skip_transport_checksum, frame, &mut out);
         out
     }
 
@@ -91,6 +92,23 @@ impl Decoder {
     /// whatever it held is overwritten.
     #[inline]
     pub fn decode_into(
+        &self,
+        link: LinkType,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+        out: &mut Decoded,
+    ) {
+        let ethernet = matches!(link, LinkType::Ethernet) && outer_vlan.is_none();
+        if ethernet && self.plain(skip_transport_checksum, frame, out) {
+            return;
+        }
+        self.in_layers(link, outer_vlan, skip_transport_checksum, frame, out);
+    }
+
+    /// Layer by layer, whatever the frame is.
+    #[inline(never)]
+    fn in_layers(
         &self,
         link: LinkType,
         outer_vlan: Option<u16>,

@@ -172,6 +172,9 @@ impl Layer {
 pub struct Layers(u64);
 
 impl Layers {
+    /// None.
+    pub const EMPTY: Self = Self(0);
+
     /// Adds a layer.
     pub const fn insert(&mut self, layer: Layer) {
         self.0 |= 1 << layer as u8;
