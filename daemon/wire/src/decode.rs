@@ -1,6 +1,7 @@
 //! The decoder: from a frame to a [`Decoded`] description.
 //!
-//! Each layer has its module; each reads its header once, as an array, and hands the rest on.
+//! Each layer has its module; each reads its header once, as an array, and hands the rest on. Nearly all
+//! packets take a shorter way, `plain`, that says the same.
 //! What is refused and what is only remarked follows Suricata's decoders, by event name.
 //! Nothing here allocates, and no byte of a frame can make it panic. It never changes a frame
 //! and keeps no state between frames.
