@@ -1,23 +1,22 @@
 //! The loop of a worker thread: poll the module, judge, keep house, obey commands.
 
-use crate::rules::Rules;
+use crate::rules::NewRules;
 use crate::settings::LiveSettings;
 use crate::worker::FlowWorker;
 use crossbeam::channel::{Receiver, TryRecvError};
 use portcullis_capture::{PacketModule, Poll};
 use portcullis_flow::FlowSelector;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest sleep of an idle worker: how late an ended flow may be noticed.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// What a worker may be told between two bursts.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Command {
     /// Judge by these rules from now on. The old ones are freed by whoever holds the last
     /// reference, which is the sender's.
-    Rules(Arc<Rules>),
+    Rules(Box<NewRules>),
     /// Go by these settings from now on.
     Settings(Arc<LiveSettings>),
     /// End the flows that match; for what is asked of the control socket.
@@ -49,7 +48,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
     let mut draining = false;
     loop {
         match commands.try_recv() {
-            Ok(Command::Rules(rules)) => worker.swap_rules(rules),
+            Ok(Command::Rules(rules)) => worker.swap_rules(*rules),
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Drain) | Err(TryRecvError::Disconnected) => draining = true,

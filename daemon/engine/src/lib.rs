@@ -31,6 +31,6 @@ pub use drive::{Command, drive};
 pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};
-pub use rules::Rules;
+pub use rules::{NewRules, Rules};
 pub use settings::{DropRecords, EngineSettings, LiveSettings, RecordSettings, SetupError};
 pub use worker::{FlowWorker, WorkerParts};

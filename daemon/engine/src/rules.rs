@@ -1,6 +1,6 @@
 //! A rule set as the workers use it: the compiled rules, and their texts packed once for records.
 
-use portcullis_detect::{RuleId, RuleSet, Signature};
+use portcullis_detect::{RuleId, RuleSet, Scratch, Signature};
 use portcullis_event::{Alert, AlertAction, TextListBuf};
 use portcullis_host::{HostSettings, HostTable};
 use std::sync::Arc;
@@ -12,6 +12,20 @@ pub struct Rules {
     set: RuleSet,
     texts: Vec<Texts>,
     hosts: Option<Arc<HostTable>>,
+}
+
+/// Rules for a worker to judge by from now on, with the working memory that they need: made where they were
+/// loaded, so that the worker allocates nothing.
+#[derive(Debug)]
+pub struct NewRules {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) scratch: Scratch,
+}
+
+impl From<Arc<Rules>> for NewRules {
+    fn from(rules: Arc<Rules>) -> Self {
+        Self { scratch: Scratch::new(rules.set()), rules }
+    }
 }
 
 #[derive(Debug)]

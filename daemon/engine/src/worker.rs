@@ -8,7 +8,7 @@ use crate::columns::Columns;
 use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
-use crate::rules::Rules;
+use crate::rules::{NewRules, Rules};
 use crate::settings::{EngineSettings, LiveSettings, SetupError};
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
@@ -174,9 +174,9 @@ impl FlowWorker {
         self.judge.change_settings(live);
     }
 
-    /// Judges by these rules from now on.
-    pub fn swap_rules(&mut self, rules: Arc<Rules>) {
-        self.judge.swap_rules(rules);
+    /// Judges by these rules from now on. Where packets wait, give [`NewRules`] that were made elsewhere.
+    pub fn swap_rules(&mut self, rules: impl Into<NewRules>) {
+        self.judge.swap_rules(rules.into());
     }
 
     fn judge_one(&mut self, burst: &mut Burst<'_>, index: usize) -> Option<Verdict> {

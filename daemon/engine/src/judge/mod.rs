@@ -3,7 +3,7 @@
 use crate::columns::Columns;
 use crate::reject;
 use crate::report::{self, PacketReport};
-use crate::rules::Rules;
+use crate::rules::{NewRules, Rules};
 use crate::settings::{DropRecords, EngineSettings, LiveSettings};
 use crate::tally;
 use portcullis_capture::{DropReason, Outbox, Packet, Verdict, WorkerId};
@@ -95,8 +95,9 @@ impl Judge {
         }
     }
 
-    pub(crate) fn swap_rules(&mut self, rules: Arc<Rules>) {
-        self.scratch = Scratch::new(rules.set());
+    pub(crate) fn swap_rules(&mut self, new: NewRules) {
+        let NewRules { rules, scratch } = new;
+        self.scratch = scratch;
         self.rules = rules;
         self.rules_version = self.rules_version.wrapping_add(1);
     }

@@ -169,7 +169,8 @@ fn reopen(gate: &Running) {
 fn take_over(gate: &mut Running, fresh: Fresh) {
     let Fresh { rules, counts, answer } = fresh;
     for (index, worker) in gate.workers.iter().enumerate() {
-        if !worker.tell(Command::Rules(Arc::clone(&rules))) {
+        // Here, not on the worker, what the rules need to be asked is allocated.
+        if !worker.tell(Command::Rules(Box::new(Arc::clone(&rules).into()))) {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
