@@ -86,6 +86,8 @@ pub struct EngineSettings {
     pub policies: ExceptionPolicies,
     /// Faults that are injected, for tests of the policies.
     pub faults: Faults,
+    /// `detect.budget-policy`: what happens inline where a limit left a drop rule unasked.
+    pub budget_policy: BudgetPolicy,
     /// `decoder.invalid-policy`: are packets that cannot be decoded dropped?
     pub drop_invalid: bool,
     /// Are frames dropped, inline, whose EtherType announces nothing that is looked into? Otherwise they
@@ -100,6 +102,19 @@ pub struct EngineSettings {
     pub seed: u64,
 }
 
+/// What happens inline to a packet of which a limit (on work, or of a regular expression) left open whether a
+/// drop rule matches. It is counted in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BudgetPolicy {
+    /// It is dropped, and so are all that follow in its flow: who makes packets too dear gains nothing.
+    #[default]
+    DropFlow,
+    /// It is dropped.
+    DropPacket,
+    /// It is let through.
+    Ignore,
+}
+
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
@@ -110,6 +125,7 @@ impl Default for EngineSettings {
             may_send: false,
             policies: ExceptionPolicies::default(),
             faults: Faults::default(),
+            budget_policy: BudgetPolicy::default(),
             drop_invalid: false,
             drop_unknown_ethertypes: false,
             decoder: DecoderConfig::default(),

@@ -2,11 +2,11 @@
 
 use crate::cli::FaultArgs;
 use crate::config::{
-    Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts,
+    self, Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts,
 };
 use portcullis_defrag::{DefragSettings, OverlapPolicy};
 use portcullis_engine::{
-    DropRecords, EngineSettings, ExceptionPolicies, Faults, LiveSettings, RecordSettings,
+    BudgetPolicy, DropRecords, EngineSettings, ExceptionPolicies, Faults, LiveSettings, RecordSettings,
 };
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
@@ -114,6 +114,11 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         may_send: inline && (!live || config.copy_mode == CopyMode::Ips),
         policies: policies(config),
         faults: Faults::default(),
+        budget_policy: match config.budget_policy {
+            config::BudgetPolicy::DropFlow => BudgetPolicy::DropFlow,
+            config::BudgetPolicy::DropPacket => BudgetPolicy::DropPacket,
+            config::BudgetPolicy::Ignore => BudgetPolicy::Ignore,
+        },
         drop_invalid: config.decoder.invalid_policy == InvalidPolicy::Drop,
         drop_unknown_ethertypes: config.decoder.unknown_ethertype_policy == InvalidPolicy::Drop,
         decoder: decoder(config),

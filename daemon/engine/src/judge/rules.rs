@@ -3,6 +3,7 @@
 use super::{Case, Judge};
 use crate::reject;
 use crate::report::{self, PacketReport};
+use crate::settings::BudgetPolicy;
 use portcullis_capture::{DropReason, Packet, Verdict};
 use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, RejectTo, Scope};
 use portcullis_event::RejectTarget;
@@ -54,8 +55,12 @@ impl Judge {
         counters.detect_pcre_limit_reached += u64::from(outcome.unjudged.pcre);
         let (mut verdict, dropped_by) = decide(case, &outcome, settings.inline);
         // A limit must not lose a drop: what could not be ruled out is dropped.
-        if outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept {
+        let unsure = outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept;
+        if unsure && settings.budget_policy != BudgetPolicy::Ignore {
             verdict = Verdict::Drop(DropReason::DetectLimit);
+            if settings.budget_policy == BudgetPolicy::DropFlow {
+                apply_to_flow(case, Scope::Flow, FlowAction::Drop(DropReason::DetectLimit));
+            }
         }
         // The rest of a flow that is dropped goes without an answer: its ends have been told.
         if let (Verdict::Drop(_), Some(to)) = (verdict, outcome.reject)

@@ -3,7 +3,9 @@
 use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, load, tcp, udp};
 use portcullis_capture::{CaptureStats, DropReason, Verdict};
 use portcullis_detect::LoadOptions;
-use portcullis_engine::{DropRecords, EngineSettings, ExceptionPolicies, ExceptionPolicy, RecordSettings};
+use portcullis_engine::{
+    BudgetPolicy, DropRecords, EngineSettings, ExceptionPolicies, ExceptionPolicy, RecordSettings,
+};
 use portcullis_event::{AlertAction, Record};
 use portcullis_wire::DecoderConfig;
 use portcullis_wire::decoded::TcpFlags;
@@ -284,12 +286,19 @@ fn a_drop_rule_that_the_work_limit_left_unasked_drops_inline() {
     let rule = r#"drop udp any any -> any any (content:"aaa"; content:"b"; distance:5; within:1; sid:9;)"#;
     let options = LoadOptions { packet_work_max: 2, ..LoadOptions::default() };
     let frame = udp((CLIENT, 1), (SERVER, 2), &[b'a'; 500]);
-    for (settings, expected) in
-        [(inline(), Verdict::Drop(DropReason::DetectLimit)), (EngineSettings::default(), Verdict::Accept)]
-    {
+    let with = |budget_policy| EngineSettings { budget_policy, ..inline() };
+    let dropped = Verdict::Drop(DropReason::DetectLimit);
+    // Of the flow's next packet nothing has to be asked.
+    let harmless = udp((CLIENT, 1), (SERVER, 2), b"b");
+    for (settings, expected, next) in [
+        (with(BudgetPolicy::DropFlow), dropped, Verdict::Drop(DropReason::FlowDrop)),
+        (with(BudgetPolicy::DropPacket), dropped, Verdict::Accept),
+        (with(BudgetPolicy::Ignore), Verdict::Accept, Verdict::Accept),
+        (EngineSettings::default(), Verdict::Accept, Verdict::Accept),
+    ] {
         let mut rig = Rig::new(&settings, "");
         rig.worker.swap_rules(load(rule, &options));
-        assert_eq!(rig.send(std::slice::from_ref(&frame)), [expected]);
+        assert_eq!(rig.send(&[frame.clone(), harmless.clone()]), [expected, next]);
         assert_eq!(rig.counters().detect_limit_reached, 1);
     }
 }

@@ -39,7 +39,7 @@ pub use liveness::LivenessConfig;
 pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
-pub use rules::{Action, RulesConfig};
+pub use rules::{Action, BudgetPolicy, RulesConfig};
 pub use stream::{AppLayerConfig, StreamConfig};
 pub use vars::Vars;
 
@@ -130,6 +130,8 @@ pub struct Config {
     pub app_layer: AppLayerConfig,
     /// `[decoder]`.
     pub decoder: DecoderConfig,
+    /// `detect.budget-policy`.
+    pub budget_policy: BudgetPolicy,
     /// `[vars]`.
     pub vars: Vars,
     /// `[rules]` and `threshold-file`.
@@ -260,6 +262,7 @@ impl Config {
             host_os: root.section("host-os-policy", HostOsPolicy::read),
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),
             decoder: root.section("decoder", |section| DecoderConfig::read(section, &vars)),
+            budget_policy: root.section("detect", rules::budget_policy),
             vars,
             rules: RulesConfig::read(&mut root, folder),
             eve: root.section("outputs", |section| section.section("eve-log", EveConfig::read)),

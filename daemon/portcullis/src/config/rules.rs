@@ -35,6 +35,24 @@ pub(crate) fn action_order(root: &mut Section<'_>) -> [Action; 4] {
     }
 }
 
+words! {
+    /// `detect.budget-policy`: what happens inline to a packet of which a limit on work, or of a regular
+    /// expression, left open whether a drop rule matches.
+    pub BudgetPolicy {
+        /// It is dropped, and its flow with it.
+        DropFlow = "drop-flow",
+        /// It is dropped.
+        DropPacket = "drop-packet",
+        /// It is let through.
+        Ignore = "ignore",
+    }
+}
+
+/// Reads `[detect]`.
+pub(crate) fn budget_policy(section: &mut Section<'_>) -> BudgetPolicy {
+    section.or("budget-policy", BudgetPolicy::DropFlow)
+}
+
 /// `[rules]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RulesConfig {

@@ -119,6 +119,8 @@ fn what_the_file_says_is_read() {
         [decoder]
         invalid-policy = "drop"
         recursion-level.use-for-tracking = false
+        [detect]
+        budget-policy = "drop-packet"
         [vars.address-groups]
         HOME_NET = ["10.0.0.0/8", "!10.1.0.0/16"]
         LAB = "192.0.2.0/24"
@@ -162,6 +164,7 @@ fn what_the_file_says_is_read() {
     assert!(config.stream.midstream && !config.stream.checksum_validation);
     assert_eq!(config.tracking, Tracking { vlan: false, livedev: true, recursion_level: false });
     assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Drop);
+    assert_eq!(config.budget_policy, BudgetPolicy::DropPacket);
     assert_eq!(config.vars.address_groups["HOME_NET"], "[10.0.0.0/8,!10.1.0.0/16]");
     assert_eq!(config.vars.address_groups["LAB"], "192.0.2.0/24");
     assert_eq!(config.vars.address_groups["HTTP_SERVERS"], "$HOME_NET");
@@ -265,7 +268,7 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("defrag.hash-size=1", "defrag.hash-size");
     check("ippair.hash-size=1", "ippair");
     check("host.hash-size=4096", "host.hash-size");
-    check("detect.prefilter.default=auto", "detect");
+    check("detect.prefilter.default=auto", "detect.prefilter");
     check("stream.inline=true", "stream.inline");
     check("stream.reassembly.depth=1MB", "stream.reassembly.depth");
     check("decoder.vntag.enabled=true", "decoder.vntag");
