@@ -5,6 +5,8 @@
 //! - [`rig`]: a flow worker with a module that lends the same frames again and again
 //! - [`tables`]: the flow table, and hash tables that do its least work
 //! - [`floor`]: that work with nothing around it
+//! - [`payloads`], [`rulegen`]: payloads as HTTP has them, and rules as public sets have them
+//! - [`random`]: numbers that are the same in every run
 //! - [`spread`]: medians and ranges
 #![deny(unsafe_code)]
 
@@ -12,7 +14,10 @@
 pub mod floor;
 pub mod flows;
 pub mod frames;
+pub mod payloads;
+pub mod random;
 pub mod rig;
+pub mod rulegen;
 pub mod spread;
 pub mod tables;
 

@@ -12,6 +12,7 @@ mod fragments;
 mod idle;
 mod instructions;
 mod pauses;
+mod rules;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Arguments {
     Fragments(fragments::Arguments),
     /// Nanoseconds of a frame: the decoder and etherparse, in turn.
     Decode(decoding::Arguments),
+    /// Rules: time to compile, memory, and payload judged by second.
+    Rules(rules::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Arguments::Collisions(arguments) => collisions::run(&arguments),
         Arguments::Fragments(arguments) => fragments::run(&arguments),
         Arguments::Decode(arguments) => decoding::run(&arguments),
+        Arguments::Rules(arguments) => rules::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),
