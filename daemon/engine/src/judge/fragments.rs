@@ -135,7 +135,7 @@ impl Judge {
     ) -> Option<Verdict> {
         let datagram = self.fragments.defragmenter.assemble(ticket, buffer)?;
         // What stands before a packet that has no link header is of an encapsulation.
-        let bare = !matches!(decoded.link, LinkType::Ethernet) && decoded.recursion > 0;
+        let bare = matches!(decoded.link, LinkType::Raw | LinkType::Ipv4 | LinkType::Ipv6);
         let frame = if bare { datagram.frame.get_mut(datagram.ip_start..)? } else { datagram.frame };
         let link = if bare || datagram.ip_start == 0 { raw(decoded.link) } else { decoded.link };
         let mut described = self.unwrapping.decoder.decode_reassembled(decoded, link, frame);
