@@ -25,6 +25,7 @@ mod columns;
 mod judge;
 mod reject;
 mod report;
+mod scopes;
 mod tally;
 
 pub use drive::{Command, drive};

@@ -79,6 +79,10 @@ pub struct EngineSettings {
     pub defrag: DefragSettings,
     /// Idle timeouts of some flows, in place of those of `flow`.
     pub timeout_overrides: Vec<TimeoutOverride>,
+    /// The inline set of each port, by [`PortId`](portcullis_capture::PortId); a port beyond the list is of set
+    /// 0. With [`KeyOptions::inline_set`](portcullis_flow::KeyOptions::inline_set) (`livedev.use-for-tracking`)
+    /// the same endpoints in two sets are two flows.
+    pub inline_sets: Vec<u8>,
     /// May the engine send packets of its own, which is how rejected ones are answered? Not where traffic is
     /// only watched: then they are reported as rejected and nobody is told.
     pub may_send: bool,
@@ -122,6 +126,7 @@ impl Default for EngineSettings {
             flow: FlowSettings::default(),
             defrag: DefragSettings { prealloc: false, ..DefragSettings::default() },
             timeout_overrides: Vec::new(),
+            inline_sets: Vec::new(),
             may_send: false,
             policies: ExceptionPolicies::default(),
             faults: Faults::default(),

@@ -9,13 +9,14 @@ use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
 use crate::rules::{NewRules, Rules};
+use crate::scopes::Scopes;
 use crate::settings::{EngineSettings, LiveSettings, SetupError};
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, IdleTimeouts, KeyScope, Keyed, Share,
-    TimeoutOverride, TimeoutOverrides, prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, IdleTimeouts, Keyed, Share, TimeoutOverride,
+    TimeoutOverrides, prefetch_start,
 };
 use portcullis_wire::{Decoded, Decoder, Timestamp};
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub struct FlowWorker {
     id: WorkerId,
     decoder: Decoder,
     owner: Owner,
-    scope: KeyScope,
+    scopes: Scopes,
     table: FlowTable,
     judge: Judge,
     publisher: Publisher,
@@ -84,12 +85,12 @@ impl FlowWorker {
         let mut table = FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?;
         override_timeouts(&mut table, &settings.timeout_overrides);
         let fragments = Fragments::new(settings, workers)?;
-        let Unwrapping { decoder, scope } = Unwrapping::new(settings);
+        let Unwrapping { decoder, scopes } = Unwrapping::new(settings);
         Ok(Self {
             id,
             decoder,
             owner: Owner::new(workers, settings.seed),
-            scope,
+            scopes,
             table,
             judge: Judge::new(settings, share, rules, callbacks, columns, reporter, fragments),
             publisher,
@@ -111,7 +112,7 @@ impl FlowWorker {
             lane.steer = lane.steer.filter(|owner| *owner != self.id);
             lane.keyed = None;
             if lane.steer.is_none()
-                && let Some(keyed) = FlowKey::of(&lane.decoded, &self.scope)
+                && let Some(keyed) = FlowKey::of(&lane.decoded, self.scopes.at(meta.ingress))
             {
                 let hash = self.table.hash(&keyed.key);
                 self.table.prefetch_bucket(hash);

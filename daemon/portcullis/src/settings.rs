@@ -108,6 +108,7 @@ pub fn eve(config: &EveConfig, interfaces: Vec<String>) -> EveOptions {
 pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSettings {
     EngineSettings {
         timeout_overrides: config.flow_timeouts.overrides.clone(),
+        inline_sets: inline_sets(config),
         inline,
         flow: flow(config, live),
         defrag: defrag(config, inline, live),
@@ -125,6 +126,12 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         records: records(&config.eve, live),
         seed,
     }
+}
+
+/// The inline set of each port: they are numbered as they stand in the configuration.
+fn inline_sets(config: &Config) -> Vec<u8> {
+    let sets = config.inline_sets.iter().zip(0..=u8::MAX);
+    sets.flat_map(|(set, number)| std::iter::repeat_n(number, 2 * set.pairs.len())).collect()
 }
 
 /// The defragmenters' settings. What is only watched may be put together in more ways than one: then the
@@ -240,6 +247,14 @@ mod tests {
         let some = made(&["outputs.eve-log.types=netflow", "outputs.eve-log.alert.payload-printable=yes"]);
         assert!(some.netflow && !some.flow && some.alert_payload && !some.alert_packet);
         assert_eq!(made(&["outputs.eve-log.drop.flows=all"]).drop, DropRecords::All);
+    }
+
+    #[test]
+    fn ports_know_their_inline_set() {
+        let sets = r#"inline-set=[{name="a",pairs=[["p0","p1"],["p2","p3"]]},{name="b",pairs=[["p4","p5"]]}]"#;
+        let sources = Sources { text: sets.to_owned(), ..Sources::default() };
+        let config = parse(sources, Inline::No).unwrap().config;
+        assert_eq!(engine(&config, true, false, 1).inline_sets, [0, 0, 0, 0, 1, 1]);
     }
 
     #[test]

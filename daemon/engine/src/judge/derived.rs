@@ -7,27 +7,27 @@
 //! most as many as `decoder.max-layers`: a chain, and never a tree.
 
 use super::{Case, Judge};
+use crate::scopes::Scopes;
 use crate::settings::EngineSettings;
 use crate::tally;
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{DropReason, Packet, PacketMeta, Verdict};
 use portcullis_event::{PacketSource, Tunnel};
-use portcullis_flow::{FlowHash, FlowKey, FlowTable, KeyScope, Keyed};
+use portcullis_flow::{FlowHash, FlowKey, FlowTable, Keyed};
 use portcullis_wire::decoded::{Address, Encapsulation, Inner};
 use portcullis_wire::{Decoded, Decoder};
 
 /// How packets within packets are made out: as the others are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unwrapping {
     pub(crate) decoder: Decoder,
-    pub(crate) scope: KeyScope,
+    pub(crate) scopes: Scopes,
 }
 
 impl Unwrapping {
     /// As the engine is told to decode, and to tell flows apart.
     pub(crate) fn new(settings: &EngineSettings) -> Self {
-        let scope = KeyScope { options: settings.flow.key, tenant: 0, inline_set: 0 };
-        Self { decoder: Decoder::new(settings.decoder), scope }
+        Self { decoder: Decoder::new(settings.decoder), scopes: Scopes::new(settings) }
     }
 }
 
@@ -142,7 +142,7 @@ impl Judge {
         if source == PacketSource::Defrag {
             tally::reassembled(&mut self.counters, parent, decoded);
         }
-        let keyed = FlowKey::of(decoded, &self.unwrapping.scope);
+        let keyed = FlowKey::of(decoded, self.unwrapping.scopes.at(packet.meta.ingress));
         let keyed = keyed.map(|keyed| (keyed, table.hash(&keyed.key)));
         let verdict = self.alone(table, decoded, keyed.as_ref(), packet);
         let verdict = self.contents(table, decoded, packet, verdict);

@@ -59,7 +59,7 @@ impl Judge {
         let insertion = if self.settings.faults.defrag_memcap(packet.meta.id) {
             Insertion { outcome: Outcome::Refused(Refusal::Memory), event: Some(DefragEvent::Ignored) }
         } else {
-            let set = self.unwrapping.scope.inline_set;
+            let set = self.unwrapping.scopes.at(packet.meta.ingress).inline_set;
             self.fragments.defragmenter.insert(decoded, packet.bytes(), set, packet.meta.clock)
         };
         let mut remarked = *decoded;

@@ -11,5 +11,6 @@ mod judging;
 mod policies;
 mod rejecting;
 mod rig;
+mod tracking;
 mod tunnels;
 mod workers;

@@ -1,6 +1,6 @@
 //! One worker without a module: bursts of built packets in, verdicts and records out.
 
-use portcullis_capture::{BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, Verdict, WorkerId};
+use portcullis_capture::{BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, PortId, Verdict, WorkerId};
 use portcullis_detect::{LoadOptions, RuleSet, Source};
 use portcullis_engine::{EngineSettings, FlowWorker, Published, Rules, WorkerParts, publish};
 use portcullis_event::{Counters, Record, RecordConsumer, RingMode, ring};
@@ -34,8 +34,19 @@ impl Rig {
         id: WorkerId,
         workers: u8,
     ) -> Self {
+        Self::with_rings(settings, rules, registry, (id, workers), 1 << 20)
+    }
+
+    /// With rings of so many bytes for records.
+    pub(crate) fn with_rings(
+        settings: &EngineSettings,
+        rules: &str,
+        registry: &Registry,
+        (id, workers): (WorkerId, u8),
+        ring_bytes: usize,
+    ) -> Self {
         let rules = load(rules, &LoadOptions::default());
-        let (reporter, records) = ring::rings(1 << 20, 1 << 20, RingMode::Live);
+        let (reporter, records) = ring::rings(ring_bytes, ring_bytes, RingMode::Live);
         let (publisher, published) = publish::channel();
         let now = Timestamp::from_secs(1_700_000_000);
         let parts = WorkerParts {
@@ -62,6 +73,11 @@ impl Rig {
 
     /// Judges frames in bursts.
     pub(crate) fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Verdict> {
+        self.send_on(PortId::default(), frames)
+    }
+
+    /// The same, with frames that came in on this port.
+    pub(crate) fn send_on(&mut self, ingress: PortId, frames: &[Vec<u8>]) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for chunk in frames.chunks(BURST) {
             let mut outbox = Outbox::default();
@@ -72,6 +88,7 @@ impl Rig {
                     id: self.next_id,
                     timestamp: self.now,
                     clock: self.now,
+                    ingress,
                     wire_length: u32::try_from(frame.len()).unwrap(),
                     ..PacketMeta::default()
                 };
