@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails tells so")]
 
 mod callbacks;
+mod conservation;
 mod defects;
 mod examples;
 mod flow_records;
