@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use portcullis_bench_micro::flows::{Prepared, Random, packet};
 use portcullis_bench_micro::frames;
+use portcullis_bench_micro::rig::{Rig, looped};
 use portcullis_bench_micro::tables::{BURST, Ours, START, Std, Table, fill, flow_table};
 use portcullis_wire::{Decoded, Decoder, DecoderConfig, LinkType};
 use std::hint::black_box;
@@ -29,6 +30,10 @@ enum What {
     TableAndSweep,
     /// Hash, look-up and update in the standard library's map.
     Std,
+    /// The flow worker on a burst, without rules: decoder with checksums, owner, table, verdict, counters.
+    Engine,
+    /// The same with what it does after each burst: sweep, finishing, counters published.
+    EngineAndHouse,
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -54,6 +59,8 @@ pub(crate) fn run_counted(arguments: &Arguments) -> anyhow::Result<()> {
         What::Table => count_table(&mut Ours { table: flow_table(2 * FLOWS), sweeping: false }),
         What::TableAndSweep => count_table(&mut Ours { table: flow_table(2 * FLOWS), sweeping: true }),
         What::Std => count_table(&mut Std::new(FLOWS)),
+        What::Engine => count_engine(false),
+        What::EngineAndHouse => count_engine(true),
     }
     Ok(())
 }
@@ -77,6 +84,13 @@ fn count_table(table: &mut dyn Table) {
         let packets: [Prepared; BURST] = std::array::from_fn(|_| packet(random.below(FLOWS), 4));
         counted_part(&mut || table.take(&packets, &[], START));
     }
+}
+
+fn count_engine(keep_house: bool) {
+    let frames = frames::udp(u32::try_from(FLOWS).unwrap_or(0));
+    let mut rig = Rig::new("");
+    rig.judge(&mut looped(&frames, 1));
+    rig.judge_within(&mut looped(&frames, ROUNDS), keep_house, counted_part);
 }
 
 /// Named in the call of valgrind.

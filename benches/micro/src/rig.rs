@@ -48,14 +48,27 @@ impl Rig {
         Self { worker, _records: records }
     }
 
-    /// Judges all frames `rounds` times and returns how many packets that were.
+    /// Judges all frames that the module lends and returns how many that were.
     pub fn judge(&mut self, module: &mut LoopModule) -> u64 {
+        self.judge_within(module, true, |work| work())
+    }
+
+    /// The same, with what the worker does with each burst done within `within`, and then, if `keep_house`, what
+    /// it does after it.
+    pub fn judge_within(
+        &mut self,
+        module: &mut LoopModule,
+        keep_house: bool,
+        mut within: impl FnMut(&mut dyn FnMut()),
+    ) -> u64 {
         let mut judged = 0;
         loop {
-            match module.poll(&mut |burst| self.worker.inspect(burst)) {
+            match module.poll(&mut |burst| within(&mut || self.worker.inspect(burst))) {
                 Ok(Poll::Received(packets)) => {
                     judged += packets as u64;
-                    self.worker.keep_house(module.now(), &module.stats());
+                    if keep_house {
+                        within(&mut || self.worker.keep_house(module.now(), &module.stats()));
+                    }
                 }
                 Ok(Poll::Empty) => {}
                 Ok(Poll::End) => return judged,

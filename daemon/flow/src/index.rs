@@ -162,7 +162,8 @@ impl Index {
 
     /// The high half of the hash, spread evenly over the buckets without a division.
     fn home(&self, hash: FlowHash) -> usize {
-        let spread = u128::from(hash.0 >> 32) * self.buckets.len() as u128;
+        // There are fewer buckets than flows, and so fewer than 2^32.
+        let spread = (hash.0 >> 32) * self.buckets.len() as u64;
         usize::try_from(spread >> 32).unwrap_or(0)
     }
 
