@@ -6,6 +6,7 @@ use crate::worker::FlowWorker;
 use crossbeam::channel::{Receiver, TryRecvError};
 use portcullis_capture::{PacketModule, Poll};
 use portcullis_flow::FlowSelector;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest sleep of an idle worker: how late an ended flow may be noticed.

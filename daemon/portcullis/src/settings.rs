@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn ports_know_their_inline_set() {
-        let sets = r#"inline-set=[{name="a",pairs=[["p0","p1"],["p2","p3"]]},{name="b",pairs=[["p4","p5"]]}]"#;
+        let sets =
+            r#"inline-set=[{name="a",pairs=[["p0","p1"],["p2","p3"]]},{name="b",pairs=[["p4","p5"]]}]"#;
         let sources = Sources { text: sets.to_owned(), ..Sources::default() };
         let config = parse(sources, Inline::No).unwrap().config;
         assert_eq!(engine(&config, true, false, 1).inline_sets, [0, 0, 0, 0, 1, 1]);
