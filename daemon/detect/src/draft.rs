@@ -18,6 +18,7 @@ use crate::pattern::FastPattern;
 use crate::rule::{BitChange, FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
 use crate::signature::{Metadata, Reference, Signature, Target};
+use crate::stream::Span;
 
 /// Priority of a rule that gives none and has no class, as in Suricata.
 const PRIORITY_DEFAULT: u8 = 3;
@@ -169,6 +170,7 @@ impl Draft {
             (false, _) => Kind::Packet,
         };
         let fast_pattern = self.fast_pattern();
+        let span = span(&self.parts);
         let contents = compile(self.parts);
         let stream_capable = header.protocol == Protocol::Tcp && !flow.no_stream && self.tests.is_empty()
             || header.protocol == Protocol::TcpStream;
@@ -188,6 +190,7 @@ impl Draft {
             contents,
             fast_pattern,
             stream_capable,
+            span,
         };
         Ok((signature, rule))
     }
@@ -214,6 +217,20 @@ impl Draft {
         };
         Some(FastPattern { bytes: bytes.to_ascii_lowercase(), place: chosen.place(skipped) })
     }
+}
+
+/// How much of a stream a match of what is asked of the payload can take.
+fn span(parts: &[(Buffer, Part)]) -> Span {
+    let of_payload = || parts.iter().filter(|(buffer, _)| *buffer == Buffer::Payload).map(|(_, part)| part);
+    let steps = of_payload().map(|part| match part {
+        Part::Step(step) => Some(step),
+        Part::Content(_) => None,
+    });
+    let contents = of_payload().filter_map(|part| match part {
+        Part::Content(content) => Some(&content.spec),
+        Part::Step(_) => None,
+    });
+    Span::of(steps, &contents.collect::<Vec<_>>())
 }
 
 impl ContentDraft {

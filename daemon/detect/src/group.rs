@@ -117,7 +117,12 @@ impl Groups {
     }
 
     /// The groups for `packet`. A packet without flow is taken as one to the server.
-    pub(crate) fn select(&self, packet: &Decoded, direction: Option<Direction>) -> Option<Selection<'_>> {
+    pub(crate) fn select(
+        &self,
+        packet: &Decoded,
+        direction: Option<Direction>,
+        has_events: bool,
+    ) -> Option<Selection<'_>> {
         let class = self.classes.get(Class::of(packet) as usize)?;
         let port = ports(packet);
         let (groups, port) = match direction {
@@ -125,7 +130,7 @@ impl Groups {
             Some(Direction::ToServer) | None => (&class.to_server, port.map(|(_, destination)| destination)),
         };
         let narrow = port.and_then(|port| groups.narrow(port));
-        let events = if packet.events.is_empty() { &[][..] } else { &class.events };
+        let events = if has_events { &class.events[..] } else { &[] };
         let (ip_only, ip_only_broad) = (&class.ip_only, class.ip_only_broad.as_slice());
         Some(Selection { ip_only, ip_only_broad, events, wide: &groups.wide, narrow })
     }

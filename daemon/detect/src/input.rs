@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use portcullis_flow::{Direction, FlowBits};
+use portcullis_stream::StreamEvents;
 use portcullis_wire::Decoded;
 
 /// One packet, as the rules see it.
@@ -33,9 +34,12 @@ pub struct FlowFacts {
     pub established: bool,
     /// Is this the first packet in its direction? IP-only rules are asked then, and then only.
     pub first_in_direction: bool,
-    /// Is `payload` in-order data of a TCP session that is tracked? A content match of a `tcp` rule is
-    /// then a match on the stream, and its action applies to the flow.
+    /// Is `payload` part of a TCP stream that is followed? A content of a `tcp` rule then looks at the
+    /// stream, and its action applies to the flow. Where no window of the stream is given, the payload is
+    /// taken for one.
     pub stream_data: bool,
+    /// What is wrong or remarkable about the packet in its TCP session.
+    pub stream_events: StreamEvents,
     /// Whole seconds since the flow's first packet.
     pub age: u32,
     /// Packets to the server and to the client, this one included.
@@ -58,6 +62,7 @@ impl Default for FlowFacts {
             age: 0,
             packets: [0; 2],
             bytes: [0; 2],
+            stream_events: StreamEvents::NONE,
             stream_bytes: None,
         }
     }

@@ -6,10 +6,11 @@ use crate::host::{Becomes, Hosts};
 use crate::input::Input;
 use crate::matcher::Filter;
 use crate::outcome::{Alert, Outcome, RejectTo, Scope, Unjudged, Verdict};
-use crate::rule::{Match, Rule};
+use crate::rule::{Match, Rule, Searched};
 use crate::ruleset::{RuleId, RuleSet};
-use crate::scratch::Scratch;
+use crate::scratch::{ON_STREAM_MAX, Scratch};
 use crate::signature::Action;
+use crate::stream::StreamWindow;
 
 impl RuleSet {
     /// Asks all rules that can match about one packet, in rule order: by action order, what they do with
@@ -34,23 +35,45 @@ impl RuleSet {
         scratch: &'s mut Scratch,
         hosts: &Hosts<'_>,
     ) -> Outcome<'s> {
+        self.inspect_stream(input, StreamWindow::of_payload(input), scratch, hosts)
+    }
+
+    /// As [`inspect_with`](Self::inspect_with), with a window of the packet's stream: the new bytes in it,
+    /// and before them as much as [`stream_reach`](Self::stream_reach) asks for.
+    pub fn inspect_stream<'s>(
+        &self,
+        input: &Input<'_>,
+        window: Option<StreamWindow<'_>>,
+        scratch: &'s mut Scratch,
+        hosts: &Hosts<'_>,
+    ) -> Outcome<'s> {
         scratch.clear(self.groups.patterns_max);
         let direction = input.flow.map(|flow| flow.direction);
-        let Some(selection) = self.groups.select(input.decoded, direction) else {
+        let has_events =
+            !input.decoded.events.is_empty() || input.flow.is_some_and(|flow| !flow.stream_events.is_empty());
+        let Some(selection) = self.groups.select(input.decoded, direction, has_events) else {
             return Outcome::default();
         };
-        let mut left = self.packet_work_max.saturating_add(work_for(input.payload));
-        let unjudged = self.collect(input, &selection, scratch, &mut left);
-        let Scratch { alerts, lower, candidates, memory, .. } = scratch;
+        // Most often the payload is what is new in the window, and needs no search of its own.
+        let place = window.and_then(|window| window.place_of(input.payload));
+        let windowed = window.map_or(&[][..], |window| window.bytes);
+        let texts = [windowed, if place.is_some() { &[] } else { input.payload }];
+        let granted = work_for(texts[0]).saturating_add(work_for(texts[1]));
+        let mut left = self.packet_work_max.saturating_add(granted);
+        let unjudged = self.collect(input, texts, &selection, scratch, &mut left);
+        let Scratch { alerts, lower, stream, on_stream, candidates, memory, .. } = scratch;
         // Few packets have candidates, and few of those look for anything in either case.
         let wants_lower = |id: &u32| self.rules.get(*id as usize).is_some_and(Rule::wants_lower);
-        let lower = candidates.iter().any(wants_lower).then(|| {
-            lower.extend_from_slice(input.payload);
-            lower.make_ascii_lowercase();
-            lower.as_slice()
-        });
+        let lowered = candidates.iter().any(wants_lower);
+        if lowered {
+            for (into, text) in [(&mut *stream, texts[0]), (&mut *lower, texts[1])] {
+                into.extend_from_slice(text);
+                into.make_ascii_lowercase();
+            }
+        }
         let mut judge = Judge {
             alerts,
+            on_stream,
             alerts_max: self.packet_alert_max(),
             has_flow: input.flow.is_some(),
             input,
@@ -59,10 +82,14 @@ impl RuleSet {
             outcome: Outcome { unjudged, ..Outcome::default() },
         };
         let mut work = Work { left, memory: memory.as_mut() };
-        let haystack = Haystack { bytes: input.payload, lower };
+        let lower = place.map_or(&lower[..], |place| stream.get(place..).unwrap_or(&[]));
+        let lower = lower.get(..input.payload.len()).filter(|_| lowered);
+        let payload = Haystack { bytes: input.payload, lower };
+        let stream = window.map(|window| (window, Some(&stream[..]).filter(|_| lowered)));
+        let searched = Searched { payload, stream };
         for &id in candidates.iter() {
             let Some(rule) = self.rules.get(id as usize) else { continue };
-            match rule.matches(input, haystack, &mut work) {
+            match rule.matches(RuleId(id), input, searched, &mut work) {
                 Ok(None) => {}
                 Ok(Some(_)) if !rule.host.met_by(input.decoded, hosts) => {}
                 Ok(Some(matched)) => {
@@ -73,14 +100,15 @@ impl RuleSet {
                 Err(limit) => judge.unjudged(rule, limit),
             }
         }
-        let Judge { alerts, outcome, .. } = judge;
-        Outcome { alerts, ..outcome }
+        let Judge { alerts, on_stream, outcome, .. } = judge;
+        Outcome { alerts, on_stream, ..outcome }
     }
 
     /// Puts the rules to be asked into the scratch, in their order; what a search cut short left out is told.
     fn collect(
         &self,
         input: &Input<'_>,
+        texts: [&[u8]; 2],
         selection: &Selection<'_>,
         scratch: &mut Scratch,
         work: &mut u32,
@@ -109,10 +137,12 @@ impl RuleSet {
         for group in groups {
             group.headers.search(packet, input.flow, |rules| scratch.candidates.extend_from_slice(rules));
         }
-        if scratch.search(groups, filter, input.payload, work).is_err() {
-            for group in groups {
-                unjudged.rules += group.searched.rules;
-                unjudged.drop |= group.searched.drop;
+        for text in texts.into_iter().filter(|text| !text.is_empty()) {
+            if scratch.search(groups, filter, text, work).is_err() {
+                for group in groups {
+                    unjudged.rules += group.searched.rules;
+                    unjudged.drop |= group.searched.drop;
+                }
             }
         }
         scratch.candidates.sort_unstable();
@@ -136,6 +166,7 @@ enum Next {
 /// Collects what the matches say.
 struct Judge<'s, 'i> {
     alerts: &'s mut Vec<Alert>,
+    on_stream: &'s mut Vec<RuleId>,
     alerts_max: usize,
     has_flow: bool,
     input: &'i Input<'i>,
@@ -147,6 +178,9 @@ struct Judge<'s, 'i> {
 impl Judge<'_, '_> {
     fn matched(&mut self, id: RuleId, rule: &Rule, matched: Match) -> Next {
         let scope = rule.scope(matched, self.has_flow);
+        if matched.stream && self.on_stream.len() < ON_STREAM_MAX {
+            self.on_stream.push(id);
+        }
         self.outcome.bypass |= rule.bypass;
         if let Some(bits) = self.input.bits {
             for &(change, bit) in &rule.bit_changes {

@@ -48,6 +48,7 @@ mod ruleset;
 mod scratch;
 mod signature;
 mod space;
+mod stream;
 mod syntax;
 mod thresholds;
 
@@ -61,4 +62,5 @@ pub use portcullis_flow::Direction;
 pub use ruleset::{LoadOptions, Loaded, RuleId, RuleSet, Source};
 pub use scratch::Scratch;
 pub use signature::{Action, Metadata, Reference, Signature, Target};
+pub use stream::StreamWindow;
 pub use thresholds::Thresholds;

@@ -91,6 +91,8 @@ pub struct Outcome<'s> {
     /// The matches to log, in Suricata's order (action order, priority, then order of loading); at most
     /// [`LoadOptions::packet_alert_max`](crate::LoadOptions::packet_alert_max).
     pub alerts: &'s [Alert],
+    /// Rules that matched on the stream, logged or not; some may be left out where there are many.
+    pub on_stream: &'s [RuleId],
     /// Matches beyond that limit: not logged, but their actions count (`detect.alert_queue_overflow`).
     pub overflow: u32,
     /// Matches that are not logged (`detect.alerts_suppressed`): of `noalert` rules, suppressed, or beyond or

@@ -9,7 +9,9 @@ use crate::host::HostNeeds;
 use crate::input::{FlowFacts, Input};
 use crate::outcome::Scope;
 use crate::pattern::FastPattern;
+use crate::ruleset::RuleId;
 use crate::signature::Action;
+use crate::stream::{Span, StreamWindow};
 use portcullis_flow::{Direction, FlowBit};
 
 /// When a rule is asked, and how far its action reaches, by Suricata's signature types.
@@ -19,7 +21,7 @@ pub(crate) enum Kind {
     IpOnly,
     /// The same with a negated address, or a question about bits of hosts: asked for each packet; acts on the flow.
     LikeIpOnly,
-    /// On a decoder event: asked for packets that have any, so that the many rules of this kind cost
+    /// On an event of decoder or stream: asked for packets that have any, so that the many rules of this kind cost
     /// ordinary packets nothing.
     Event,
     /// All others: asked for each packet.
@@ -90,6 +92,16 @@ pub(crate) struct Rule {
     pub(crate) stream_capable: bool,
     /// Do contents match on stream data only?
     pub(crate) stream_only: bool,
+    /// How much of a stream a match on it can take.
+    pub(crate) span: Span,
+}
+
+/// What a rule's contents are to be searched for in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Searched<'a> {
+    pub(crate) payload: Haystack<'a>,
+    /// The stream, and that in lower case where that was made.
+    pub(crate) stream: Option<(StreamWindow<'a>, Option<&'a [u8]>)>,
 }
 
 impl Rule {
@@ -107,8 +119,9 @@ impl Rule {
     /// The full match, cheapest questions first.
     pub(crate) fn matches(
         &self,
+        id: RuleId,
         input: &Input<'_>,
-        payload: Haystack<'_>,
+        searched: Searched<'_>,
         work: &mut Work<'_>,
     ) -> Result<Option<Match>, Unsure> {
         let packet = input.decoded;
@@ -120,22 +133,48 @@ impl Rule {
         if !asked {
             return Ok(None);
         }
+        let follows = self.looks_at_streams();
+        if let Some((window, lower)) = searched.stream.filter(|_| follows)
+            && let Some(start) = window.start(id, self.span)
+            && let Some(bytes) = window.bytes.get(start..)
+            && self.contents_match(
+                input,
+                Haystack { bytes, lower: lower.and_then(|lower| lower.get(start..)) },
+                work,
+            )?
+        {
+            return Ok(Some(Match { stream: true }));
+        }
         let on_stream = input.flow.is_some_and(|flow| flow.stream_data);
-        if self.stream_only && !on_stream {
+        if self.stream_only && (follows || !on_stream) {
             return Ok(None);
         }
+        // What is part of the stream was or will be seen there, but for where things begin.
+        if follows && on_stream && !matches!(self.span, Span::FromBegin(_)) {
+            return Ok(None);
+        }
+        let matched = self.contents_match(input, searched.payload, work)?;
+        Ok(matched.then_some(Match { stream: false }))
+    }
+
+    fn contents_match(
+        &self,
+        input: &Input<'_>,
+        payload: Haystack<'_>,
+        work: &mut Work<'_>,
+    ) -> Result<bool, Unsure> {
         for (buffer, contents) in &self.contents {
             let haystack = match buffer {
                 Buffer::Payload => Some(payload),
                 other => other.of(input).map(|bytes| Haystack { bytes, lower: None }),
             };
             let haystack = haystack.filter(|haystack| !haystack.bytes.is_empty());
-            let Some(haystack) = haystack else { return Ok(None) };
+            let Some(haystack) = haystack else { return Ok(false) };
             if !contents.matches(haystack, work)? {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some(Match { stream: on_stream && self.stream_capable && self.looks_at_payload() }))
+        Ok(true)
     }
 
     /// Does a match drop?
@@ -151,6 +190,11 @@ impl Rule {
     /// Does it look for anything in the payload whatever its case?
     pub(crate) fn wants_lower(&self) -> bool {
         self.contents.iter().any(|(buffer, contents)| *buffer == Buffer::Payload && contents.wants_lower())
+    }
+
+    /// Does it ask something of streams?
+    pub(crate) fn looks_at_streams(&self) -> bool {
+        (self.stream_capable || self.stream_only) && self.looks_at_payload()
     }
 
     /// The regular expressions it asks for.

@@ -138,6 +138,15 @@ impl RuleSet {
         self.signatures.is_empty()
     }
 
+    /// How far back in a TCP stream rules have to look, in bytes; `None` where no rule looks at one. What has
+    /// no bound is [`u64::MAX`].
+    #[must_use]
+    pub fn stream_reach(&self) -> Option<u64> {
+        let looking = self.rules.iter().filter(|rule| rule.looks_at_streams());
+        let reach = |rule: &Rule| rule.span.reach().map_or(u64::MAX, |reach| reach as u64);
+        looking.map(reach).max()
+    }
+
     /// Does any rule look at the flow's bits or change them?
     #[must_use]
     pub const fn uses_bits(&self) -> bool {

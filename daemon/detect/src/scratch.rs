@@ -5,10 +5,16 @@ use crate::group::Group;
 use crate::matcher::{self, Dense, Filter, Search};
 use crate::outcome::Alert;
 use crate::rule::Rule;
-use crate::ruleset::RuleSet;
+use crate::ruleset::{RuleId, RuleSet};
 
 /// Largest payload an IP packet can carry.
 const PAYLOAD_MAX: usize = 65_535;
+
+/// What of a stream goes with a payload, for usual settings: with others, room is made once.
+const WINDOW_MARGIN: usize = 16_384;
+
+/// Most rules that are told to have matched on the stream for one packet.
+pub(crate) const ON_STREAM_MAX: usize = 8;
 
 /// Working memory for [`RuleSet::inspect`]: one a worker, made for a rule set before that is used. Used
 /// with a larger rule set it grows once.
@@ -17,6 +23,10 @@ pub struct Scratch {
     pub(crate) alerts: Vec<Alert>,
     /// The payload in lower case.
     pub(crate) lower: Vec<u8>,
+    /// The window of the stream in lower case.
+    pub(crate) stream: Vec<u8>,
+    /// Rules that matched on the stream.
+    pub(crate) on_stream: Vec<RuleId>,
     /// Rules to be asked.
     pub(crate) candidates: Vec<u32>,
     /// By pattern of the wide and of the narrow group: the number of the search that saw it last.
@@ -33,8 +43,10 @@ impl Scratch {
         Self {
             alerts: Vec::with_capacity(rules.packet_alert_max()),
             lower: Vec::with_capacity(PAYLOAD_MAX),
-            // A rule may be found by either of its sides, and by its pattern.
-            candidates: Vec::with_capacity(3 * rules.len()),
+            stream: Vec::with_capacity(PAYLOAD_MAX + WINDOW_MARGIN),
+            on_stream: Vec::with_capacity(ON_STREAM_MAX),
+            // A rule may be found by either of its sides, and by its pattern in payload and stream.
+            candidates: Vec::with_capacity(4 * rules.len()),
             seen: [vec![0; rules.groups.patterns_max], vec![0; rules.groups.patterns_max]],
             number: 0,
             memory: Memory::new(rules.rules.iter().flat_map(Rule::patterns)),
@@ -45,6 +57,8 @@ impl Scratch {
     pub(crate) fn clear(&mut self, patterns_max: usize) {
         self.alerts.clear();
         self.lower.clear();
+        self.stream.clear();
+        self.on_stream.clear();
         self.candidates.clear();
         for seen in &mut self.seen {
             if seen.len() < patterns_max {

@@ -124,6 +124,9 @@ pub struct StreamEvents(u128);
 const _: () = assert!(StreamEvent::COUNT <= 128);
 
 impl StreamEvents {
+    /// No event.
+    pub const NONE: Self = Self(0);
+
     /// Adds an event.
     pub const fn insert(&mut self, event: StreamEvent) {
         self.0 |= 1 << event as u8;

@@ -11,12 +11,14 @@ use crate::input::FlowFacts;
 use crate::outcome::RejectTo;
 use crate::ruleset::{LoadOptions, Source};
 use portcullis_flow::Direction;
+use portcullis_stream::StreamEvents;
 
 const FLOW: FlowFacts = FlowFacts {
     direction: Direction::ToServer,
     established: true,
     first_in_direction: false,
     stream_data: false,
+    stream_events: StreamEvents::NONE,
     age: 0,
     packets: [0; 2],
     bytes: [0; 2],

@@ -65,7 +65,9 @@ proptest! {
         for (id, rule) in rules.rules.iter().enumerate() {
             let asked = rule.kind != crate::rule::Kind::IpOnly || flow.is_none_or(|flow| flow.first_in_direction);
             let haystack = Haystack { bytes: payload, lower: Some(&lower) };
-            if !asked || rule.matches(&input, haystack, &mut Work { left: u32::MAX, memory: None }).unwrap().is_none() {
+            let stream = StreamWindow::of_payload(&input).map(|window| (window, Some(&lower[..])));
+            let searched = Searched { payload: haystack, stream };
+            if !asked || rule.matches(RuleId(0), &input, searched, &mut Work { left: u32::MAX, memory: None }).unwrap().is_none() {
                 continue;
             }
             match rule.header.action {
