@@ -145,6 +145,9 @@ impl Rule {
         {
             return Ok(Some(Match { stream: true }));
         }
+        if searched.stream.is_some_and(|(window, _)| window.alone) {
+            return Ok(None);
+        }
         let on_stream = input.flow.is_some_and(|flow| flow.stream_data);
         if self.stream_only && (follows || !on_stream) {
             return Ok(None);

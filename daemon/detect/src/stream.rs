@@ -18,6 +18,9 @@ pub struct StreamWindow<'a> {
     pub new_from: usize,
     /// Where in the stream `bytes` begins.
     pub offset: u64,
+    /// Is it inspected without a packet, because its flow ends? Then only rules that look at streams are
+    /// asked.
+    pub alone: bool,
     /// From where in `bytes` a rule that may match is to be asked: not about what it matched before.
     pub ask_from: &'a dyn Fn(RuleId) -> usize,
 }
@@ -36,7 +39,13 @@ impl<'a> StreamWindow<'a> {
     /// The packet's payload where that is all there is of a stream.
     pub(crate) fn of_payload(input: &Input<'a>) -> Option<Self> {
         let is_stream = input.flow.is_some_and(|flow| flow.stream_data) && !input.payload.is_empty();
-        is_stream.then_some(Self { bytes: input.payload, new_from: 0, offset: 0, ask_from: &|_| 0 })
+        is_stream.then_some(Self {
+            bytes: input.payload,
+            new_from: 0,
+            offset: 0,
+            alone: false,
+            ask_from: &|_| 0,
+        })
     }
 
     /// Where the payload stands in the window, if it does.

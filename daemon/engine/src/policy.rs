@@ -95,6 +95,12 @@ pub struct Faults {
     pub flow_memcap: Option<u64>,
     /// `--simulate-packet-defrag-memcap`: if this packet is a fragment, there is no memory for it.
     pub defrag_memcap: Option<u64>,
+    /// `--simulate-packet-tcp-ssn-memcap`: if this packet begins a TCP session, there is no memory for it.
+    pub tcp_ssn_memcap: Option<u64>,
+    /// `--simulate-packet-tcp-reassembly-memcap`: there is no memory for the payload of this packet.
+    pub tcp_reassembly_memcap: Option<u64>,
+    /// `--simulate-packet-loss`: this packet goes by unseen.
+    pub packet_loss: Option<u64>,
 }
 
 impl Faults {

@@ -8,9 +8,10 @@ use portcullis_capture::{DropReason, Packet, Verdict};
 use portcullis_detect as detect;
 use portcullis_event::{
     AlertAction, AlertFlow, AlertRecord, Common, DropRecord, DroppedPacket, Ether, FlowRecord, Mac,
-    PacketVerdict, Record, RejectTarget, Reporter, TtlRange, VerdictAction,
+    PacketSource, PacketVerdict, Record, RejectTarget, Reporter, TtlRange, VerdictAction,
 };
 use portcullis_flow::{Direction, Flow};
+use portcullis_stream::{DirectionSummary, SessionSummary};
 use portcullis_wire::decoded::Layer;
 use portcullis_wire::{LinkType, Timestamp};
 
@@ -22,6 +23,8 @@ pub(crate) struct PacketReport<'r> {
     packet: DroppedPacket,
     frame: &'r [u8],
     payload: &'r [u8],
+    /// What is kept of the stream.
+    stream: &'r [u8],
     link: LinkType,
     settings: &'r RecordSettings,
 }
@@ -58,8 +61,18 @@ impl<'r> PacketReport<'r> {
             packet: DroppedPacket::of(decoded),
             frame,
             payload: decoded.payload.of(frame),
+            stream: &[],
             link: decoded.link,
             settings,
+        }
+    }
+
+    /// Matches on the stream are shown with what is kept of it. `rest`: there is no packet, but only what was
+    /// left of the stream when its flow ended.
+    pub(crate) fn set_stream(&mut self, stream: &'r [u8], rest: bool) {
+        self.stream = stream;
+        if rest {
+            self.common.pkt_src = Some(PacketSource::FlowTimeout);
         }
     }
 
@@ -75,13 +88,14 @@ impl<'r> PacketReport<'r> {
         let action = if alert.blocked && inline { AlertAction::Blocked } else { AlertAction::Allowed };
         let Some(about) = rules.alert(alert.rule, action) else { return };
         let settings = self.settings;
+        let payload = if alert.stream && !self.stream.is_empty() { self.stream } else { self.payload };
         let record = AlertRecord {
             common: self.common,
             alert: about,
             direction: self.direction,
             flow: self.flow,
-            payload: settings.alert_payload.then_some(self.payload),
-            payload_length: u32::try_from(self.payload.len()).unwrap_or(u32::MAX),
+            payload: settings.alert_payload.then_some(payload),
+            payload_length: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             stream: alert.stream,
             packet: settings.alert_packet.then_some(self.frame),
             linktype: self.link.number(),
@@ -123,6 +137,7 @@ pub(crate) fn flow(
     settings: &RecordSettings,
     columns: Columns,
     flow: &Flow<'_>,
+    session: Option<SessionSummary>,
     now: Timestamp,
 ) {
     if !settings.flow && !settings.netflow {
@@ -131,6 +146,13 @@ pub(crate) fn flow(
     let mut record = FlowRecord::of(flow, now);
     record.common.ether = columns.macs(flow);
     record.exception_policies = columns.policies(flow);
+    if let (Some(told), Some(session)) = (record.tcp.as_mut().and_then(|tcp| tcp.session.as_mut()), session) {
+        let regions = |side: DirectionSummary| u16::from(side.max_regions.max(1));
+        told.gap_toserver = session.to_server.gap;
+        told.gap_toclient = session.to_client.gap;
+        told.max_regions_toserver = regions(session.to_server);
+        told.max_regions_toclient = regions(session.to_client);
+    }
     // Refused records are counted by the ring.
     if settings.flow {
         let _ = reporter.push(&Record::Flow(record));

@@ -3,6 +3,7 @@
 use crate::policy::{ExceptionPolicies, Faults};
 use portcullis_defrag::DefragSettings;
 use portcullis_flow::{FlowSettings, FlowTimeouts, TimeoutOverride};
+use portcullis_stream::StreamSettings;
 use portcullis_wire::DecoderConfig;
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
@@ -100,6 +101,10 @@ pub struct EngineSettings {
     /// How frames are decoded. With checksums verified, as in Suricata, a TCP segment with a wrong one changes
     /// no session and is no stream data; rules still see the packet.
     pub decoder: DecoderConfig,
+    /// TCP sessions and streams; memory is that of all workers together.
+    pub stream: StreamSettings,
+    /// `stream.drop-invalid`: are segments that their session cannot have dropped, where packets may be?
+    pub stream_drop_invalid: bool,
     /// Which records are made.
     pub records: RecordSettings,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
@@ -134,6 +139,8 @@ impl Default for EngineSettings {
             drop_invalid: false,
             drop_unknown_ethertypes: false,
             decoder: DecoderConfig::default(),
+            stream: StreamSettings::default(),
+            stream_drop_invalid: true,
             records: RecordSettings::default(),
             seed: 0x5eed,
         }
@@ -149,4 +156,7 @@ pub enum SetupError {
     /// The defragmenter cannot be had.
     #[error(transparent)]
     Defrag(#[from] portcullis_defrag::SetupError),
+    /// TCP streams cannot be had.
+    #[error(transparent)]
+    Stream(#[from] portcullis_stream::SetupError),
 }

@@ -1,9 +1,13 @@
 //! Counting what was decoded and what became of it.
 
+mod streams;
+
 use portcullis_capture::Verdict;
 use portcullis_event::Counters;
 use portcullis_wire::Decoded;
 use portcullis_wire::decoded::{Layer, TcpFlags, Transport};
+
+pub(crate) use streams::streams;
 
 /// Counts a packet that is about to be judged: `decoder.*` and the flags under `tcp.*`.
 pub(crate) fn packet(counters: &mut Counters, decoded: &Decoded, length: u64) {

@@ -15,9 +15,10 @@ use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowSelector, FlowTable, IdleTimeouts, Keyed, Share, TimeoutOverride,
-    TimeoutOverrides, prefetch_start,
+    Callbacks, FlowHash, FlowKey, FlowSelector, FlowSettings, FlowTable, IdleTimeouts, Keyed, Share,
+    TimeoutOverride, TimeoutOverrides, prefetch_start,
 };
+use portcullis_stream::{self as stream, Streams};
 use portcullis_wire::{Decoded, Decoder, Timestamp};
 use std::sync::Arc;
 
@@ -76,13 +77,16 @@ impl FlowWorker {
     /// `flow.memcap`.
     ///
     /// # Errors
-    /// Flow table or defragmenter cannot be had: see [`SetupError`].
+    /// Flow table, streams or defragmenter cannot be had: see [`SetupError`].
     pub fn new(settings: &EngineSettings, parts: WorkerParts) -> Result<Self, SetupError> {
         let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
         let mut storage = callbacks.take_storage();
         let columns = Columns::add(&mut storage, &settings.records);
-        let mut table = FlowTable::with_storage(&settings.flow, share, settings.seed, start, storage)?;
+        let streams = Streams::new(&settings.stream, stream::Share { workers, seed: settings.seed })?;
+        // Streams tell better what a session is.
+        let flow = FlowSettings { follow_tcp: false, ..settings.flow };
+        let mut table = FlowTable::with_storage(&flow, share, settings.seed, start, storage)?;
         override_timeouts(&mut table, &settings.timeout_overrides);
         let fragments = Fragments::new(settings, workers)?;
         let Unwrapping { decoder, scopes } = Unwrapping::new(settings);
@@ -92,7 +96,7 @@ impl FlowWorker {
             owner: Owner::new(workers, settings.seed),
             scopes,
             table,
-            judge: Judge::new(settings, share, rules, callbacks, columns, reporter, fragments),
+            judge: Judge::new(settings, share, rules, callbacks, columns, reporter, (fragments, streams)),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),
         })

@@ -126,6 +126,18 @@ pub struct FaultArgs {
     /// Have no memory for packet N, a fragment
     #[arg(long, value_name = "N")]
     pub simulate_packet_defrag_memcap: Option<u64>,
+
+    /// Have no memory for a TCP session that packet N begins
+    #[arg(long, value_name = "N")]
+    pub simulate_packet_tcp_ssn_memcap: Option<u64>,
+
+    /// Have no memory for the TCP payload of packet N
+    #[arg(long, value_name = "N")]
+    pub simulate_packet_tcp_reassembly_memcap: Option<u64>,
+
+    /// Let packet N go by unseen
+    #[arg(long, value_name = "N")]
+    pub simulate_packet_loss: Option<u64>,
 }
 
 fn workers(text: &str) -> Result<NonZeroU8, &'static str> {

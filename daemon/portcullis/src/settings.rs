@@ -2,7 +2,8 @@
 
 use crate::cli::FaultArgs;
 use crate::config::{
-    self, Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, Timeouts,
+    self, Config, CopyMode, DefragConfig, DropFlows, EveConfig, InvalidPolicy, RecordType, StreamConfig,
+    Timeouts, UrgentWord,
 };
 use portcullis_defrag::{DefragSettings, OverlapPolicy};
 use portcullis_engine::{
@@ -10,6 +11,7 @@ use portcullis_engine::{
 };
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
+use portcullis_stream::{Reassembly, StreamSettings, Urgent, UrgentPolicy};
 use portcullis_wire::NetworkMap;
 use std::time::Duration;
 
@@ -123,6 +125,11 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         drop_invalid: config.decoder.invalid_policy == InvalidPolicy::Drop,
         drop_unknown_ethertypes: config.decoder.unknown_ethertype_policy == InvalidPolicy::Drop,
         decoder: decoder(config),
+        stream: StreamSettings {
+            host_os: NetworkMap::new(config.host_os.0.clone()),
+            ..stream(&config.stream)
+        },
+        stream_drop_invalid: config.stream.drop_invalid,
         records: records(&config.eve, live),
         seed,
     }
@@ -157,6 +164,45 @@ pub fn defrag(config: &Config, inline: bool, live: bool) -> DefragSettings {
     }
 }
 
+/// TCP sessions and streams.
+#[must_use]
+pub fn stream(config: &StreamConfig) -> StreamSettings {
+    let urgent = |word| match word {
+        UrgentWord::Oob => UrgentPolicy::OutOfBand,
+        UrgentWord::Inline => UrgentPolicy::Inline,
+        UrgentWord::Drop => UrgentPolicy::Drop,
+        UrgentWord::Gap => UrgentPolicy::Gap,
+    };
+    let reassembly = &config.reassembly;
+    let [toserver_chunk_size, toclient_chunk_size] = reassembly.chunk_sizes;
+    StreamSettings {
+        memcap: config.memcap,
+        prealloc_sessions: config.prealloc_sessions,
+        midstream: config.midstream,
+        async_oneside: config.async_oneside,
+        inline: config.inline,
+        bypass: config.bypass,
+        max_syn_queued: config.max_syn_queued,
+        max_synack_queued: config.max_synack_queued,
+        liberal_timestamps: config.liberal_timestamps,
+        reassembly: Reassembly {
+            memcap: reassembly.memcap,
+            depth: reassembly.depth,
+            toserver_chunk_size,
+            toclient_chunk_size,
+            randomize_chunk_range: reassembly.randomize_chunk_range,
+            segment_prealloc: reassembly.segment_prealloc,
+            max_regions: reassembly.max_regions,
+            check_overlap_different_data: reassembly.check_overlap_different_data,
+            urgent: Urgent {
+                policy: urgent(reassembly.urgent),
+                limit_policy: urgent(reassembly.urgent_limit),
+            },
+        },
+        ..StreamSettings::default()
+    }
+}
+
 /// What happens where a limit is met.
 #[must_use]
 pub const fn policies(config: &Config) -> ExceptionPolicies {
@@ -164,7 +210,7 @@ pub const fn policies(config: &Config) -> ExceptionPolicies {
         flow_memcap: config.flow.memcap_policy,
         defrag_memcap: config.defrag.memcap_policy,
         stream_memcap: config.stream.memcap_policy,
-        stream_reassembly_memcap: config.stream.reassembly_memcap_policy,
+        stream_reassembly_memcap: config.stream.reassembly.memcap_policy,
         stream_midstream: config.stream.midstream_policy,
         app_layer_error: config.app_layer.error_policy,
     }
@@ -186,6 +232,9 @@ pub const fn faults(arguments: &FaultArgs) -> Faults {
     Faults {
         flow_memcap: arguments.simulate_packet_flow_memcap,
         defrag_memcap: arguments.simulate_packet_defrag_memcap,
+        tcp_ssn_memcap: arguments.simulate_packet_tcp_ssn_memcap,
+        tcp_reassembly_memcap: arguments.simulate_packet_tcp_reassembly_memcap,
+        packet_loss: arguments.simulate_packet_loss,
     }
 }
 

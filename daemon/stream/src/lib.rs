@@ -42,6 +42,7 @@ pub use arena::StreamHandle;
 pub use events::{StreamEvent, StreamEvents};
 pub use export::{PeerExport, SessionExport};
 pub use options::TcpOptions;
+pub use reassembly::Matches;
 pub use segment::{Fate, Faults, Seen, Segment, Window};
 pub use session::{DirectionSummary, SessionSummary};
 pub use settings::{Reassembly, SetupError, Share, StreamSettings, Urgent, UrgentPolicy};

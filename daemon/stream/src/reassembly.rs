@@ -8,14 +8,14 @@ use crate::pages::{Chain, NoPage, PAGE, Pages};
 use crate::seq;
 use crate::stats::StreamStats;
 use portcullis_wire::TargetOs;
+use std::io::Write as _;
 
+mod matches;
 mod overlap;
 mod urgent;
 
+pub use matches::Matches;
 pub(crate) use urgent::Urgents;
-
-/// Matches that are remembered for a direction, so that what stays in the window is not reported again.
-const REMEMBERED: usize = 3;
 
 /// The payload of one direction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,8 @@ pub(crate) struct Track {
     highest: u64,
     /// What is not part of the stream.
     pub(crate) urgents: Urgents,
-    /// Rules that matched, and how far they were asked about then (the lower half of the offset).
-    matched: [(u32, u32); REMEMBERED],
+    /// Rules that matched.
+    matched: Matches,
 }
 
 /// A segment's payload on its way into a stream.
@@ -304,22 +304,30 @@ impl Track {
 
     /// Remembers that a rule matched in a window that ended at `end`.
     pub(crate) fn note_match(&mut self, rule: u32, end: u64) {
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half tells windows apart")]
-        let entry = (rule.wrapping_add(1), end as u32);
-        let known = self.matched.iter().position(|(other, _)| *other == entry.0);
-        let last = known.unwrap_or(REMEMBERED - 1);
-        if let Some(until) = self.matched.get_mut(..=last) {
-            until.rotate_right(1);
-        }
-        self.matched[0] = entry;
+        self.matched.note(rule, end);
     }
 
-    /// How far the rule was asked about when it matched, if that is after `from` and not after `new`.
-    pub(crate) fn matched_until(&self, rule: u32, from: u64, new: u64) -> Option<u64> {
-        let (_, end) = self.matched.iter().find(|(other, _)| *other == rule.wrapping_add(1))?;
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half was kept")]
-        let until = from + u64::from(end.wrapping_sub(from as u32));
-        (until <= new).then_some(until)
+    pub(crate) const fn matches(&self) -> Matches {
+        self.matched
+    }
+
+    /// All that is kept, with a note for what is missing between, at most `limit` bytes.
+    pub(crate) fn transcribe(&self, pages: &Pages, limit: usize, into: &mut Vec<u8>) {
+        let mut at = self.base;
+        while into.len() < limit
+            && let Some(next) = pages.next_present(&self.chain, at).filter(|next| *next < self.highest)
+        {
+            if next > at {
+                // A vector takes all that is written to it.
+                let _ = write!(into, "[{} bytes missing]", next - at);
+            }
+            let room = limit.saturating_sub(into.len()) as u64;
+            at = self.forth(pages, next, self.highest.min(next + room));
+            self.copy(pages, next, at, next, into);
+            if room == 0 {
+                break;
+            }
+        }
     }
 
     fn move_base(&mut self, base: u64) {

@@ -96,6 +96,7 @@ impl Session {
         let side = |peer: &Peer| DirectionSummary {
             isn: peer.isn,
             flags: TcpFlags(peer.tcp_flags),
+            sent: peer.next_seq.wrapping_sub(peer.isn),
             gap: peer.has(peer::GAP),
             max_regions: peer.track.islands_max(),
         };
@@ -122,6 +123,8 @@ pub struct DirectionSummary {
     pub isn: u32,
     /// All TCP flags that were seen.
     pub flags: TcpFlags,
+    /// How far its sequence numbers have come since then: what `stream_size` compares.
+    pub sent: u32,
     /// Was something acknowledged that was never seen? EVE's `ts_gap` and `tc_gap`.
     pub gap: bool,
     /// Most stretches of payload that there were at a time: EVE's `ts_max_regions` and `tc_max_regions`.

@@ -6,7 +6,7 @@ use crate::export::{PeerExport, SessionExport};
 use crate::options::TcpOptions;
 use crate::pages::{PAGE_COST, Pages, REGION_COST};
 use crate::peer;
-use crate::reassembly::Extent;
+use crate::reassembly::{Extent, Matches};
 use crate::segment::{Fate, Seen, Segment, Window};
 use crate::seq;
 use crate::session::{self, Session, SessionSummary};
@@ -124,6 +124,15 @@ impl Streams {
         self.copy(session, direction, extent)
     }
 
+    /// Is there more to [`rest`](Self::rest)?
+    #[must_use]
+    pub fn has_rest(&self, session: StreamHandle, direction: Direction) -> bool {
+        let wanted = !self.settings.inline && self.reach.is_some();
+        let Some(session) = self.arena.get(session).filter(|_| wanted) else { return false };
+        let track = &session.sender(direction).track;
+        track.inspected() < track.highest()
+    }
+
     /// Makes a segment's payload what was sent first in its place. The sum of its bytes changes.
     pub fn rewrite(&self, session: StreamHandle, direction: Direction, seq: u32, payload: &mut [u8]) {
         if let Some(session) = self.arena.get(session) {
@@ -138,20 +147,20 @@ impl Streams {
         }
     }
 
-    /// From where in the window the rule is to be asked, so that what it matched before is not matched
-    /// again: an index into the window's bytes.
+    /// What rules matched of late in a direction.
     #[must_use]
-    pub fn ask_from(
-        &self,
-        session: StreamHandle,
-        direction: Direction,
-        rule: u32,
-        window: (u64, usize),
-    ) -> usize {
-        let (offset, new_from) = window;
-        let Some(session) = self.arena.get(session) else { return 0 };
-        let until = session.sender(direction).track.matched_until(rule, offset, offset + new_from as u64);
-        until.map_or(0, |until| usize::try_from(until - offset).unwrap_or(0))
+    pub fn matches(&self, session: StreamHandle, direction: Direction) -> Matches {
+        self.arena
+            .get(session)
+            .map_or_else(Matches::default, |session| session.sender(direction).track.matches())
+    }
+
+    /// Writes what is kept of a direction to `into`, at most about `limit` bytes, with `[N bytes missing]`
+    /// for what was not seen: for the records of matches. Allocates where `into` has no room.
+    pub fn transcribe(&self, session: StreamHandle, direction: Direction, limit: usize, into: &mut Vec<u8>) {
+        if let Some(session) = self.arena.get(session) {
+            session.sender(direction).track.transcribe(&self.pages, limit, into);
+        }
     }
 
     /// What the session is now.

@@ -71,6 +71,7 @@ mod tests {
     use portcullis_capture::{DropReason, PacketMeta};
     use portcullis_event::{RingMode, ring};
     use portcullis_flow::{Callbacks, FlowKey, FlowTable, KeyScope, Share, Storage, Tracked, TrackedInput};
+    use portcullis_stream::{self as stream, Streams};
     use portcullis_wire::Decoded;
     use portcullis_wire::Timestamp;
     use portcullis_wire::builder::PacketBuilder;
@@ -91,9 +92,11 @@ mod tests {
         let columns = Columns::add(&mut storage, &settings.records);
         let start = Timestamp::from_secs(1);
         let mut table = FlowTable::with_storage(&settings.flow, share, 1, start, storage).unwrap();
+        let streams = Streams::new(&settings.stream, stream::Share { workers: 1, seed: 1 }).unwrap();
         let fragments = Fragments::new(&settings, 1).expect("enough memory");
         let (rules, callbacks) = (Rules::default().into(), Callbacks::default());
-        let mut judge = Judge::new(&settings, share, rules, callbacks, columns, reporter, fragments);
+        let mut judge =
+            Judge::new(&settings, share, rules, callbacks, columns, reporter, (fragments, streams));
         let mut frame =
             PacketBuilder::ethernet([2; 6], [4; 6]).ipv4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(1, 2).to_vec();
         let mut decoded = Decoded::default();

@@ -67,12 +67,20 @@ impl Judge {
         self.callbacks.update(&mut self.context, flow, &mut access);
         let asked = access.dropped();
         let mut case = Case { decoded, flow: Some((flow, direction)) };
-        if let Some(reason) = asked.filter(|_| self.settings.inline) {
+        let action = case.flow.as_ref().and_then(|(flow, _)| flow.action());
+        let asked = asked.filter(|_| self.settings.inline);
+        let dropped = matches!(action, Some(FlowAction::Drop(_))) && self.settings.inline;
+        // The session goes on, but nothing of its stream is wanted.
+        let unseen = asked.is_some() || dropped || action == Some(FlowAction::Pass);
+        if !bypassed {
+            self.follow_stream(&mut case, packet, unseen);
+        }
+        if let Some(reason) = asked {
             self.report_drop(&mut case, packet, reason, None);
             return Verdict::Drop(reason);
         }
-        match case.flow.as_ref().and_then(|(flow, _)| flow.action()) {
-            Some(FlowAction::Drop(reason)) if self.settings.inline => {
+        match action {
+            Some(FlowAction::Drop(reason)) if dropped => {
                 let reason = policy::follow_up(reason);
                 self.report_drop(&mut case, packet, reason, None);
                 Verdict::Drop(reason)
@@ -83,7 +91,7 @@ impl Judge {
                 Verdict::Accept
             }
             Some(FlowAction::Pass) => Verdict::Accept,
-            _ => self.apply_rules(&mut case, packet),
+            _ => self.in_stream(&mut case, packet),
         }
     }
 

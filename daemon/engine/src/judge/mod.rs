@@ -12,10 +12,12 @@ use portcullis_event::{Counters, RejectTarget, Reporter};
 use portcullis_flow::{
     Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, Share, WorkerContext,
 };
+use portcullis_stream::Streams;
 use portcullis_wire::decoded::Layer;
 use portcullis_wire::{Decoded, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+use stream::AtStream;
 
 mod control;
 mod derived;
@@ -23,6 +25,7 @@ mod exception;
 mod flow;
 mod fragments;
 mod rules;
+mod stream;
 
 pub(crate) use derived::{Origin, Unwrapping};
 pub(crate) use fragments::Fragments;
@@ -52,6 +55,11 @@ pub(crate) struct Judge {
     rejected: Option<RejectTarget>,
     /// As what it is answered then: the datagram that a fragment completed.
     rejected_as: Option<Decoded>,
+    streams: Streams,
+    /// The TCP session of the packet at hand, and what it says.
+    at_stream: Option<AtStream>,
+    /// What is kept of a stream, for the records of matches.
+    transcript: Vec<u8>,
     /// Packets for which faults were injected in place of the flow table's refusal.
     refused_by_fault: u64,
     pub(crate) reporter: Reporter,
@@ -72,9 +80,9 @@ impl Judge {
         callbacks: Callbacks,
         columns: Columns,
         reporter: Reporter,
-        fragments: Fragments,
+        (fragments, streams): (Fragments, Streams),
     ) -> Self {
-        Self {
+        let mut judge = Self {
             settings: settings.clone(),
             scratch: Scratch::new(rules.set()),
             rules,
@@ -90,14 +98,20 @@ impl Judge {
             rejected: None,
             rejected_as: None,
             refused_by_fault: 0,
+            streams,
+            at_stream: None,
+            transcript: Vec::with_capacity(stream::TRANSCRIPT_MAX + stream::TRANSCRIPT_MARGIN),
             reporter,
             counters: Counters::default(),
-        }
+        };
+        judge.streams.set_reach(judge.rules.set().stream_reach());
+        judge
     }
 
     pub(crate) fn swap_rules(&mut self, new: NewRules) {
         let NewRules { rules, scratch } = new;
         self.scratch = scratch;
+        self.streams.set_reach(rules.set().stream_reach());
         self.rules = rules;
         self.rules_version = self.rules_version.wrapping_add(1);
     }
@@ -116,6 +130,9 @@ impl Judge {
         packet: &mut Packet<'_>,
         outbox: &mut Outbox,
     ) -> Verdict {
+        if self.settings.faults.packet_loss.is_some_and(|lost| lost == packet.meta.id) {
+            return Verdict::Accept;
+        }
         self.rejected = None;
         self.rejected_as = None;
         tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
@@ -155,9 +172,11 @@ impl Judge {
     /// callbacks.
     pub(crate) fn flow_ended(&mut self, flow: &mut Flow<'_>, now: Timestamp) {
         self.context.now = now;
+        self.inspect_rest(flow);
         self.callbacks.removed(&mut self.context, flow);
         let at = self.ended_at(flow, now);
-        report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, at);
+        let session = self.end_session(flow);
+        report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, session, at);
         self.callbacks.finish(&mut self.context, flow);
         self.counters.flow_callbacks_finish += 1;
     }
@@ -171,6 +190,7 @@ impl Judge {
         counters.memcap_pressure =
             table.stats().memuse.saturating_mul(100).checked_div(self.memcap).unwrap_or(0);
         counters.memcap_pressure_max = counters.memcap_pressure_max.max(counters.memcap_pressure);
+        tally::streams(counters, &self.streams.stats());
         counters.set_log(&self.reporter);
         let panics: u64 = self.callbacks.panics().map(|(_, panics)| panics).sum();
         counters.worker_callback_panics = panics + table.storage_panics();

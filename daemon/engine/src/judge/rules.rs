@@ -1,23 +1,26 @@
 //! What the rules say of a packet, and what follows from it.
 
+use super::stream::{AtStream, TRANSCRIPT_MAX};
 use super::{Case, Judge};
 use crate::reject;
 use crate::report::{self, PacketReport};
 use crate::settings::BudgetPolicy;
 use portcullis_capture::{DropReason, Packet, Verdict};
-use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, RejectTo, Scope};
+use portcullis_detect::{self as detect, FlowFacts, Hosts, Input, RejectTo, Scope, StreamWindow};
 use portcullis_event::RejectTarget;
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Direction, Flow, FlowAction, FlowState, TcpState};
-use portcullis_wire::Decoded;
-use portcullis_wire::decoded::{TcpFlags, Transport};
+use portcullis_stream::StreamEvents;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Judge {
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
-        let Self { settings, rules, scratch, reporter, counters, rejected, origin, .. } = self;
+        let at = self.at_stream.take();
+        let Self {
+            settings, rules, scratch, reporter, counters, rejected, origin, streams, transcript, ..
+        } = self;
         let decoded = case.decoded;
         if rules.set().is_empty() {
             return Verdict::Accept;
@@ -25,7 +28,7 @@ impl Judge {
         let frame = packet.bytes();
         let needs_age = rules.set().uses_flow_age();
         let flow =
-            case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, decoded, needs_age));
+            case.flow.as_ref().map(|(flow, direction)| flow_facts(flow, *direction, at.as_ref(), needs_age));
         let bits = case.flow.as_ref().filter(|_| rules.set().uses_bits());
         let bits = bits.map(|(flow, _)| Cell::new(flow.bits()));
         // What is a packet of its own is looked into as such, and not here.
@@ -37,7 +40,30 @@ impl Judge {
             flow: case.flow.as_ref().map(|(flow, _)| flow.id()),
             tenant: 0,
         };
-        let outcome = rules.set().inspect_with(&input, scratch, &hosts);
+        let stream = at.and_then(|at| Some((at.session?, at.rest))).zip(flow.map(|flow| flow.direction));
+        let matches = stream.map(|((session, _), direction)| streams.matches(session, direction));
+        let window = stream.and_then(|((session, rest), direction)| match rest {
+            true => streams.rest(session, direction),
+            false => streams.window(session, direction, input.payload),
+        });
+        let inspected_to = window.map_or(0, |window| window.offset + window.bytes.len() as u64);
+        let ask_from = |rule: detect::RuleId| match (window, matches) {
+            (Some(window), Some(matches)) => matches.ask_from(number(rule), window.offset, window.new_from),
+            _ => 0,
+        };
+        let window = window.map(|window| StreamWindow {
+            bytes: window.bytes,
+            new_from: window.new_from,
+            offset: window.offset,
+            alone: at.is_some_and(|at| at.rest),
+            ask_from: &ask_from,
+        });
+        let outcome = rules.set().inspect_stream(&input, window, scratch, &hosts);
+        if let Some(((session, _), direction)) = stream {
+            for rule in outcome.on_stream {
+                streams.note_match(session, direction, number(*rule), inspected_to);
+            }
+        }
         counters.detect_alert += outcome.alerts.len() as u64;
         counters.detect_alert_queue_overflow += u64::from(outcome.overflow);
         counters.detect_alerts_suppressed += u64::from(outcome.suppressed);
@@ -74,7 +100,13 @@ impl Judge {
             flow.set_alerted();
         }
         if settings.records.alert && !outcome.alerts.is_empty() {
-            let about = PacketReport::new(&settings.records, case, packet, origin.as_ref());
+            transcript.clear();
+            let wanted = settings.records.alert_payload && outcome.alerts.iter().any(|alert| alert.stream);
+            if let Some(((session, _), direction)) = stream.filter(|_| wanted) {
+                streams.transcribe(session, direction, TRANSCRIPT_MAX, transcript);
+            }
+            let mut about = PacketReport::new(&settings.records, case, packet, origin.as_ref());
+            about.set_stream(transcript, at.is_some_and(|at| at.rest));
             for alert in outcome.alerts {
                 let verdict = report::alert_verdict(verdict, *rejected);
                 about.alert(reporter, rules, *alert, settings.inline, verdict);
@@ -124,31 +156,28 @@ fn apply_to_flow(case: &mut Case<'_, '_>, scope: Scope, action: FlowAction) {
     }
 }
 
-fn flow_facts(flow: &Flow<'_>, direction: Direction, decoded: &Decoded, needs_age: bool) -> FlowFacts {
+/// A rule as streams remember it.
+fn number(rule: detect::RuleId) -> u32 {
+    u32::try_from(rule.index()).unwrap_or(u32::MAX)
+}
+
+fn flow_facts(flow: &Flow<'_>, direction: Direction, at: Option<&AtStream>, needs_age: bool) -> FlowFacts {
     let counts = [Direction::ToServer, Direction::ToClient].map(|direction| flow.counts(direction));
     let seconds = |age: Duration| u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
+    let added = at.is_some_and(|at| at.seen.added);
+    let begun = at.is_some_and(|at| at.summary.state >= TcpState::Established);
+    let sent = |at: &AtStream| [at.summary.to_server, at.summary.to_client].map(|side| u64::from(side.sent));
     FlowFacts {
         direction,
-        established: flow.state() == FlowState::Established,
-        first_in_direction: flow.counts(direction).packets == 1,
-        stream_data: is_stream_data(flow, decoded),
+        // What belongs to a stream that was reset still does.
+        established: flow.state() == FlowState::Established || added && begun,
+        first_in_direction: flow.counts(direction).packets == 1 && !at.is_some_and(|at| at.rest),
+        stream_data: added,
+        stream_events: at.map_or(StreamEvents::NONE, |at| at.seen.events),
         // When the flow began stands where packets have no other business.
         age: if needs_age { seconds(flow.last_seen().since(flow.start())) } else { 0 },
         packets: counts.map(|counts| counts.packets),
         bytes: counts.map(|counts| counts.bytes),
-        stream_bytes: None,
+        stream_bytes: at.filter(|at| at.session.is_some()).map(sent),
     }
-}
-
-/// Does the packet carry data of a TCP stream, as its receiver will see it? Not before the handshake is
-/// complete (fast open is not followed), not with a reset, whose data is not part of the stream, not with
-/// a wrong checksum, and not after the end.
-fn is_stream_data(flow: &Flow<'_>, decoded: &Decoded) -> bool {
-    let Transport::Tcp(header) = &decoded.transport else { return false };
-    !decoded.payload.is_empty()
-        && !decoded.bad_checksums.transport
-        && header.flags.0 & (TcpFlags::SYN | TcpFlags::RST) == 0
-        && flow.tcp().is_some_and(|tcp| {
-            tcp.session && tcp.state >= TcpState::Established && tcp.state != TcpState::Closed
-        })
 }

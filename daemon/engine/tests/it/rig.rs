@@ -146,6 +146,7 @@ pub(crate) fn load(rules: &str, options: &LoadOptions) -> Arc<Rules> {
 pub(crate) fn inline() -> EngineSettings {
     let mut settings = EngineSettings { inline: true, ..EngineSettings::default() };
     settings.defrag.inline = true;
+    settings.stream.inline = true;
     settings
 }
 

@@ -16,6 +16,7 @@ use portcullis_engine::{
 };
 use portcullis_event::{Counters, Record, RecordConsumer, RingMode, ring};
 use portcullis_flow::{FlowMatch, FlowSelector, FlowSettings, RateTracking, TimeoutOverride};
+use portcullis_stream::StreamSettings;
 use portcullis_wire::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -125,6 +126,7 @@ fn inline() -> EngineSettings {
     let rate_tracking = Some(RateTracking { bytes: 100, interval: Duration::from_secs(1) });
     EngineSettings {
         inline: true,
+        stream: StreamSettings { inline: true, ..StreamSettings::default() },
         may_send: true,
         drop_invalid: true,
         defrag: DefragSettings { inline: true, ..DefragSettings::default() },

@@ -15,7 +15,6 @@ use Meaning::{Elsewhere, None as Nothing};
 
 const NO_HASH: &str = "each worker's index is sized from flow.memcap";
 const NO_MANAGER: &str = "workers expire their own flows, there are no manager threads";
-pub(crate) const NO_STREAM: &str = "TCP streams are not reassembled";
 const NO_DEFRAG_HASH: &str = "each worker's index is sized from defrag.trackers";
 const NO_HOSTS: &str = "lists of hosts and data sets are not kept";
 const ONE_TABLE: &str = "all state about hosts and pairs is in one table, sized by host.memcap";
@@ -40,18 +39,11 @@ const TABLE: &[(&str, Meaning)] = &[
     ("flow-timeouts.udp.emergency-closed", Nothing(ICMP_UDP_CLOSED)),
     ("flow-timeouts.icmp.closed", Nothing(ICMP_UDP_CLOSED)),
     ("flow-timeouts.icmp.emergency-closed", Nothing(ICMP_UDP_CLOSED)),
-    ("stream.memcap", Nothing(NO_STREAM)),
-    ("stream.max-sessions", Nothing(NO_STREAM)),
-    ("stream.prealloc-sessions", Nothing(NO_STREAM)),
-    ("stream.async-oneside", Nothing(NO_STREAM)),
-    ("stream.inline", Nothing(NO_STREAM)),
-    ("stream.drop-invalid", Nothing(NO_STREAM)),
-    ("stream.bypass", Nothing(NO_STREAM)),
-    ("stream.max-syn-queued", Nothing(NO_STREAM)),
-    ("stream.max-synack-queued", Nothing(NO_STREAM)),
-    ("stream.liberal-timestamps", Nothing(NO_STREAM)),
-    ("stream.tcp-reuse", Nothing(NO_STREAM)),
-    ("stream.reassembly", Nothing(NO_STREAM)),
+    ("stream.max-sessions", Nothing("stream.memcap bounds sessions")),
+    ("stream.tcp-reuse", Nothing("a new SYN always begins a new session")),
+    ("stream.reassembly.raw", Nothing("rules always look at streams")),
+    ("stream.reassembly.zero-copy-size", Nothing("payload that is not needed is not copied")),
+    ("stream.reassembly.chunk-prealloc", Nothing("windows have memory of their own")),
     ("defrag.hash-size", Nothing(NO_DEFRAG_HASH)),
     ("host.hash-size", Nothing(ONE_TABLE)),
     ("host.prealloc", Nothing("all of host.memcap is taken at start")),
@@ -113,7 +105,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("windivert", Nothing(NO_MODULE)),
     ("stats.decoder-events", Nothing(NO_DETAIL)),
     ("stats.decoder-events-prefix", Nothing(NO_DETAIL)),
-    ("stats.stream-events", Nothing(NO_DETAIL)),
+    ("stats.stream-events", Nothing("they are always counted")),
     ("outputs.fast", Nothing(NO_OUTPUT)),
     ("outputs.stats", Nothing(NO_OUTPUT)),
     ("outputs.http-log", Nothing(NO_OUTPUT)),

@@ -40,7 +40,7 @@ pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, BudgetPolicy, RulesConfig};
-pub use stream::{AppLayerConfig, StreamConfig};
+pub use stream::{AppLayerConfig, StreamConfig, UrgentWord};
 pub use vars::Vars;
 
 use crate::cli::ConfigArgs;
@@ -257,7 +257,7 @@ impl Config {
                 livedev: root.section("livedev", |section| section.or("use-for-tracking", true)),
                 recursion_level: true,
             },
-            stream: root.section("stream", |section| StreamConfig::read(section, master)),
+            stream: root.section("stream", |section| StreamConfig::read(section, master, inline)),
             defrag: root.section("defrag", |section| DefragConfig::read(section, master)),
             host_os: root.section("host-os-policy", HostOsPolicy::read),
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),

@@ -269,8 +269,8 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
     check("ippair.hash-size=1", "ippair");
     check("host.hash-size=4096", "host.hash-size");
     check("detect.prefilter.default=auto", "detect.prefilter");
-    check("stream.inline=true", "stream.inline");
-    check("stream.reassembly.depth=1MB", "stream.reassembly.depth");
+    check("stream.max-sessions=1", "stream.max-sessions");
+    check("stream.reassembly.raw=yes", "stream.reassembly.raw");
     check("decoder.vntag.enabled=true", "decoder.vntag");
     check("stats.decoder-events=true", "stats.decoder-events");
     check("outputs.eve-log.alert.tagged-packets=true", "outputs.eve-log.alert.tagged-packets");
@@ -335,7 +335,7 @@ fn every_place_has_its_policy_and_scope() {
     check("flow.memcap-policy", packet, |config| config.flow.memcap_policy);
     check("defrag.memcap-policy", packet, |config| config.defrag.memcap_policy);
     check("stream.memcap-policy", flow, |config| config.stream.memcap_policy);
-    check("stream.reassembly.memcap-policy", flow, |config| config.stream.reassembly_memcap_policy);
+    check("stream.reassembly.memcap-policy", flow, |config| config.stream.reassembly.memcap_policy);
     check("app-layer.error-policy", flow, |config| config.app_layer.error_policy);
 }
 
@@ -385,14 +385,28 @@ warning: `flow.memcap-policy` is ignored: reject needs inline mode
 }
 
 #[test]
+fn streams_are_inspected_inline_where_packets_can_be_dropped() {
+    let check = |overrides: &[&str], inline: Inline, expected: bool| {
+        let config = parse(sources("", overrides), inline).unwrap().config;
+        assert_eq!(config.stream.inline, expected, "{overrides:?} {inline:?}");
+    };
+    check(&[], Inline::Yes, true);
+    check(&[], Inline::No, false);
+    check(&["stream.inline=auto"], Inline::Yes, true);
+    check(&["stream.inline=no"], Inline::Yes, false);
+    check(&["stream.inline=true"], Inline::No, true);
+    let text = shown("", &["stream.inline=maybe"]);
+    assert!(text.starts_with("error: bad value for `stream.inline`: expected yes, no or \"auto\""), "{text}");
+    let text = shown("", &["stream.reassembly.toserver-chunk-size=1mb"]);
+    assert!(text.contains("1048576 is not within 1 to 65536"), "{text}");
+}
+
+#[test]
 fn settings_that_are_not_carried_out_are_announced() {
     let check = |setting: &str, expected: &str| {
         let text = shown("", &[setting]);
         assert!(text.starts_with(&format!("warning: {expected}")), "{setting}: {text}");
     };
-    check("stream.midstream-policy=pass-flow", "`stream.midstream-policy` is never met: TCP streams are not");
-    check("stream.memcap-policy=pass-flow", "`stream.memcap-policy` is never met: TCP streams are not");
-    check("stream.reassembly.memcap-policy=bypass", "`stream.reassembly.memcap-policy` is never met");
     check("app-layer.error-policy=ignore", "`app-layer.error-policy` is never met: application protocols");
     check("outputs.eve-log.alert.metadata.rule.raw=yes", "`raw` is not carried out");
 }

@@ -43,7 +43,7 @@ fn merged(old: &Config, new: &Config) -> (Config, bool) {
     config.flow.memcap_policy = new.flow.memcap_policy;
     config.defrag.memcap_policy = new.defrag.memcap_policy;
     config.stream.memcap_policy = new.stream.memcap_policy;
-    config.stream.reassembly_memcap_policy = new.stream.reassembly_memcap_policy;
+    config.stream.reassembly.memcap_policy = new.stream.reassembly.memcap_policy;
     config.stream.midstream_policy = new.stream.midstream_policy;
     config.app_layer.error_policy = new.app_layer.error_policy;
     let differs = config != *new;

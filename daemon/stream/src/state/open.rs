@@ -90,6 +90,7 @@ impl Machine<'_, '_> {
     pub(super) fn syn_sent(&mut self) -> Result<Step, Invalid> {
         let (syn, ack) = (self.flag(TcpFlags::SYN), self.flag(TcpFlags::ACK));
         match (syn, ack) {
+            (false, _) if !self.is_answer_to_syn() => self.invalid(StreamEvent::InvalidTimestamp),
             _ if self.flag(TcpFlags::RST) => self.refused(),
             (true, true) if self.to_server() => self.four_way_syn_ack(),
             (true, true) => self.syn_ack(),
@@ -108,6 +109,9 @@ impl Machine<'_, '_> {
 
     fn another_syn(&mut self) -> Result<Step, Invalid> {
         if self.segment.tcp.seq == self.sender().isn {
+            if let Some((value, _)) = self.options.timestamps {
+                self.sender().last_ts = value;
+            }
             return Ok(self.with_syn_data());
         }
         let alternative = self.as_alternative();
@@ -188,8 +192,8 @@ impl Machine<'_, '_> {
     /// An acknowledgement before any SYN/ACK: where only one side is seen, that was not.
     fn early_ack(&mut self) -> Result<Step, Invalid> {
         if !self.to_server() || !self.settings.async_oneside {
-            // A bare one, as a split handshake begins with, changes nothing.
-            return if self.segment.payload.is_empty() { Ok(Step::NOTHING) } else { Err(Invalid) };
+            // As a split handshake begins with. It changes nothing, and nobody takes its data.
+            return Ok(Step::NOTHING);
         }
         let (seq, ack) = (self.segment.tcp.seq, self.segment.tcp.ack);
         if seq != self.sender().isn.wrapping_add(1) && seq != self.sender().next_seq {

@@ -11,10 +11,21 @@ use portcullis_wire::TargetOs;
 /// After so many seconds of silence a timestamp may be anything (RFC 7323 §5.5).
 const IDLE_SECONDS: u32 = 24 * 24 * 60 * 60;
 
+/// By how much the timestamps of the SYNs of one attempt may differ: minutes, for any clock.
+const SYN_TICKS: i32 = 1 << 20;
+
 impl Machine<'_, '_> {
     /// The engine's time in whole seconds.
     pub(super) fn seconds(&self) -> u32 {
         u32::try_from(self.segment.now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+    }
+
+    /// Where the server's first segment echoes a timestamp (RFC 7323 §3.2): is it that of a SYN?
+    pub(super) fn is_answer_to_syn(&mut self) -> bool {
+        let Some((_, echo)) = self.options.timestamps.filter(|_| !self.to_server()) else { return true };
+        let client = self.receiver();
+        let sent = client.last_ts;
+        !client.has(peer::STAMPS) || (0..=SYN_TICKS).contains(&seq::distance(echo, sent))
     }
 
     /// Is the segment's timestamp older than its sender's last?

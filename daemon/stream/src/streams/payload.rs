@@ -7,6 +7,7 @@ use crate::pages::NoPage;
 use crate::peer::{self, Peer};
 use crate::reassembly::{Extent, Insert};
 use crate::segment::{Fate, Seen, Segment, Window};
+use crate::session;
 use crate::settings::{Reassembly, UrgentPolicy};
 use crate::stats::StreamStats;
 use portcullis_flow::{Direction, TcpState};
@@ -17,6 +18,7 @@ impl Streams {
         let wanted = self.reach.is_some();
         let Self { settings, arena, pages, stats, .. } = self;
         let Some(session) = arena.get_mut(handle) else { return };
+        let fast_open = session.has(session::FAST_OPEN);
         let (sender, receiver) = session.sides(segment.direction);
         if !wanted || sender.has(peer::DEPTH) {
             sender.track.follow(pages, sender.next_seq);
@@ -54,7 +56,10 @@ impl Streams {
             sender.set(peer::DEPTH, true);
             seen.bypass = settings.bypass && receiver.has(peer::DEPTH);
         }
-        seen.added = !inserted.is_empty();
+        // Data in a SYN is kept, for its receiver may take it. But most do not without fast open, and it will
+        // come again then: until that is known, it is by itself.
+        let alone = segment.tcp.flags.has(TcpFlags::SYN) && !fast_open;
+        seen.added = !inserted.is_empty() && !alone;
         self.arrived = seen.added.then_some((inserted.start, inserted.end));
     }
 
@@ -110,9 +115,12 @@ impl Streams {
         let reach = self.reach_of(direction)?.saturating_sub(1);
         let Self { arena, pages, stats, .. } = self;
         let sender = arena.get_mut(session)?.sides(direction).0;
+        // What nobody acknowledged is not missing, but only not there yet.
+        let acknowledged = sender.track.offset(sender.last_ack);
+        let due = acknowledged.is_some_and(|acknowledged| acknowledged > sender.track.contiguous());
         let mut gap = false;
         let extent = sender.track.pending(pages, limit, reach, &mut gap);
-        if gap {
+        if gap && due {
             sender.set(peer::GAP, true);
             stats.reassembly_gap += 1;
         }

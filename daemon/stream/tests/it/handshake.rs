@@ -175,9 +175,16 @@ fn fast_open() {
     );
     check(
         &inline(),
-        "> S 100 \"abc\" -> syn_sent added \"|abc\"
+        "> S 100 \"abc\" -> syn_sent
          < SA 300 101 -> syn_recv
          > A 101 301 \"xyz\" -> established added \"|xyz\"",
+    );
+    // Without fast open, its receiver may still take it.
+    check(
+        &inline(),
+        "> S 100 \"abc\" -> syn_sent
+         < SA 300 104 -> syn_recv
+         > A 104 301 \"xyz\" -> established added \"abc|xyz\"",
     );
 }
 
@@ -260,6 +267,13 @@ fn refused() {
     begin("< R 0 -> syn_sent rst_invalid_ack invalid");
     begin("< RA 0 102 -> syn_sent rst_invalid_ack invalid");
     begin("> R 101 -> closed");
+    check(
+        &inline(),
+        "> S 100 ts=90000000 -> syn_sent
+         < RA 0 101 ts=100 -> syn_sent pkt_invalid_timestamp invalid
+         < FA 0 101 ts=100 -> syn_sent pkt_invalid_timestamp invalid
+         < RA 0 101 -> closed",
+    );
     begin("> R 150 -> syn_sent invalid");
     begin("< SA 300 101 -> syn_recv\n> R 101 -> closed");
     begin("< SA 300 101 -> syn_recv\n> R 109 -> syn_recv invalid");

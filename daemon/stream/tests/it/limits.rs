@@ -146,7 +146,7 @@ fn matches_are_remembered_until_the_window_has_passed() {
     let session = rig.session.unwrap();
     rig.streams.note_match(session, Direction::ToServer, 7, 3);
     let ask = |rig: &Rig, rule, offset, new_from| {
-        rig.streams.ask_from(session, Direction::ToServer, rule, (offset, new_from))
+        rig.streams.matches(session, Direction::ToServer).ask_from(rule, offset, new_from)
     };
     assert_eq!(ask(&rig, 7, 0, 3), 3);
     assert_eq!(ask(&rig, 8, 0, 3), 0);
