@@ -12,6 +12,7 @@ mod judging;
 mod policies;
 mod rejecting;
 mod rig;
+mod streams;
 mod tracking;
 mod tunnels;
 mod workers;

@@ -1,0 +1,65 @@
+//! Rules on TCP streams, judged by what got out.
+
+use crate::rig::{CLIENT, SERVER};
+use crate::rig::{Rig, ethernet, inline};
+use portcullis_capture::Verdict;
+use portcullis_wire::decoded::TcpFlags;
+
+const RULE: &str = r#"drop tcp any any -> any any (content:"forbidden"; sid:1;)"#;
+
+fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let builder = match to_server {
+        true => ethernet().ipv4(CLIENT, SERVER).tcp(1024, 80),
+        false => ethernet().ipv4(SERVER, CLIENT).tcp(80, 1024),
+    };
+    builder.flags(flags).seq(seq).ack(ack).payload(payload).to_vec()
+}
+
+fn opened(isn: u32) -> Rig {
+    let mut rig = Rig::new(&inline(), RULE);
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    let next = isn.wrapping_add(1);
+    let handshake = [
+        tcp(true, syn, isn, 0, b""),
+        tcp(false, syn | ack, 500, next, b""),
+        tcp(true, ack, next, 501, b""),
+        tcp(false, ack, 501, next, b""),
+    ];
+    assert_eq!(rig.send(&handshake), [Verdict::Accept; 4]);
+    rig
+}
+
+/// Pieces of the client's stream, by place; is the keyword kept from the server?
+fn check(isn: u32, pieces: &[(u32, &[u8])], blocked: bool) {
+    let mut rig = opened(isn);
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let frame = |(at, bytes): &(u32, &[u8])| tcp(true, data, isn.wrapping_add(1 + at), 501, bytes);
+    let frames: Vec<_> = pieces.iter().map(frame).collect();
+    let verdicts = rig.send(&frames);
+    let passed = verdicts.iter().all(|verdict| *verdict == Verdict::Accept);
+    assert_eq!(passed, !blocked, "{pieces:?}: {verdicts:?}");
+}
+
+#[test]
+fn a_keyword_split_over_segments_does_not_get_out() {
+    for isn in [100, u32::MAX - 3] {
+        check(isn, &[(0, b"for"), (3, b"bid"), (6, b"den")], true);
+        check(isn, &[(6, b"den"), (3, b"bid"), (0, b"for")], true);
+        check(isn, &[(3, b"bid"), (0, b"for"), (6, b"den")], true);
+        check(isn, &[(0, b"forbid"), (3, b"bidden")], true);
+        check(isn, &[(0, b"f"), (0, b"f"), (1, b"orbidde"), (8, b"n")], true);
+        check(isn, &[(0, b"forbid"), (6, b"ten")], false);
+    }
+}
+
+#[test]
+fn what_was_sent_first_stays() {
+    // What the server gets is rewritten to what was inspected.
+    let mut rig = opened(100);
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let verdicts = rig.send(&[tcp(true, data, 101, 501, b"forXXXden"), tcp(true, data, 104, 501, b"bid")]);
+    assert_eq!(verdicts, [Verdict::Accept; 2]);
+    let counters = rig.finish();
+    assert_eq!((counters.ips_replaced, counters.tcp_overlap_diff_data), (1, 1));
+    assert_eq!(counters.stream_reassembly_overlap_different_data, 1);
+}
