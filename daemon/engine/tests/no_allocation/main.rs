@@ -1,6 +1,7 @@
 //! After start a worker allocates nothing: not for packets, flows, rules of any kind, hooks and what they
 //! store, alerts, drops, answers and records; not when a ring or the memory for flows is full; not for
-//! steering; not when flows expire, are evicted, replaced or ended by order, and not at the end.
+//! steering; not when flows expire, are evicted, replaced or ended by order; not when
+//! rules are swapped, and not at the end.
 
 mod count;
 mod hooks;
@@ -11,8 +12,8 @@ use portcullis_capture::memory::LoopModule;
 use portcullis_capture::{PacketModule, Poll, WorkerId};
 use portcullis_defrag::DefragSettings;
 use portcullis_engine::{
-    EngineSettings, ExceptionPolicies, ExceptionPolicy, FlowWorker, Published, RecordSettings, Rules,
-    WorkerParts, publish,
+    EngineSettings, ExceptionPolicies, ExceptionPolicy, FlowWorker, NewRules, Published, RecordSettings,
+    Rules, WorkerParts, publish,
 };
 use portcullis_event::{Counters, Record, RecordConsumer, RingMode, ring};
 use portcullis_flow::{FlowMatch, FlowSelector, FlowSettings, RateTracking, TimeoutOverride};
@@ -27,6 +28,8 @@ const ROUNDS: u64 = 3;
 const RING_BYTES: usize = 1 << 22;
 /// Bursts between two orders to end flows.
 const ORDER_EACH: usize = 64;
+/// Bursts between two swaps of rules.
+const SWAP_EACH: usize = 50;
 
 struct Setup {
     module: LoopModule,
@@ -35,13 +38,13 @@ struct Setup {
     rings: [RecordConsumer; 2],
 }
 
-fn setup(settings: &EngineSettings, workers: u8) -> Setup {
+fn setup(settings: &EngineSettings, workers: u8, rules: &Arc<Rules>) -> Setup {
     let (reporter, rings) = ring::rings(RING_BYTES, RING_BYTES, RingMode::Live);
     let (publisher, published) = publish::channel();
     let parts = WorkerParts {
         id: WorkerId(0),
         workers,
-        rules: Arc::new(Rules::new(traffic::rules())),
+        rules: Arc::clone(rules),
         callbacks: hooks::registry().instantiate(WorkerId(0)),
         reporter,
         publisher,
@@ -70,15 +73,21 @@ struct Ran {
 
 /// Runs to the end as `drive` does, with the logger's part, which may allocate, in the same thread.
 fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran {
-    let Setup { mut module, mut worker, mut published, mut rings } = setup(settings, workers);
+    let rules = Arc::new(Rules::new(traffic::rules()));
+    let Setup { mut module, mut worker, mut published, mut rings } = setup(settings, workers, &rules);
     let (mut record, mut sids, mut allocated) = (Vec::new(), BTreeSet::new(), 0);
     for burst in 1.. {
         let some = FlowSelector {
             flows: FlowMatch { ports: Some(1024..=1200), ..FlowMatch::default() },
             ..FlowSelector::default()
         };
+        // Made where rules are loaded.
+        let swap = (burst % SWAP_EACH == 0).then(|| NewRules::from(Arc::clone(&rules)));
         let mut polled = Ok(Poll::End);
         allocated += allocations(|| {
+            if let Some(new) = swap {
+                worker.swap_rules(new);
+            }
             polled = module.poll(&mut |burst| worker.inspect(burst));
             worker.keep_house(module.now(), &module.stats());
             if burst % ORDER_EACH == 0 {
