@@ -41,9 +41,10 @@ pub fn stop_on_crash(pulses: Pulses) -> io::Result<()> {
         return Ok(());
     }
     let mut action = no_action();
-    action.sa_sigaction = on_crash as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    let handler: extern "C" fn(libc::c_int, *const libc::siginfo_t, *const libc::c_void) = on_crash;
+    action.sa_sigaction = handler as libc::sighandler_t;
     // On the stack that the standard library has for handlers: the thread's own may be what overflowed.
-    action.sa_flags = libc::SA_ONSTACK;
+    action.sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO;
     for signal in FAULTS {
         // SAFETY: the action is a valid struct, and its handler does nothing that a handler must not.
         let set = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
@@ -54,21 +55,26 @@ pub fn stop_on_crash(pulses: Pulses) -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the heartbeats, puts the handler back that was there before, and has the signal come again for that one.
-extern "C" fn on_crash(signal: libc::c_int) {
+/// Stops the heartbeats and puts back what was to happen before. A fault then happens again, and meets that; what somebody
+/// sent (`abort` sends, too) does not come again by itself, and what it does by default is what it was sent for.
+extern "C" fn on_crash(signal: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
     let Some(crash) = CRASH.get() else { return };
     if !CRASHED.swap(true, Ordering::Relaxed) {
         crash.pulses.stop_all();
     }
-    if let Some(index) = FAULTS.iter().position(|fault| *fault == signal)
-        && let Some(before) = crash.before.get(index)
-    {
-        // SAFETY: async-signal-safe (signal-safety(7)); the action is one that the system gave us.
-        unsafe { libc::sigaction(signal, before, ptr::null_mut()) };
+    // SAFETY: with SA_SIGINFO the kernel hands over a valid struct.
+    let was_sent = unsafe { (*info).si_code } <= 0;
+    let index = FAULTS.iter().position(|fault| *fault == signal);
+    let Some(before) = index.and_then(|index| crash.before.get(index)) else { return };
+    let default = no_action();
+    let next = if was_sent { &raw const default } else { &raw const *before };
+    // SAFETY: async-signal-safe (signal-safety(7)); the action is one that the system gave us, or the default.
+    unsafe { libc::sigaction(signal, next, ptr::null_mut()) };
+    if was_sent {
+        // It waits until this handler has returned.
+        // SAFETY: async-signal-safe, too.
+        unsafe { libc::raise(signal) };
     }
-    // A signal that somebody else sent would not come again by itself. It waits until this handler has returned.
-    // SAFETY: async-signal-safe, too.
-    unsafe { libc::raise(signal) };
 }
 
 fn no_action() -> libc::sigaction {
