@@ -174,9 +174,18 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
     /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
-    /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows
+    /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
+    /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
     pub command: Vec<String>,
+
+    /// For `bypass`: the inline set, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub set: Option<String>,
+
+    /// For `bypass on`: how long, as in 90s, 10m or 2h [default: until `bypass off`]
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::bypass::time)]
+    pub time: Option<std::time::Duration>,
 
     /// Socket of the daemon
     #[arg(long, value_name = "SOCKET", default_value = crate::config::DEFAULT_SOCKET)]
@@ -223,6 +232,8 @@ mod tests {
         check("portcullis check -c a.toml -S a.rules", Ok(()));
         check("portcullis ctl version", Ok(()));
         check("portcullis ctl flow-end proto=tcp ip=10.0.0.1", Ok(()));
+        check("portcullis ctl bypass on --set dmz --for 10m", Ok(()));
+        check("portcullis ctl bypass on --for ever", Err("a time such as"));
         check("portcullis ctl", Err("<COMMAND>"));
         check("portcullis chek -c a", Err("check"));
         check("portcullis", Err("Usage"));

@@ -1,5 +1,6 @@
 //! `portcullis ctl`: sends a command to the running daemon and prints its answer.
 
+use crate::bypass;
 use crate::changes;
 use crate::cli::CtlArgs;
 use crate::control::client::Client;
@@ -12,6 +13,11 @@ use crate::output;
 /// # Errors
 /// Where no daemon answers, or it refused.
 pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
+    if let [command, verb] = arguments.command.as_slice()
+        && command == "bypass"
+    {
+        return bypass::run(verb, arguments);
+    }
     let (command, given) = request(&arguments.command)?;
     let fail = |error: crate::control::client::ClientError| Failure::Control(error.to_string());
     let mut client = Client::connect(&arguments.socket).map_err(fail)?;

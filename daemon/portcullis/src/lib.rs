@@ -14,6 +14,7 @@
 //! control socket and by `check --json` (records are the `eve` crate's).
 #![forbid(unsafe_code)]
 
+mod bypass;
 pub mod changes;
 pub mod check;
 pub mod cli;

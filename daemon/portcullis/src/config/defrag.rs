@@ -1,6 +1,6 @@
 //! `[defrag]`.
 
-use super::hosts::Networks;
+use super::host_os::Networks;
 use super::policy::{ExceptionPolicy, Master};
 use super::section::Section;
 use super::tree::{Entry, Value};

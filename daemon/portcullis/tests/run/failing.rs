@@ -53,6 +53,31 @@ fn a_gate_that_hangs_is_passed_by_until_it_goes_on() {
 }
 
 #[test]
+fn the_panic_switch_works_while_the_gate_hangs() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "fail = \"closed\"\nliveness = { limit-ms = 100 }", "");
+    let turn = |words: &[&str]| {
+        let mut command = lab.gate.command(crate::gate::PROGRAM);
+        let output =
+            command.args(["ctl", "bypass"]).args(words).args(["--set", &place.name]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(ping(&lab, 2, 5));
+    assert!(turn(&["status"]).contains("are judged"));
+    gate.signal(rustix::process::Signal::STOP);
+    assert!(!ping(&lab, 2, 1), "a closed gate that hangs");
+    assert!(turn(&["on", "--for", "10m"]).contains("uninspected for another 600 s"));
+    assert!(ping(&lab, 3, 5));
+    gate.signal(rustix::process::Signal::CONT);
+    assert!(ping(&lab, 3, 5));
+    assert!(turn(&["off"]).contains("are judged"));
+    assert!(ping(&lab, 3, 5));
+    assert!(gate.counter("gate.switched") >= 6);
+    gate.end(&lab);
+}
+
+#[test]
 fn a_gate_that_crashes_says_so_at_once() {
     for signal in [rustix::process::Signal::SEGV, rustix::process::Signal::ABORT] {
         let (lab, place) = (lab(), Place::new());
