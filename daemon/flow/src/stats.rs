@@ -65,6 +65,8 @@ pub struct WorkerStats {
     pub spare_sync_incomplete: u64,
     /// `flow.wrk.spare_sync_empty`: of them those that brought nothing.
     pub spare_sync_empty: u64,
+    /// Spare flows that all of them brought: `flow.wrk.spare_sync_avg` is how many one brought that brought any.
+    pub spare_synced: u64,
     /// `flow.wrk.flows_evicted`: flows moved to the work queue, for whatever reason.
     pub flows_evicted: u64,
     /// `flow.wrk.flows_injected`: flows ended because somebody asked for it.

@@ -146,7 +146,9 @@ impl FlowTable {
     fn take_spare(&mut self, now: Timestamp) -> Option<Slot> {
         if self.spare.len() <= self.low_water {
             self.stats.wrk.spare_sync += 1;
-            match self.open(BLOCK) {
+            let opened = self.open(BLOCK);
+            self.stats.wrk.spare_synced += u64::from(opened);
+            match opened {
                 0 => {
                     self.stats.wrk.spare_sync_empty += 1;
                     self.enter_emergency();

@@ -142,6 +142,7 @@ fn defect_4_a_burst_of_new_flows_takes_whole_blocks() {
     let counters = rig.counters();
     assert_eq!((counters.flow_active, counters.flow_memcap), (100_000, 0));
     assert_eq!((counters.flow_wrk_spare_sync_empty, counters.flow_wrk_spare_sync_incomplete), (0, 0));
+    assert_eq!(counters.flow_wrk_spare_sync_avg, 128, "each refill is a whole block");
     let blocks = (100_000 - 10_000 + u64::from(BLOCK)).div_ceil(u64::from(BLOCK));
     assert!(counters.flow_wrk_spare_sync <= blocks, "{} refills", counters.flow_wrk_spare_sync);
 }

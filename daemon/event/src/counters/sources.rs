@@ -170,6 +170,8 @@ impl Counters {
         self.flow_emerg_untracked = stats.emerg_untracked;
         self.flow_memuse = stats.memuse;
         self.flow_index_refused = stats.index_refused;
+        let synced = stats.wrk.spare_sync.saturating_sub(stats.wrk.spare_sync_empty);
+        self.flow_wrk_spare_sync_avg = stats.wrk.spare_synced.checked_div(synced).unwrap_or(0);
         self.flow_wrk_spare_sync = stats.wrk.spare_sync;
         self.flow_wrk_spare_sync_incomplete = stats.wrk.spare_sync_incomplete;
         self.flow_wrk_spare_sync_empty = stats.wrk.spare_sync_empty;
