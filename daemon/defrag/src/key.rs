@@ -2,6 +2,7 @@
 
 use portcullis_wire::Decoded;
 use portcullis_wire::decoded::{Address, Fragment};
+use portcullis_wire::mix::{self, finalise, fold};
 
 /// Everything that tells datagrams apart: of IPv4 addresses, identification and protocol (RFC 791), of
 /// IPv6 addresses and identification (RFC 8200: next headers may differ), of both VLAN ids, depth in
@@ -63,11 +64,8 @@ pub(crate) struct Hasher {
 
 impl Hasher {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut state = seed;
-        let rounds = std::array::from_fn(|_| {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            finalise(state)
-        });
+        let mut next = mix::rounds(seed);
+        let rounds = std::array::from_fn(|_| next.next().unwrap_or_default());
         Self { rounds }
     }
 
@@ -77,21 +75,6 @@ impl Hasher {
         let addresses = fold(a ^ ra, b ^ rb) ^ fold(c ^ rc, d ^ rd).rotate_left(23);
         finalise(addresses ^ fold(e ^ re, f ^ rf))
     }
-}
-
-/// Two words multiplied to 128 bits, halves combined.
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-    let low = product as u64;
-    low ^ (product >> 64) as u64
-}
-
-/// Sebastiano Vigna's `SplitMix64` output function.
-const fn finalise(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use portcullis_capture::WorkerId;
 use portcullis_wire::decoded::{Address, Decoded, Transport};
+use portcullis_wire::mix::fold;
 
 /// The owner function: symmetric in source and destination, the same for every worker.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +59,6 @@ fn owning_addresses(decoded: &Decoded) -> (&Address, &Address) {
         },
         _ => (&decoded.source, &decoded.destination),
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of the product are meant")]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product as u64) ^ ((product >> 64) as u64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The seeded hash over a key: where its entry may be, and the tag that tells it from others there.
-//! Folded multiplication, as for the flow index; the seed keeps senders from choosing addresses that meet.
 
 use crate::key::Key;
+use portcullis_wire::mix::{finalise, fold, rounds};
 
 /// Bits of a tag.
 pub(crate) const TAG_BITS: u32 = 54;
@@ -23,11 +23,8 @@ pub(crate) struct Hasher {
 
 impl Hasher {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            finalise(state)
-        };
+        let mut rounds = rounds(seed);
+        let mut next = || rounds.next().unwrap_or_default();
         Self { rounds: std::array::from_fn(|_| std::array::from_fn(|_| next())) }
     }
 
@@ -42,21 +39,6 @@ fn one(words: &[u64; 6], rounds: &[u64; 7]) -> u64 {
     let [ra, rb, rc, rd, re, rf, last] = *rounds;
     let addresses = fold(c ^ rc, d ^ rd) ^ fold(e ^ re, f ^ rf).rotate_left(23);
     finalise(fold(addresses ^ fold(a ^ ra, b ^ rb), last | 1))
-}
-
-/// Two words multiplied to 128 bits, halves combined.
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-    let low = product as u64;
-    low ^ (product >> 64) as u64
-}
-
-/// Sebastiano Vigna's `SplitMix64` output function: every bit of the input reaches every bit.
-const fn finalise(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

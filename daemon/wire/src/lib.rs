@@ -7,6 +7,7 @@
 //! - [`layers`]: the layers that were met, for the `decoder.*` counters
 //! - [`builder`]: packets with right lengths and checksums
 //! - [`link`]: link types by their capture-file numbers
+//! - [`mix`]: what seeded hashes are made of
 //! - [`rewrite`]: checksums of packets that were changed in place
 //! - [`networks`]: values by network, the most specific one deciding
 //! - [`target_os`]: the operating systems that overlap policies are named after
@@ -24,6 +25,7 @@ pub mod decoded;
 pub mod events;
 pub mod layers;
 pub mod link;
+pub mod mix;
 pub mod networks;
 pub mod rewrite;
 pub mod target_os;

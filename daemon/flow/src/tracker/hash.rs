@@ -1,7 +1,8 @@
 //! The seeded hash over any key. Folds sixteen bytes at a time, so that a key should hash itself in
 //! few large pieces.
 
-use crate::hash::{FlowHash, finalise, fold};
+use crate::hash::FlowHash;
+use portcullis_wire::mix::{finalise, fold};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// The seed of one tracker.
