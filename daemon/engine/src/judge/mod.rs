@@ -159,6 +159,8 @@ impl Judge {
         keyed: Option<&(Keyed, FlowHash)>,
         packet: &mut Packet<'_>,
     ) -> Verdict {
+        // One whose flow was decided before did not ask what its session said.
+        self.at_stream = None;
         match keyed {
             Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
             None if decoded.invalid.is_some() => self.invalid(decoded, packet),

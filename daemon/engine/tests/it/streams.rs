@@ -63,3 +63,15 @@ fn what_was_sent_first_stays() {
     assert_eq!((counters.ips_replaced, counters.tcp_overlap_diff_data), (1, 1));
     assert_eq!(counters.stream_reassembly_overlap_different_data, 1);
 }
+
+#[test]
+fn a_packet_that_met_its_flow_s_verdict_leaves_nothing_to_the_next() {
+    let mut rig = opened(100);
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let stray = tcp(true, data, 0x7000_0000, 501, b"far beyond any window");
+    let dropped = rig.send(&[tcp(true, data, 101, 501, b"forbidden"), stray]);
+    assert!(dropped.iter().all(|verdict| matches!(verdict, Verdict::Drop(_))), "{dropped:?}");
+    let datagram = ethernet().ipv4(CLIENT, SERVER).udp(53, 53).payload(b"harmless").to_vec();
+    assert_eq!(rig.send(&[datagram]), [Verdict::Accept], "it has no session to be invalid in");
+    assert_eq!(rig.finish().ips_drop_reason_stream_error, 0);
+}
