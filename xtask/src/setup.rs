@@ -47,6 +47,7 @@ const NEEDS: &[Need] = &[
     program("curl", "curl", "downloads through the gate in the demo"),
     program("python3", "python3", "serves the demo's files"),
     program("tcpdump", "tcpdump", "captures the demo's traffic"),
+    program("suricata-update", "suricata-update", "keeps the rules that a test loads"),
     program("trafgen", "netsniff-ng", "turns captures into load and replays it"),
 ];
 

@@ -9,3 +9,4 @@ mod gate;
 mod plugins;
 mod refusals;
 mod rejecting;
+mod updating;
