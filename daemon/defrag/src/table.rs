@@ -43,6 +43,11 @@ impl Table {
         self.trackers.len()
     }
 
+    /// Is no tracker in use?
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
     pub(crate) fn get(&self, place: u32) -> Option<&Tracker> {
         self.trackers.get(place as usize)
     }
