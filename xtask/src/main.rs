@@ -12,6 +12,7 @@ mod sanitize;
 mod say;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,6 +37,9 @@ enum Task {
     Lab(lab::Task),
     /// Put the gate between two hosts and send real traffic through it.
     Demo(demo::Options),
+    /// Put the gate between two ports of a real driver in its zero-copy mode, in a virtual machine; `test` does
+    /// this, too.
+    Vm(vm::Options),
     /// Check formatting and lints and run every test.
     Test,
     /// Run the tests of plugins under the address sanitizer; `test` does this, too.
@@ -59,6 +63,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::run()?,
         Task::Lab(task) => return lab::run(&task),
         Task::Demo(options) => demo::run(&options)?,
+        Task::Vm(options) => vm::run(&options)?,
         Task::Test => test::run()?,
         Task::Sanitize => sanitize::run()?,
         Task::Ci => {

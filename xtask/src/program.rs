@@ -34,6 +34,12 @@ impl Interrupt {
         Ok(Self(wanted))
     }
 
+    /// One that nobody can wish for.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self(Arc::default())
+    }
+
     /// An error when the user wants to stop.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.0.load(Ordering::Relaxed), "interrupted");
@@ -212,7 +218,7 @@ mod tests {
     use super::*;
 
     fn interrupt() -> Interrupt {
-        Interrupt(Arc::default())
+        Interrupt::never()
     }
 
     fn shell(script: &str) -> Command {

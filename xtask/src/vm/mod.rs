@@ -1,0 +1,123 @@
+//! The gate on real drivers: a Debian kernel in QEMU, two emulated network cards whose drivers work on our packet
+//! memory (zero copy), the real binary between them, and this program at both cables.
+//!
+//! Nothing here needs privileges but the installation of packages, and nothing of this machine is touched: cards, cables
+//! and the gate are the guest's.
+
+mod frames;
+mod guest;
+mod image;
+mod kernel;
+mod packages;
+mod scenario;
+mod wire;
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+
+use crate::program::Interrupt;
+use crate::{say, workspace};
+use guest::{Guest, Nic};
+use packages::Packages;
+use scenario::Scenario;
+use wire::Wire;
+
+/// Frames that go through in each direction, unless said otherwise.
+const FRAMES: u32 = 2000;
+
+/// The cards that are emulated, and Debian's packages, are those of x86-64.
+const IS_POSSIBLE: bool = cfg!(target_arch = "x86_64");
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The network card.
+    #[arg(long, value_enum, default_value_t = Choice::All)]
+    nic: Choice,
+    /// Frames that go through in each direction.
+    #[arg(long, default_value_t = FRAMES, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    frames: u32,
+    /// The guest's kernel by its Debian version, such as 6.18.15+deb13 [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<String>,
+    /// Build with all optimisations; the build of the tests is shared otherwise.
+    #[arg(long)]
+    release: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// The paravirtual card of virtual machines.
+    Virtio,
+    /// Intel's 82576, driver igb.
+    Igb,
+    /// One after the other.
+    All,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { nic: Choice::All, frames: FRAMES, kernel: None, release: false }
+    }
+}
+
+impl Choice {
+    const fn nics(self) -> &'static [Nic] {
+        match self {
+            Self::Virtio => &[Nic::Virtio],
+            Self::Igb => &[Nic::Igb],
+            Self::All => &[Nic::Virtio, Nic::Igb],
+        }
+    }
+}
+
+/// What the tests of the project do of this: everything, where the machine is one that can.
+pub(crate) fn test() -> Result<()> {
+    if !IS_POSSIBLE {
+        say::detail(
+            "no virtual machine with zero-copy ports: it runs this machine's binary, and needs x86-64 for it",
+        );
+        return Ok(());
+    }
+    run(&Options::default())
+}
+
+/// Goes through everything on each card; an error when anything is not as it should be.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    ensure!(
+        IS_POSSIBLE,
+        "the virtual machine runs this machine's own binary, and needs an x86-64 machine for it"
+    );
+    let interrupt = Interrupt::listen()?;
+    let packages = Packages::open()?;
+    packages.install_emulator()?;
+    let kernel = match &options.kernel {
+        Some(version) => kernel::exactly(&packages, version)?,
+        None => kernel::newest(&packages)?,
+    };
+    say::step("Building the gate for the virtual machine");
+    let gate = workspace::build("portcullis", "portcullis", options.release)?;
+    let logs = workspace::target()?.join("vm");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let image = logs.join("initramfs");
+    image::write(&kernel, &gate, &image)?;
+    for nic in options.nic.nics() {
+        let started = Instant::now();
+        say::step(&format!("Booting Linux {} with two ports of the driver {}", kernel.version, nic.driver()));
+        // Paths of sockets must be short.
+        let folder =
+            tempfile::Builder::new().prefix("portcullis-vm").tempdir().context("no temporary folder")?;
+        let wire = Wire::lay(folder.path(), &interrupt)?;
+        let guest = Guest::boot(&kernel, &image, *nic, folder.path(), &interrupt)?;
+        say::detail(&format!(
+            "Linux {} takes commands after {:.1} s",
+            guest.release,
+            started.elapsed().as_secs_f32()
+        ));
+        Scenario::new(guest, wire, *nic, options.frames).play()?;
+        say::detail(&format!("{}: all of it in {:.1} s", nic.driver(), started.elapsed().as_secs_f32()));
+    }
+    Ok(())
+}
