@@ -5,10 +5,12 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
-const SOURCE: &str = "src/portcullis.bpf.c";
+/// The gate's program, and the one that its tests take headers apart with.
+const SOURCES: [&str; 2] = ["portcullis", "tuple_probe"];
+const HEADERS: [&str; 4] = ["src/portcullis.h", "src/maps.h", "src/liveness.h", "src/tuple.h"];
 
 fn main() {
-    for file in [SOURCE, "src/portcullis.h", "src/maps.h", "src/liveness.h"] {
+    for file in HEADERS {
         println!("cargo::rerun-if-changed={file}");
     }
     println!("cargo::rerun-if-env-changed=CLANG");
@@ -16,18 +18,27 @@ fn main() {
     if Command::new(&clang).arg("--version").output().is_err() {
         fail(&format!("{clang} is not installed, and it compiles the XDP program: apt-get install clang"));
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("portcullis.skel.rs");
+    for source in SOURCES {
+        compile(source, &clang);
+    }
+}
+
+/// Compiles one source to a skeleton of its name.
+fn compile(name: &str, clang: &str) {
+    let source = format!("src/{name}.bpf.c");
+    println!("cargo::rerun-if-changed={source}");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(format!("{name}.skel.rs"));
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The kernel's own headers sit below the multiarch directory on Debian; elsewhere it is not there, which
     // clang does not mind.
     let headers = format!("-I/usr/include/{arch}-linux-gnu");
     let built = SkeletonBuilder::new()
-        .source(SOURCE)
+        .source(&source)
         .clang(clang)
         .clang_args([headers.as_str(), "-Isrc", "-Wall", "-Werror"])
         .build_and_generate(&out);
     if let Err(error) = built {
-        fail(&format!("the XDP program does not compile ({SOURCE}): {error:#}"));
+        fail(&format!("the XDP program does not compile ({source}): {error:#}"));
     }
 }
 

@@ -41,6 +41,28 @@ pub struct Liveness {
     pub latched_fail: Fail,
 }
 
+/// UDP ports, at either end, of datagrams that are looked into for a packet: the kernel never answers them by their
+/// outer ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunnelPorts {
+    /// Every port may be one.
+    Any,
+    /// These, at most [`TunnelPorts::MOST`].
+    These(Vec<u16>),
+}
+
+impl TunnelPorts {
+    /// Most ports that can be told apart; of more, [`Any`](Self::Any) has to be said.
+    pub const MOST: usize = crate::layout::TUNNEL_PORTS;
+}
+
+impl Default for TunnelPorts {
+    /// None.
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
 /// How the program is to be attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XdpMode {
@@ -73,6 +95,8 @@ pub struct GateConfig {
     pub fail: Fail,
     /// When a worker counts as dead or busy.
     pub liveness: Liveness,
+    /// UDP that the gate looks into.
+    pub tunnels: TunnelPorts,
     /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
     pub forward: bool,
     /// How to attach.
@@ -82,6 +106,23 @@ pub struct GateConfig {
     pub pin_dir: Option<PathBuf>,
     /// Where the lock file lies, which keeps a second instance away (a bpffs holds no locks).
     pub lock_dir: PathBuf,
+}
+
+impl Default for GateConfig {
+    /// An open gate that forwards, without ports yet: nothing is pinned, nothing watched.
+    fn default() -> Self {
+        Self {
+            name: "gate".to_owned(),
+            ports: Vec::new(),
+            fail: Fail::default(),
+            liveness: Liveness::default(),
+            tunnels: TunnelPorts::default(),
+            forward: true,
+            mode: XdpMode::default(),
+            pin_dir: None,
+            lock_dir: Self::LOCK_DIR.into(),
+        }
+    }
 }
 
 impl GateConfig {

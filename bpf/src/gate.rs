@@ -1,7 +1,7 @@
 //! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
 
 use crate::attach::{AttachedMode, PortLink, adoptable, attach_all, take_over};
-use crate::config::{Fail, GateConfig, GatePort, Liveness};
+use crate::config::{Fail, GateConfig, GatePort, Liveness, TunnelPorts};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
@@ -246,6 +246,11 @@ fn validate(config: &GateConfig) -> Result<(), GateError> {
             return invalid(format!("interface {} with no queue", port.name));
         }
     }
+    if let TunnelPorts::These(ports) = &config.tunnels
+        && ports.len() > TunnelPorts::MOST
+    {
+        return invalid(format!("{} tunnel ports: at most {}", ports.len(), TunnelPorts::MOST));
+    }
     Ok(())
 }
 
@@ -295,6 +300,7 @@ fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u3
         &layout::settings(config.fail, queues, &config.liveness),
         MapFlags::ANY,
     ))?;
+    put(maps.tunnels.update(&[0; 4], &layout::tunnels(&config.tunnels), MapFlags::ANY))?;
     for (port, (_, ifindex)) in (0_u32..).zip(ports) {
         let key = port.to_ne_bytes();
         let peer = ports.get((port ^ 1) as usize).map_or(0, |(_, ifindex)| *ifindex);

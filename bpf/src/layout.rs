@@ -1,10 +1,10 @@
 //! What the loader and the program agree on; the C side is `portcullis.h`.
 
-use crate::config::{Fail, Liveness, Overload};
+use crate::config::{Fail, Liveness, Overload, TunnelPorts};
 
 /// The layout of the pinned maps. Raised whenever a map's shape or meaning changes: pins of another version are
 /// removed, not adopted.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Most ports in a set (`MAX_PORTS`).
 pub(crate) const MAX_PORTS: usize = 256;
@@ -39,6 +39,29 @@ pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness) -> [u8; SET
     }
     for word in [latch_after, fail_policy(latched_fail)] {
         put(&word.to_ne_bytes());
+    }
+    bytes
+}
+
+/// `TUNNEL_PORTS`.
+pub(crate) const TUNNEL_PORTS: usize = 12;
+
+/// `struct tunnels` as bytes.
+pub(crate) fn tunnels(ports: &TunnelPorts) -> [u8; 40] {
+    let mut bytes = [0; 40];
+    let (filter, listed): (u64, &[u16]) = match ports {
+        TunnelPorts::Any => (u64::MAX, &[]),
+        TunnelPorts::These(ports) => {
+            let listed = ports.get(..TUNNEL_PORTS).unwrap_or(ports);
+            (listed.iter().fold(0, |filter, port| filter | 1 << ((port ^ port >> 6) & 63)), listed)
+        }
+    };
+    bytes[..8].copy_from_slice(&filter.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&u32::from(*ports == TunnelPorts::Any).to_ne_bytes());
+    let count = u32::try_from(listed.len()).unwrap_or(0);
+    bytes[12..16].copy_from_slice(&count.to_ne_bytes());
+    for (slot, port) in bytes[16..].as_chunks_mut::<2>().0.iter_mut().zip(listed) {
+        *slot = port.to_ne_bytes();
     }
     bytes
 }

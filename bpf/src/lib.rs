@@ -5,6 +5,7 @@
 //! - [`counters`]: frames by outcome, as the program counted them
 //! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
+//! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
 //! - [`device`]: facts and switches of a network interface, by ioctl
 //! - [`error`]: every way in which loading can fail, with what to do about it
 //!
@@ -32,12 +33,18 @@ pub mod pulse;
 mod skeleton;
 pub mod switch;
 mod sys;
+pub mod tuple;
+#[cfg(test)]
+mod tuple_probe;
+#[cfg(test)]
+mod tuple_tests;
 
 pub use attach::AttachedMode;
-pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, XdpMode};
+pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, TunnelPorts, XdpMode};
 pub use counters::GateCounters;
 pub use crash::stop_on_crash;
 pub use error::GateError;
 pub use gate::Gate;
 pub use pulse::{Beat, BlindWindow, Pulses};
 pub use switch::PanicSwitch;
+pub use tuple::{Side, Tuple};

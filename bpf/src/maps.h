@@ -43,6 +43,14 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
+/* UDP that the gate looks into, and that is never answered by what its outer ports say */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tunnels);
+} tunnels SEC(".maps");
+
 /* Until when (coarse monotonic time) the wire is to stay in the kernel, whatever else holds */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

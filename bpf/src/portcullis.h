@@ -11,6 +11,9 @@
 /* A set has at most this many ports; PortId is a byte. */
 #define MAX_PORTS 256
 
+/* UDP ports that tunnels are looked for on, as many as all of their kinds may have. */
+#define TUNNEL_PORTS 12
+
 /* What happens to a frame that no live worker can take. */
 enum fail_policy {
 	FAIL_CLOSED = 0,
@@ -33,6 +36,14 @@ struct settings {
 	__u64 full_limit;   /* the same for a worker whose slot is full: shorter */
 	__u32 latch_after;  /* blind windows of a slot a minute that are too many; 0: none are */
 	__u32 latched_fail; /* enum fail_policy of a slot that had too many */
+};
+
+/* The one entry of the map `tunnels`: UDP that may carry a packet. */
+struct tunnels {
+	__u64 filter; /* bits for the ports, see `tuple.h`; all are set where any port may be one */
+	__u32 any;    /* any port may be one */
+	__u32 count;  /* of `ports` */
+	__u16 ports[TUNNEL_PORTS];
 };
 
 /* One a socket slot, mapped into the worker. The first cache line is the worker's, the second ours. */

@@ -17,6 +17,7 @@ pub(crate) struct Maps {
     pub(crate) pulses: MapHandle,
     pub(crate) peers: MapHandle,
     pub(crate) settings: MapHandle,
+    pub(crate) tunnels: MapHandle,
     pub(crate) panic_switch: MapHandle,
     pub(crate) windows: MapHandle,
     pub(crate) counters: MapHandle,
@@ -24,14 +25,16 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 8] {
-        let Self { port_of, sockets, pulses, peers, settings, panic_switch, windows, counters } = self;
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 9] {
+        let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, counters } =
+            self;
         [
             ("port_of", port_of),
             ("sockets", sockets),
             ("pulses", pulses),
             ("peers", peers),
             ("settings", settings),
+            ("tunnels", tunnels),
             ("panic_switch", panic_switch),
             ("windows", windows),
             ("counters", counters),
@@ -47,6 +50,7 @@ impl Maps {
             pulses: open("pulses")?,
             peers: open("peers")?,
             settings: open("settings")?,
+            tunnels: open("tunnels")?,
             panic_switch: open("panic_switch")?,
             windows: open("windows")?,
             counters: open("counters")?,
@@ -96,6 +100,7 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
             pulses: handle(&skeleton.maps.pulses)?,
             peers: handle(&skeleton.maps.peers)?,
             settings: handle(&skeleton.maps.settings)?,
+            tunnels: handle(&skeleton.maps.tunnels)?,
             panic_switch: handle(&skeleton.maps.panic_switch)?,
             windows: handle(&skeleton.maps.windows)?,
             counters: handle(&skeleton.maps.counters)?,
@@ -112,6 +117,7 @@ fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()
     open.maps.pulses.reuse_fd(maps.pulses.as_fd())?;
     open.maps.peers.reuse_fd(maps.peers.as_fd())?;
     open.maps.settings.reuse_fd(maps.settings.as_fd())?;
+    open.maps.tunnels.reuse_fd(maps.tunnels.as_fd())?;
     open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
     open.maps.windows.reuse_fd(maps.windows.as_fd())?;
     open.maps.counters.reuse_fd(maps.counters.as_fd())

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a mount namespace of its own for the test's bpffs")]
 #![expect(clippy::unwrap_used, reason = "what fails here is the test")]
 
-use portcullis_bpf::{AttachedMode, Fail, Gate, GateConfig, GateError, GatePort, Liveness, XdpMode};
+use portcullis_bpf::{AttachedMode, Fail, Gate, GateConfig, GateError, GatePort, XdpMode};
 use portcullis_testkit::{NetNs, VethPair, require_root};
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, set_capabilities, unshare_unsafe};
@@ -43,13 +43,9 @@ impl Bench {
         GateConfig {
             name: "test".to_owned(),
             ports: vec![port("port0"), port("port1")],
-            fail: Fail::Open,
-            liveness: Liveness::default(),
-            forward: true,
-            mode: XdpMode::Auto,
-            pin_dir: None,
             // Not in the bpffs, but as much of this test only: beside it.
             lock_dir: self.dir.path().with_extension("lock"),
+            ..GateConfig::default()
         }
     }
 
@@ -152,7 +148,7 @@ fn pins_that_do_not_fit_are_replaced() {
         // Pins of another version are removed, too.
         gate.leave_pinned();
         let home = bench.dir.path().join("portcullis/test");
-        std::fs::rename(home.join("v2"), home.join("v1")).unwrap();
+        std::fs::rename(home.join("v3"), home.join("v1")).unwrap();
         let gate = bench.load(&bench.pinned(1)).unwrap();
         assert!(!gate.adopted() && !home.join("v1").exists());
     });

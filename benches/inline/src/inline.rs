@@ -12,7 +12,7 @@ use crate::rounds::Round;
 use crate::workers::{self, Tracking};
 use anyhow::{Context, Result, ensure};
 use portcullis_bench_micro::spread::Spread;
-use portcullis_bpf::{Fail, Gate, GateConfig, Liveness, XdpMode};
+use portcullis_bpf::{Gate, GateConfig};
 use portcullis_capture::PacketModule;
 use portcullis_capture_xdp::{InlineSet, PortSetup, XdpConfig, XdpModule};
 use portcullis_testkit::Lab;
@@ -120,12 +120,8 @@ fn open(scratch: &std::path::Path) -> Result<(Gate, InlineSet, XdpModule)> {
     let mut gate = Gate::load(&GateConfig {
         name: "bench-inline".to_owned(),
         ports: config.gate_ports()?,
-        fail: Fail::Open,
-        liveness: Liveness::default(),
-        forward: true,
-        mode: XdpMode::Auto,
-        pin_dir: None,
         lock_dir: scratch.to_owned(),
+        ..GateConfig::default()
     })?;
     let (set, modules) = InlineSet::open(&config, &mut gate)?;
     let module = modules.into_iter().next().context("the set has no worker")?;

@@ -6,7 +6,7 @@
 //! everything off and says what was counted. Killed, it leaves what it pinned, and a next one adopts it.
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
-use portcullis_bpf::{Fail, Gate, GateConfig, Liveness, XdpMode};
+use portcullis_bpf::{Fail, Gate, GateConfig};
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Verdict};
 use portcullis_capture_xdp::{InlineSet, XdpConfig, XdpError, XdpModule};
 use portcullis_wire::Timestamp;
@@ -32,11 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         name: "forward".to_owned(),
         ports: config.gate_ports()?,
         fail,
-        liveness: Liveness::default(),
-        forward: true,
-        mode: XdpMode::Auto,
         lock_dir: pin_dir.as_deref().map_or_else(std::env::temp_dir, |dir| dir.with_extension("lock")),
         pin_dir,
+        ..GateConfig::default()
     })?;
     let (set, modules) = InlineSet::open(&config, &mut gate)?;
     println!("ready{}", if gate.adopted() { ", adopted" } else { "" });

@@ -31,6 +31,12 @@ impl Ports {
         self.any || self.list.iter().take(usize::from(self.count)).any(|own| *own == port)
     }
 
+    /// The ports one by one; `None` where every port is one.
+    #[must_use]
+    pub fn listed(&self) -> Option<&[u16]> {
+        if self.any { None } else { self.list.get(..usize::from(self.count)) }
+    }
+
     fn filter(&self) -> u64 {
         let bits = self.list.iter().take(usize::from(self.count)).map(|port| 1 << PortFilter::place(*port));
         if self.any { u64::MAX } else { bits.fold(0, |all, bit: u64| all | bit) }
@@ -124,6 +130,8 @@ mod tests {
         check(&two, 1, false);
         check(&Ports::NONE, 0, false);
         check(&Ports::ANY, 7, true);
+        assert_eq!((two.listed(), Ports::NONE.listed()), (Some(&[0, 65_535][..]), Some(&[][..])));
+        assert_eq!(Ports::ANY.listed(), None);
         assert_eq!(Ports::new(&[1, 2, 3, 4]).map(|ports| ports.contains(4)), Some(true));
         assert_eq!(Ports::new(&[1, 2, 3, 4, 5]), None);
     }

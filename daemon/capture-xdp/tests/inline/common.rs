@@ -155,8 +155,8 @@ pub(crate) fn gate_config(config: &XdpConfig, dir: &TempDir, options: &Options) 
         liveness: options.liveness,
         forward: options.copy_mode.forwards(),
         mode: options.mode,
-        pin_dir: None,
         lock_dir: dir.path().to_owned(),
+        ..GateConfig::default()
     }
 }
 

@@ -6,9 +6,10 @@ use crate::config::{
 };
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness, Overload};
+use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness, Overload, TunnelPorts};
 use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
+use portcullis_wire::{DecoderConfig, Ports};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Most workers of an inline set.
@@ -108,6 +109,7 @@ impl Plan {
             ports,
             fail: self.fail,
             liveness: self.liveness,
+            tunnels: tunnels(&self.engine.decoder),
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
@@ -160,6 +162,13 @@ const fn bind_mode(mode: BindMode) -> portcullis_capture_xdp::BindMode {
 }
 
 /// Where nothing is forwarded, it makes no difference to traffic whether a worker lives.
+/// The ports that the decoder takes for a tunnel's, all in one list.
+fn tunnels(decoder: &DecoderConfig) -> TunnelPorts {
+    let kinds = [&decoder.vxlan, &decoder.geneve, &decoder.teredo];
+    let listed: Option<Vec<&[u16]>> = kinds.into_iter().map(Ports::listed).collect();
+    listed.map_or(TunnelPorts::Any, |ports| TunnelPorts::These(ports.concat()))
+}
+
 fn liveness(config: &Config) -> Liveness {
     if config.copy_mode == CopyMode::Ids {
         return Liveness::default();
@@ -225,6 +234,16 @@ mod tests {
         let gate = plan.gate(Vec::new());
         assert_eq!((gate.name.as_str(), gate.fail, gate.forward), ("a", Fail::Closed, false));
         assert_eq!(plan.workers(&[GatePort { name: "p0".to_owned(), queues: 8 }]), 3);
+    }
+
+    #[test]
+    fn the_kernel_knows_what_is_looked_into() {
+        let check = |text: &str, expected: TunnelPorts| {
+            assert_eq!(plan(&format!("{SET}\n{text}")).unwrap().gate(Vec::new()).tunnels, expected);
+        };
+        check("", TunnelPorts::These(vec![4789, 6081, 3544]));
+        check("[decoder.geneve]\nenabled = false", TunnelPorts::These(vec![4789, 3544]));
+        check("[decoder.teredo]\nports = \"any\"", TunnelPorts::Any);
     }
 
     #[test]
