@@ -4,7 +4,10 @@
 
 use super::Decoder;
 use crate::checksum::Sum;
-use crate::decoded::{BadChecksums, Decoded, Layer, Layers, Span, Tcp, TcpFlags, Transport, Udp, mapped};
+use crate::decoded::{
+    BadChecksums, DecodeEvents, Decoded, Layer, Layers, Span, Tcp, TcpFlags, Transport, Udp, VlanIds, mapped,
+};
+use crate::link::LinkType;
 
 /// Ethernet and IPv4 headers.
 const HEADERS: usize = 34;
@@ -33,36 +36,49 @@ impl Decoder {
         let Some((start, stop)) = payload else { return false };
         let span = |start: usize, end: usize| Span { start: narrow(start), end: narrow(end) };
         let &[.., s0, s1, s2, s3, d0, d1, d2, d3, _, _, _, _, _, _, _, _] = head;
-        *out = Decoded::default();
-        out.ethertype = 0x0800;
-        out.ip_version = 4;
-        out.source = mapped([s0, s1, s2, s3]);
-        out.destination = mapped([d0, d1, d2, d3]);
-        out.protocol = head[23];
-        out.ttl = head[22];
-        out.tos = head[15];
-        out.ip_id = u16_at(head, 18);
-        out.source_port = u16_at(head, HEADERS);
-        out.destination_port = u16_at(head, HEADERS + 2);
-        out.ip = span(14, end);
-        out.ip_options = span(HEADERS, HEADERS);
-        out.ip_payload = span(HEADERS, end);
-        out.payload = span(start, stop);
-        if let (TCP, Some(head)) = (head[23], packet.first_chunk::<{ HEADERS + 20 }>()) {
-            out.layers = layers(Layer::Tcp);
-            out.transport = Transport::Tcp(Tcp {
-                seq: u32_at(head, 38),
-                ack: u32_at(head, 42),
-                window: u16_at(head, 48),
-                urgent: u16_at(head, 52),
-                flags: TcpFlags(head[47]),
-                reserved: head[46] & 0x0f,
-                options: span(HEADERS + 20, start),
-            });
-        } else {
-            out.layers = layers(Layer::Udp);
-            out.transport = Transport::Udp(Udp { length: u16_at(head, HEADERS + 4) });
-        }
+        let tcp = packet.first_chunk::<{ HEADERS + 20 }>().filter(|_| head[23] == TCP);
+        // Every field by name: a default would first clear all of the description, of which a plain packet
+        // has little.
+        *out = Decoded {
+            invalid: None,
+            events: DecodeEvents::default(),
+            layers: if tcp.is_some() { layers(Layer::Tcp) } else { layers(Layer::Udp) },
+            link: LinkType::Ethernet,
+            ethertype: 0x0800,
+            vlans: VlanIds::default(),
+            ip_version: 4,
+            source: mapped([s0, s1, s2, s3]),
+            destination: mapped([d0, d1, d2, d3]),
+            protocol: head[23],
+            ttl: head[22],
+            tos: head[15],
+            ip_id: u16_at(head, 18),
+            flow_label: 0,
+            fragment: None,
+            source_port: u16_at(head, HEADERS),
+            destination_port: u16_at(head, HEADERS + 2),
+            spi: 0,
+            transport: match tcp {
+                Some(head) => Transport::Tcp(Tcp {
+                    seq: u32_at(head, 38),
+                    ack: u32_at(head, 42),
+                    window: u16_at(head, 48),
+                    urgent: u16_at(head, 52),
+                    flags: TcpFlags(head[47]),
+                    reserved: head[46] & 0x0f,
+                    options: span(HEADERS + 20, start),
+                }),
+                None => Transport::Udp(Udp { length: u16_at(head, HEADERS + 4) }),
+            },
+            ip: span(14, end),
+            ip_options: span(HEADERS, HEADERS),
+            ip_payload: span(HEADERS, end),
+            payload: span(start, stop),
+            bad_checksums: BadChecksums::default(),
+            recursion: 0,
+            depth: 0,
+            inner: None,
+        };
         if self.config.validate_checksums {
             out.bad_checksums = checksums(skip_transport_checksum, packet, stop);
         }
@@ -70,7 +86,7 @@ impl Decoder {
     }
 
     /// The payload of a datagram that is whole and no tunnel's.
-    #[inline]
+    #[inline(always)]
     fn udp_payload(&self, packet: &[u8]) -> Option<(usize, usize)> {
         let head = packet.first_chunk::<{ HEADERS + 8 }>()?;
         let length = usize::from(u16_at(head, HEADERS + 4));
@@ -81,7 +97,7 @@ impl Decoder {
 }
 
 /// The payload of a segment with at most a timestamp for options.
-#[inline]
+#[inline(always)]
 fn tcp_payload(packet: &[u8]) -> Option<(usize, usize)> {
     let start = match packet.first_chunk::<{ HEADERS + 20 }>()?[46] >> 4 {
         5 => HEADERS + 20,
@@ -145,7 +161,6 @@ mod tests {
     use super::*;
     use crate::builder::PacketBuilder;
     use crate::config::DecoderConfig;
-    use crate::link::LinkType;
     use proptest::prelude::*;
 
     /// Is the frame plain? If so, it is described as the layers' modules would describe it.
