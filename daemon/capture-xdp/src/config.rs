@@ -2,6 +2,7 @@
 
 use crate::error::XdpError;
 use portcullis_bpf::{GatePort, device};
+pub use portcullis_capture::CopyMode;
 use portcullis_capture::outbox::MAX_FORGED;
 
 /// How sockets are bound to their queues.
@@ -14,32 +15,6 @@ pub enum BindMode {
     Copy,
     /// The device works on our memory; an error where it cannot.
     ZeroCopy,
-}
-
-/// What becomes of judged packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CopyMode {
-    /// Accepted ones leave through the peer port.
-    #[default]
-    Ips,
-    /// All leave through the peer port as they came, whatever the verdict.
-    Tap,
-    /// None leaves: the ports only listen.
-    Ids,
-}
-
-impl CopyMode {
-    /// Do frames leave through the peer port?
-    #[must_use]
-    pub const fn forwards(self) -> bool {
-        !matches!(self, Self::Ids)
-    }
-
-    /// Is traffic only read?
-    #[must_use]
-    pub const fn is_pass_through(self) -> bool {
-        !matches!(self, Self::Ips)
-    }
 }
 
 /// What [`InlineSet::open`](crate::InlineSet::open) is asked for.

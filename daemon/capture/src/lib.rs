@@ -3,6 +3,7 @@
 //! - [`module`]: [`PacketModule`], what every source and sink of packets must do
 //! - [`burst`]: the packets that a module lends, one verdict slot each
 //! - [`verdict`]: verdicts and drop reasons
+//! - [`copy_mode`]: what becomes of judged packets
 //! - [`frame`]: frames that we own, sources and sinks of them
 //! - [`offline`]: the packet module over any such source and sink
 //! - [`memory`]: that module over memory, for tests and benchmarks
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod burst;
+pub mod copy_mode;
 pub mod frame;
 pub mod memory;
 pub mod module;
@@ -24,6 +26,7 @@ pub mod suite;
 pub mod verdict;
 
 pub use burst::{BURST, Burst, Judgement, Packet, PacketMeta};
+pub use copy_mode::CopyMode;
 pub use frame::{Frame, FrameSink, FrameSource, Read};
 pub use module::{CaptureStats, PacketModule, Poll, Properties, Wake};
 pub use offline::{Offline, OfflineOptions};
