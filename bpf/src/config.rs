@@ -97,6 +97,8 @@ pub struct GateConfig {
     pub liveness: Liveness,
     /// UDP that the gate looks into.
     pub tunnels: TunnelPorts,
+    /// Most flows in the verdict cache; the kernel keeps 144 bytes for each. At 0 there is none.
+    pub cache: u32,
     /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
     pub forward: bool,
     /// How to attach.
@@ -117,6 +119,7 @@ impl Default for GateConfig {
             fail: Fail::default(),
             liveness: Liveness::default(),
             tunnels: TunnelPorts::default(),
+            cache: 0,
             forward: true,
             mode: XdpMode::default(),
             pin_dir: None,

@@ -24,6 +24,10 @@ pub struct GateCounters {
     pub overload_dropped: u64,
     /// Passed to the peer port uninspected, because the panic switch is on.
     pub switched: u64,
+    /// Passed to the peer port, because their flow's verdict is cached.
+    pub cache_passed: u64,
+    /// Dropped, because their flow's verdict is cached.
+    pub cache_dropped: u64,
     /// Of those that no worker could take: there was no socket.
     pub no_socket: u64,
     /// Of those that no worker could take: its heartbeat was too old.
@@ -31,7 +35,7 @@ pub struct GateCounters {
 }
 
 /// Fields of the kernel's struct, all of them words.
-const WORDS: usize = 11;
+const WORDS: usize = 13;
 
 impl GateCounters {
     /// Bytes of the kernel's struct.
@@ -62,6 +66,7 @@ impl GateCounters {
     const fn fields_mut(&mut self) -> [&mut u64; WORDS] {
         let Self { socket, control, uninspected, closed, no_peer, foreign, .. } = self;
         let Self { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = self;
+        let Self { cache_passed, cache_dropped, .. } = self;
         [
             socket,
             control,
@@ -72,6 +77,8 @@ impl GateCounters {
             overload_bypassed,
             overload_dropped,
             switched,
+            cache_passed,
+            cache_dropped,
             no_socket,
             stale,
         ]

@@ -1,13 +1,14 @@
 //! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
 
 use crate::attach::{AttachedMode, PortLink, adoptable, attach_all, take_over};
+use crate::cache::VerdictCache;
 use crate::config::{Fail, GateConfig, GatePort, Liveness, TunnelPorts};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
 use crate::layout;
 use crate::pins::{Lock, Pins};
-use crate::program::{self, Loaded, Maps};
+use crate::program::{self, Loaded, Maps, Sizes};
 use crate::pulse::{BlindWindow, Pulses};
 use crate::switch::PanicSwitch;
 use crate::sys;
@@ -55,8 +56,12 @@ impl Gate {
             None => (None, Vec::new()),
         };
         let adopted = predecessor.is_some();
-        let Loaded { program, mut maps } = program::load(slots, predecessor)?;
+        let sizes = Sizes { slots, cache: config.cache.max(1) };
+        let Loaded { program, mut maps, cache_is_new } = program::load(sizes, predecessor)?;
         fill(&maps, &known, config, queues)?;
+        if let Some(pins) = pins.as_ref().filter(|_| adopted && cache_is_new) {
+            maps.pin_cache_anew(pins)?;
+        }
         let ports = if adopted {
             take_over(&known, links, program.as_fd())?
         } else {
@@ -116,6 +121,18 @@ impl Gate {
     pub fn panic_switch(&self) -> Result<PanicSwitch, GateError> {
         let map = MapHandle::from_map_id(self.maps.panic_switch.info().map_or(0, |info| info.info.id));
         map.map(PanicSwitch::new).map_err(|error| refused("open the panic switch", &error))
+    }
+
+    /// The verdict cache, to be used here or in another process.
+    ///
+    /// # Errors
+    /// The process has no descriptors left.
+    pub fn cache(&self) -> Result<VerdictCache, GateError> {
+        let own = |map: &MapHandle| {
+            let owned = map.as_fd().try_clone_to_owned();
+            owned.map_err(|error| refused("share the verdict cache", &error.into()))
+        };
+        Ok(VerdictCache::new(own(&self.maps.verdicts)?, own(&self.maps.cache_generation)?))
     }
 
     /// The blind windows that have ended since the last call, a predecessor's included.

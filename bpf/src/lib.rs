@@ -6,6 +6,7 @@
 //! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
 //! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
+//! - [`cache`]: flows that are decided, which the program answers by itself
 //! - [`device`]: facts and switches of a network interface, by ioctl
 //! - [`error`]: every way in which loading can fail, with what to do about it
 //!
@@ -15,6 +16,9 @@
 #![deny(unsafe_code)]
 
 mod attach;
+pub mod cache;
+#[cfg(test)]
+mod cache_tests;
 pub mod config;
 pub mod counters;
 mod crash;
@@ -24,6 +28,7 @@ pub mod gate;
 mod layout;
 #[cfg(test)]
 mod liveness_tests;
+mod map_calls;
 mod messages;
 mod pins;
 mod program;
@@ -40,6 +45,7 @@ mod tuple_probe;
 mod tuple_tests;
 
 pub use attach::AttachedMode;
+pub use cache::{CacheAction, CacheEntry, CacheError, VerdictCache};
 pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, TunnelPorts, XdpMode};
 pub use counters::GateCounters;
 pub use crash::stop_on_crash;

@@ -51,6 +51,22 @@ struct {
 	__type(value, struct tunnels);
 } tunnels SEC(".maps");
 
+/* Flows that are decided; filled and emptied from user space, sized by the loader */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, 48); /* struct tuple */
+	__type(value, struct cached);
+} verdicts SEC(".maps");
+
+/* Which generation of rules the entries of `verdicts` must be of; 0: none is looked up */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} cache_generation SEC(".maps");
+
 /* Until when (coarse monotonic time) the wire is to stay in the kernel, whatever else holds */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

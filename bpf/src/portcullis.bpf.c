@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * The gate's XDP program: link-local control frames go to the peer port, everything else to the socket of
- * its queue. Where no live worker stands behind that, the fail policy decides; where it has its hands full, the
+ * The gate's XDP program: link-local control frames go to the peer port, flows that are decided where they were
+ * decided to go, everything else to the socket of its queue. Where no live worker stands behind that, the fail policy decides; where it has its hands full, the
  * overload policy. Each frame is counted by what became of it.
  *
  * It uses no helper that is reserved for GPL programs.
@@ -14,6 +14,7 @@
 #include "portcullis.h"
 #include "maps.h"
 #include "liveness.h"
+#include "cache.h"
 
 /*
  * Frames that two neighbours exchange about the link itself, which a bump in the wire has to pass on although
@@ -52,17 +53,21 @@ static __always_inline int is_switched(__u64 now)
 	return until && *until > now;
 }
 
+/* The fail policy of a slot. */
+static __always_inline __u32 policy_of(const struct settings *set, const struct pulse *pulse)
+{
+	return pulse && pulse->latched ? set->latched_fail : set->fail;
+}
+
 /* What the fail policy makes of a frame that nobody saw. */
 static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32 port, int worker,
 				struct counters *count)
 {
-	__u32 policy = pulse && pulse->latched ? set->latched_fail : set->fail;
-
 	if (worker == WORKER_STALE)
 		count->stale++;
 	else
 		count->no_socket++;
-	if (policy == FAIL_OPEN) {
+	if (policy_of(set, pulse) == FAIL_OPEN) {
 		if (pulse)
 			pulse->blind_passed++;
 		return to_peer(port, count, &count->uninspected);
@@ -79,7 +84,10 @@ static __always_inline int judge(struct xdp_md *ctx)
 	struct settings *set = bpf_map_lookup_elem(&settings, &zero);
 	struct pulse *pulse = NULL;
 	struct counters *count;
-	int is_control, worker = WORKER_ABSENT;
+	int is_control, action, worker = WORKER_ABSENT;
+	struct cached *cached = NULL;
+	struct parsed parsed;
+	__u32 generation;
 	__u64 now;
 
 	known = bpf_map_lookup_elem(&port_of, &ifindex);
@@ -97,15 +105,34 @@ static __always_inline int judge(struct xdp_md *ctx)
 	if (is_switched(now))
 		return to_peer(port, count, &count->switched);
 
+	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
+	generation = is_control ? 0 : cache_in_force();
+	if (generation) {
+		parse(ctx, 0, port & 1, &parsed);
+		cached = look_up_cache(&parsed, generation, now);
+	}
+	/* What was condemned stays so, whether a worker lives or not. */
+	if (cached && cached->action == CACHED_DROP) {
+		count_cached(cached, &parsed);
+		count->cache_dropped++;
+		return XDP_DROP;
+	}
+
 	slot = port * set->queues + queue;
 	if (queue < set->queues) {
 		pulse = bpf_map_lookup_elem(&pulses, &slot);
 		if (pulse)
 			worker = state_of_worker(set, pulse, slot, now);
 	}
-	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	if (is_control && (worker <= WORKER_BUSY || set->fail == FAIL_OPEN))
 		return to_peer(port, count, &count->control);
+	/* A closed gate without a worker is shut, also to what need not be inspected. A busy worker is none the less there. */
+	if (cached && (worker <= WORKER_BUSY || policy_of(set, pulse) == FAIL_OPEN)) {
+		action = to_peer(port, count, &count->cache_passed);
+		if (action == XDP_REDIRECT)
+			count_cached(cached, &parsed);
+		return action;
+	}
 	/*
 	 * A closed gate without a worker is a cut wire: a neighbour that still heard STP or LACP over it would go on
 	 * using it. So control frames fall through to the policy.

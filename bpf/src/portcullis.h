@@ -62,6 +62,20 @@ struct pulse {
 	__u32 latched;        /* there were too many; cleared by the supervisor */
 };
 
+enum cached_action {
+	CACHED_DROP = 0,
+	CACHED_PASS = 1,
+};
+
+/* An entry of the verdict cache; its key is `struct tuple`. Mirrored by `cache.rs`. */
+struct cached {
+	__u64 packets; /* answered by it */
+	__u64 bytes;
+	__u64 until;      /* coarse monotonic time */
+	__u32 generation; /* of the rules that it was decided by; of others, the entry is none */
+	__u32 action;     /* enum cached_action */
+};
+
 /* A blind window that has ended, as it stands in the ring `windows`. Times are coarse monotonic. */
 struct window {
 	__u64 since;
@@ -83,6 +97,8 @@ struct counters {
 	__u64 overload_bypassed; /* the worker is busy: to the peer, unseen */
 	__u64 overload_dropped;  /* the worker is busy: dropped */
 	__u64 switched;          /* the panic switch is on: to the peer, unseen */
+	__u64 cache_passed;      /* its flow's verdict is cached: to the peer */
+	__u64 cache_dropped;     /* its flow's verdict is cached: dropped */
 	/* Why frames of `uninspected` and `closed` were. */
 	__u64 no_socket;
 	__u64 stale;

@@ -18,6 +18,8 @@ pub(crate) struct Maps {
     pub(crate) peers: MapHandle,
     pub(crate) settings: MapHandle,
     pub(crate) tunnels: MapHandle,
+    pub(crate) verdicts: MapHandle,
+    pub(crate) cache_generation: MapHandle,
     pub(crate) panic_switch: MapHandle,
     pub(crate) windows: MapHandle,
     pub(crate) counters: MapHandle,
@@ -25,9 +27,9 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 9] {
-        let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, counters } =
-            self;
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 11] {
+        let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, .. } = self;
+        let Self { verdicts, cache_generation, counters, .. } = self;
         [
             ("port_of", port_of),
             ("sockets", sockets),
@@ -35,6 +37,8 @@ impl Maps {
             ("peers", peers),
             ("settings", settings),
             ("tunnels", tunnels),
+            ("verdicts", verdicts),
+            ("cache_generation", cache_generation),
             ("panic_switch", panic_switch),
             ("windows", windows),
             ("counters", counters),
@@ -51,11 +55,21 @@ impl Maps {
             peers: open("peers")?,
             settings: open("settings")?,
             tunnels: open("tunnels")?,
+            verdicts: open("verdicts")?,
+            cache_generation: open("cache_generation")?,
             panic_switch: open("panic_switch")?,
             windows: open("windows")?,
             counters: open("counters")?,
         };
         (maps.sockets.max_entries() == slots && maps.pulses.max_entries() == slots).then_some(maps)
+    }
+
+    /// Pins a verdict cache in the place of one of another size.
+    pub(crate) fn pin_cache_anew(&mut self, pins: &Pins) -> Result<(), GateError> {
+        let path = pins.path("verdicts");
+        let failed = |source| GateError::Pin { path: path.clone(), source };
+        std::fs::remove_file(&path).map_err(failed)?;
+        self.verdicts.pin(&path).map_err(|error| failed(std::io::Error::other(error)))
     }
 
     /// Pins all of them.
@@ -74,10 +88,22 @@ impl Maps {
 pub(crate) struct Loaded {
     pub(crate) program: OwnedFd,
     pub(crate) maps: Maps,
+    /// A predecessor's verdict cache has another size: this one is empty, and not pinned yet.
+    pub(crate) cache_is_new: bool,
 }
 
-/// Loads the program with room for `slots` sockets, over a predecessor's maps where given.
-pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, GateError> {
+/// How much the maps have room for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Sockets.
+    pub(crate) slots: u32,
+    /// Entries of the verdict cache, at least 1.
+    pub(crate) cache: u32,
+}
+
+/// Loads the program, over a predecessor's maps where given.
+pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, GateError> {
+    let Sizes { slots, cache } = sizes;
     messages::capture();
     let mut storage = MaybeUninit::uninit();
     let mut open = PortcullisSkelBuilder::default().open(&mut storage).map_err(|error| refused(&error))?;
@@ -90,10 +116,20 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
             open.maps.pulses.set_max_entries(slots).map_err(|error| refused(&error))?;
         }
     }
+    let refuse = |error: libbpf_rs::Error| refused(&error);
+    let cache_is_new = match predecessor.as_ref().filter(|maps| maps.verdicts.max_entries() == cache) {
+        Some(maps) => open.maps.verdicts.reuse_fd(maps.verdicts.as_fd()).map(|()| false).map_err(refuse)?,
+        None => open.maps.verdicts.set_max_entries(cache).map(|()| true).map_err(refuse)?,
+    };
     let skeleton = open.load().map_err(|error| refused(&error))?;
     let handle = |map| MapHandle::try_from(map).map_err(|error| refused(&error));
     let maps = match predecessor {
-        Some(maps) => maps,
+        Some(mut maps) => {
+            if cache_is_new {
+                maps.verdicts = handle(&skeleton.maps.verdicts)?;
+            }
+            maps
+        }
         None => Maps {
             port_of: handle(&skeleton.maps.port_of)?,
             sockets: handle(&skeleton.maps.sockets)?,
@@ -101,6 +137,8 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
             peers: handle(&skeleton.maps.peers)?,
             settings: handle(&skeleton.maps.settings)?,
             tunnels: handle(&skeleton.maps.tunnels)?,
+            verdicts: handle(&skeleton.maps.verdicts)?,
+            cache_generation: handle(&skeleton.maps.cache_generation)?,
             panic_switch: handle(&skeleton.maps.panic_switch)?,
             windows: handle(&skeleton.maps.windows)?,
             counters: handle(&skeleton.maps.counters)?,
@@ -108,7 +146,7 @@ pub(crate) fn load(slots: u32, predecessor: Option<Maps>) -> Result<Loaded, Gate
     };
     let program = skeleton.progs.gate.as_fd().try_clone_to_owned();
     let program = program.map_err(|error| refused(&libbpf_rs::Error::from(error)))?;
-    Ok(Loaded { program, maps })
+    Ok(Loaded { program, maps, cache_is_new })
 }
 
 fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()> {
@@ -118,6 +156,7 @@ fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()
     open.maps.peers.reuse_fd(maps.peers.as_fd())?;
     open.maps.settings.reuse_fd(maps.settings.as_fd())?;
     open.maps.tunnels.reuse_fd(maps.tunnels.as_fd())?;
+    open.maps.cache_generation.reuse_fd(maps.cache_generation.as_fd())?;
     open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
     open.maps.windows.reuse_fd(maps.windows.as_fd())?;
     open.maps.counters.reuse_fd(maps.counters.as_fd())

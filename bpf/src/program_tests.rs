@@ -4,7 +4,7 @@ use crate::config::{Fail, Liveness};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::layout;
-use crate::program::{Loaded, load};
+use crate::program::{Loaded, Sizes, load};
 use crate::sys;
 use libbpf_rs::{MapCore, MapFlags};
 use portcullis_testkit::{NetNs, VethPair, require_root};
@@ -35,7 +35,7 @@ impl Bench {
         let indices: Vec<u32> = namespace
             .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
             .to_vec();
-        let loaded = load(2 * QUEUES, None).unwrap();
+        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8 }, None).unwrap();
         let maps = &loaded.maps;
         maps.settings
             .update(&[0; 4], &layout::settings(fail, QUEUES, &Liveness::default()), MapFlags::ANY)
@@ -124,6 +124,8 @@ pub(crate) const NONE: GateCounters = GateCounters {
     overload_bypassed: 0,
     overload_dropped: 0,
     switched: 0,
+    cache_passed: 0,
+    cache_dropped: 0,
     no_socket: 0,
     stale: 0,
 };

@@ -155,6 +155,27 @@ fn pins_that_do_not_fit_are_replaced() {
 }
 
 #[test]
+fn a_verdict_cache_of_another_size_is_made_anew() {
+    Bench::with(1, 1500, |bench| {
+        let sized = |cache| GateConfig { cache, ..bench.pinned(1) };
+        let load = |cache| {
+            let gate = bench.load(&sized(cache)).unwrap();
+            let known = gate.cache().unwrap().generation().unwrap();
+            (gate, known)
+        };
+        let (gate, _) = load(64);
+        gate.cache().unwrap().set_generation(7).unwrap();
+        gate.leave_pinned();
+        for (size, adopted) in [(64, true), (65, true), (65, true), (0, true)] {
+            let (gate, generation) = load(size);
+            assert_eq!((gate.adopted(), generation), (adopted, 7), "{size}");
+            gate.leave_pinned();
+        }
+        load(0).0.detach().unwrap();
+    });
+}
+
+#[test]
 fn a_second_instance_is_kept_away() {
     Bench::with(1, 1500, |bench| {
         let gate = bench.load(&bench.pinned(1)).unwrap();

@@ -412,6 +412,10 @@ counters! {
     gate_overload_dropped: sum "gate.overload_dropped",
     #[doc = "Frames that passed to the peer port uninspected: the panic switch was on (ours)."]
     gate_switched: sum "gate.switched",
+    #[doc = "Frames that went to the peer port in the kernel: the verdict cache passes their flow (ours)."]
+    gate_cache_passed: sum "gate.cache_passed",
+    #[doc = "Frames dropped in the kernel: the verdict cache drops their flow (ours)."]
+    gate_cache_dropped: sum "gate.cache_dropped",
     #[doc = "Of those that no worker could take: there was no socket (ours)."]
     gate_no_socket: sum "gate.no_socket",
     #[doc = "Of those that no worker could take: its heartbeat was too old (ours)."]
@@ -420,6 +424,15 @@ counters! {
     gate_blind_windows: sum "gate.blind_windows",
     #[doc = "Queues that were blind too often within a minute and fail as `latched-fail` says (ours)."]
     gate_latched: sum "gate.latched",
+
+    #[doc = "Times that a decided flow was put forward for the verdict cache, by direction (ours)."]
+    verdict_cache_offered: sum "verdict_cache.offered",
+    #[doc = "Of them those for which too many others waited (ours)."]
+    verdict_cache_refused: sum "verdict_cache.refused",
+    #[doc = "Of them those for which the cache was full (ours)."]
+    verdict_cache_full: sum "verdict_cache.full",
+    #[doc = "Entries in the verdict cache, a flow having one in each direction (ours, a gauge)."]
+    verdict_cache_entries: sum "verdict_cache.entries",
 
     #[doc = "Packets that another worker passed on to this one (ours)."]
     worker_steered_in: sum "worker.steered_in",

@@ -40,6 +40,7 @@ pub(crate) fn packets_by_worker(workers: &mut [Worker]) -> Vec<u64> {
 pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     let GateCounters { socket, control, uninspected, closed, no_peer, foreign, .. } = *gate;
     let GateCounters { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = *gate;
+    let GateCounters { cache_passed, cache_dropped, .. } = *gate;
     counters.gate_to_worker = socket;
     counters.gate_passed_control = control;
     counters.gate_passed_uninspected = uninspected;
@@ -49,6 +50,8 @@ pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     counters.gate_overload_bypassed = overload_bypassed;
     counters.gate_overload_dropped = overload_dropped;
     counters.gate_switched = switched;
+    counters.gate_cache_passed = cache_passed;
+    counters.gate_cache_dropped = cache_dropped;
     counters.gate_no_socket = no_socket;
     counters.gate_stale = stale;
 }
@@ -77,6 +80,8 @@ mod tests {
             overload_bypassed: 7,
             overload_dropped: 8,
             switched: 9,
+            cache_passed: 12,
+            cache_dropped: 13,
             no_socket: 10,
             stale: 11,
         };
@@ -93,6 +98,8 @@ mod tests {
             ("gate.overload_bypassed", 7),
             ("gate.overload_dropped", 8),
             ("gate.switched", 9),
+            ("gate.cache_passed", 12),
+            ("gate.cache_dropped", 13),
             ("gate.no_socket", 10),
             ("gate.stale", 11),
             ("gate.blind_windows", 0),

@@ -110,6 +110,7 @@ impl Plan {
             fail: self.fail,
             liveness: self.liveness,
             tunnels: tunnels(&self.engine.decoder),
+            cache: 0,
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
