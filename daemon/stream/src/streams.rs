@@ -91,7 +91,7 @@ impl Streams {
             None => self.begin(segment),
         };
         if let Some(handle) = seen.session {
-            self.settle(handle, &mut seen);
+            self.settle(handle, segment.direction, &mut seen);
         }
         self.stats.count(seen.events);
         seen
@@ -315,8 +315,9 @@ impl Streams {
         }
     }
 
-    /// Gives back what is not needed any more, and goes on where something is missing for good.
-    fn settle(&mut self, handle: StreamHandle, seen: &mut Seen) {
+    /// Gives back what is not needed any more, and goes on where something is missing for good. What came just
+    /// now, `sent` this way, is still to be inspected, even if it was acknowledged before.
+    fn settle(&mut self, handle: StreamHandle, sent: Direction, seen: &mut Seen) {
         let inline = self.settings.inline;
         let tight = self.pages.is_tight();
         for (side, direction) in [Direction::ToServer, Direction::ToClient].into_iter().enumerate() {
@@ -342,7 +343,8 @@ impl Streams {
                 }
                 peer.track.pass_over(pages, acknowledged);
             }
-            let floor = acknowledged.min(peer.track.contiguous());
+            let arrived = self.arrived.filter(|_| direction == sent).map_or(u64::MAX, |(start, _)| start);
+            let floor = acknowledged.min(peer.track.contiguous()).min(arrived);
             // While there is room, what was acknowledged is kept for a while: it may be sent again, and then
             // must be the same.
             let keep = if tight { reach } else { reach.max(chunk) };

@@ -102,8 +102,11 @@ impl Machine<'_, '_> {
                 self.session.set(session::FOUR_WAY, true);
                 Ok(Step::NOTHING)
             }
-            (false, true) => self.early_ack(),
-            (false, false) => Ok(Step::NOTHING),
+            (false, true) if self.to_server() && self.settings.async_oneside => self.early_ack(),
+            // What a split handshake begins with changes nothing. Data is of another session, if of any: one
+            // that was reset or forgotten here, and that the other side may still have.
+            (false, _) if self.segment.payload.is_empty() => Ok(Step::NOTHING),
+            (false, _) => Err(Invalid),
         }
     }
 
@@ -190,11 +193,8 @@ impl Machine<'_, '_> {
     }
 
     /// An acknowledgement before any SYN/ACK: where only one side is seen, that was not.
+    /// Where one side may not be seen, the client's acknowledgement of a SYN/ACK that was not.
     fn early_ack(&mut self) -> Result<Step, Invalid> {
-        if !self.to_server() || !self.settings.async_oneside {
-            // As a split handshake begins with. It changes nothing, and nobody takes its data.
-            return Ok(Step::NOTHING);
-        }
         let (seq, ack) = (self.segment.tcp.seq, self.segment.tcp.ack);
         if seq != self.sender().isn.wrapping_add(1) && seq != self.sender().next_seq {
             return self.invalid(StreamEvent::HandshakeAsyncWrongSeq);

@@ -158,6 +158,21 @@ fn split_and_simultaneous() {
 }
 
 #[test]
+fn data_is_of_no_session_that_only_has_a_syn() {
+    // Of one before, perhaps, of which the other side knows better than we do that it is not over.
+    for data in ["> A 90000 4001", "> AF 90000 4001", "> - 90000", "< A 4001 1001", "< - 4001"] {
+        check(
+            &inline(),
+            &format!(
+                "> S 1000 -> syn_sent
+                 {data} -> syn_sent
+                 {data} \"EVIL\" -> syn_sent invalid"
+            ),
+        );
+    }
+}
+
+#[test]
 fn fast_open() {
     check(
         &inline(),

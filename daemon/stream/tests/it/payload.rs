@@ -2,7 +2,7 @@
 
 use crate::script::{Rig, check, ids, inline, tell};
 use portcullis_flow::Direction;
-use portcullis_stream::StreamSettings;
+use portcullis_stream::{Fate, StreamSettings};
 
 const OPEN: &str = "> S 100 -> syn_sent
     < SA 300 101 -> syn_recv
@@ -48,6 +48,26 @@ fn rules_look_back_as_far_as_they_need() {
         "> A 110 301 \"jkl\" -> established added \"|jkl\"
          > A 113 301 \"mno\" -> established added \"jkl|mno\"",
     );
+}
+
+#[test]
+fn what_was_acknowledged_before_it_came_is_inspected_whole() {
+    let mut rig = open(
+        &inline(),
+        "< AF 2344 101 \"end\" -> fin_wait1 added \"|end\"
+         > A 101 5326 -> fin_wait2 reassembly_seq_gap",
+    );
+    // That FIN did not count, and what is beyond it was acknowledged already.
+    let late = tell("< A 2338 101 x=2805");
+    let seen = rig.packet(&late);
+    assert!(seen.added && seen.fate == Fate::Valid);
+    let session = rig.session.unwrap();
+    let window = rig.streams.window(session, Direction::ToClient, &late.payload).unwrap();
+    assert_eq!((window.new_from, window.offset, window.bytes.len()), (0, 2037, 2805));
+    // With the next segment it is not wanted any more.
+    let kept = rig.stats().reassembly_memuse;
+    let _ = rig.packet(&tell("> A 101 5326"));
+    assert!(rig.stats().reassembly_memuse < kept);
 }
 
 #[test]
