@@ -3,6 +3,7 @@
 
 use crate::settings::RecordSettings;
 use portcullis_event::{Counters, Ether, ExceptionPolicy, ExceptionTarget, Mac, PolicyTargets};
+use portcullis_flow::portable::Reader;
 use portcullis_flow::{Direction, Flow, Storage, StorageId};
 
 /// Most Ethernet addresses that are kept of a flow in each direction, as in Suricata; others are not shown.
@@ -79,6 +80,59 @@ impl Columns {
     /// The policies that were applied to a flow.
     pub(crate) fn policies(&self, flow: &Flow<'_>) -> PolicyTargets {
         self.policies.and_then(|id| flow.stored(id)).copied().unwrap_or_default()
+    }
+}
+
+/// What records show of a flow, on its way from another process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    macs: MacSet,
+    policies: PolicyTargets,
+}
+
+impl Columns {
+    /// Appends what is kept of a flow, as [`read`](Self::read) reads it.
+    pub(crate) fn tell(&self, flow: &Flow<'_>, out: &mut Vec<u8>) {
+        let Ether { source, destination } = self.macs(flow);
+        for macs in [source, destination] {
+            out.push(u8::try_from(macs.len()).unwrap_or(0));
+            out.extend_from_slice(macs.as_flattened());
+        }
+        let policies = self.policies(flow);
+        out.push(u8::try_from(policies.iter().count()).unwrap_or(0));
+        for (target, policy) in policies.iter() {
+            let target = ExceptionTarget::ALL.iter().position(|other| *other == target);
+            let policy = ExceptionPolicy::ALL.iter().position(|other| *other == policy);
+            out.extend([target, policy].map(|place| place.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)));
+        }
+    }
+
+    /// Takes that from bytes; `None` where they are something else.
+    pub(crate) fn read(&self, reader: &mut Reader<'_>) -> Option<Shown> {
+        let mut shown = Shown::default();
+        for macs in [&mut shown.macs.source, &mut shown.macs.destination] {
+            for _ in 0..reader.u8()? {
+                macs.note(&reader.array()?).then_some(())?;
+            }
+        }
+        for _ in 0..reader.u8()? {
+            let target = ExceptionTarget::ALL.get(usize::from(reader.u8()?))?;
+            let policy = ExceptionPolicy::ALL.get(usize::from(reader.u8()?))?;
+            shown.policies.set(*target, *policy);
+        }
+        Some(shown)
+    }
+
+    /// Keeps with a flow what was read, as far as there are columns for it.
+    pub(crate) fn restore(&self, flow: &mut Flow<'_>, shown: Shown) {
+        if let Some(id) = self.macs.filter(|_| shown.macs.source.count + shown.macs.destination.count > 0) {
+            // The column is of this table, so there is room.
+            let _ = flow.store(id, shown.macs);
+        }
+        if let Some(id) = self.policies.filter(|_| !shown.policies.is_empty()) {
+            // As above.
+            let _ = flow.store(id, shown.policies);
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The loop of a worker thread: poll the module, judge, keep house, obey commands.
 
+use crate::handover::{Cursor, SLICE};
 use crate::rules::NewRules;
 use crate::settings::LiveSettings;
 use crate::worker::FlowWorker;
-use crossbeam::channel::{Receiver, TryRecvError};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError};
 use portcullis_capture::{PacketModule, Poll};
 use portcullis_flow::FlowSelector;
+use portcullis_wire::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +24,19 @@ pub enum Command {
     Settings(Arc<LiveSettings>),
     /// End the flows that match; for what is asked of the control socket.
     EndFlows(FlowSelector),
+    /// Give the flows away to another process, as slices ([`handover`](crate::handover)): copies from now on,
+    /// while packets are judged and as long as the channel has room, and what has changed since once the module
+    /// has nothing more. An empty slice says that all was copied, so that a [`Drain`](Self::Drain) is worth it
+    /// now. Whoever receives has all once the channel is closed, and must not stop before.
+    HandOver(Sender<Vec<u8>>),
+    /// Take over the flows of a slice, all of which this worker owns. What cannot be taken is counted.
+    TakeOver(Vec<u8>),
     /// Stop once the module has nothing more at the moment.
     Drain,
 }
 
 /// Runs `worker` on `module` until the module ends or a [`Command::Drain`] (or the sender's going
-/// away) was obeyed; then ends all flows. Wake the module's waker after sending a command.
+/// away) was obeyed; then gives all flows away, if it was told to, and ends what is left. Wake the module's waker after sending a command.
 ///
 /// # Errors
 /// The module's, after all flows were ended.
@@ -36,7 +45,11 @@ pub fn drive<M: PacketModule + ?Sized>(
     worker: &mut FlowWorker,
     commands: &Receiver<Command>,
 ) -> Result<(), M::Error> {
-    let outcome = judge_until_told(module, worker, commands);
+    let mut leaving = None;
+    let outcome = judge_until_told(module, worker, commands, &mut leaving);
+    if let Some(leaving) = leaving {
+        leaving.complete(worker, module.now());
+    }
     worker.finish(module.now(), &module.stats());
     outcome
 }
@@ -45,6 +58,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
     module: &mut M,
     worker: &mut FlowWorker,
     commands: &Receiver<Command>,
+    leaving: &mut Option<Leaving>,
 ) -> Result<(), M::Error> {
     let mut draining = false;
     loop {
@@ -52,6 +66,9 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Ok(Command::Rules(rules)) => worker.swap_rules(*rules),
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
+            Ok(Command::HandOver(slices)) => *leaving = Some(Leaving::new(slices)),
+            // What is refused is counted by the worker; a slice for somebody else has nothing to be counted.
+            Ok(Command::TakeOver(slice)) => drop(worker.import(&slice, module.now())),
             Ok(Command::Drain) | Err(TryRecvError::Disconnected) => draining = true,
             Err(TryRecvError::Empty) => {}
         }
@@ -62,6 +79,76 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Poll::Empty => {
                 worker.idle(module.now(), &module.stats());
                 module.wait(module.now().after(IDLE))?;
+            }
+        }
+        if let Some(leaving) = leaving {
+            leaving.copy(worker, module.now());
+        }
+    }
+}
+
+/// Flows on their way to another process.
+#[derive(Debug)]
+struct Leaving {
+    slices: Sender<Vec<u8>>,
+    cursor: Cursor,
+    copies: Copies,
+    /// A slice that there was no room for.
+    waiting: Option<Vec<u8>>,
+}
+
+/// How far copying is.
+#[derive(Clone, Copy, Debug)]
+enum Copies {
+    Going,
+    Complete,
+    /// And whoever receives knows.
+    Told,
+}
+
+impl Leaving {
+    const fn new(slices: Sender<Vec<u8>>) -> Self {
+        Self { slices, cursor: Cursor::copying(), copies: Copies::Going, waiting: None }
+    }
+
+    /// Copies one slice's worth, unless whoever receives is not as fast.
+    fn copy(&mut self, worker: &mut FlowWorker, now: Timestamp) {
+        let slice = self.waiting.take().or_else(|| self.next_copy(worker, now));
+        if let Some(slice) = slice
+            && let Err(TrySendError::Full(slice)) = self.slices.try_send(slice)
+        {
+            self.waiting = Some(slice);
+        }
+    }
+
+    fn next_copy(&mut self, worker: &mut FlowWorker, now: Timestamp) -> Option<Vec<u8>> {
+        match self.copies {
+            Copies::Complete => {
+                self.copies = Copies::Told;
+                return Some(Vec::new());
+            }
+            Copies::Told if !worker.has_departed() => return None,
+            Copies::Going | Copies::Told => {}
+        }
+        let mut slice = Vec::with_capacity(SLICE);
+        let more = worker.export(&mut self.cursor, &mut slice, SLICE, now);
+        if let (Copies::Going, false) = (self.copies, more) {
+            self.copies = Copies::Complete;
+        }
+        Some(slice).filter(|slice| !slice.is_empty())
+    }
+
+    /// Gives all flows away. Where nobody receives any more, those that are left stay.
+    fn complete(mut self, worker: &mut FlowWorker, now: Timestamp) {
+        let mut cursor = Cursor::leaving();
+        let mut slice = self.waiting.take().unwrap_or_default();
+        loop {
+            if !slice.is_empty() && self.slices.send(std::mem::take(&mut slice)).is_err() {
+                return;
+            }
+            let more = worker.export(&mut cursor, &mut slice, SLICE, now);
+            if !more && slice.is_empty() {
+                return;
             }
         }
     }

@@ -6,6 +6,7 @@
 //! - [`owner`]: which worker owns a packet's flow
 //! - [`policy`]: exception policies, resolved, and injected faults
 //! - [`settings`]: what the engine is told at start
+//! - [`handover`]: flows that go on in another process
 //! - [`publish`]: counters to whoever reads them, a whole block at once
 //! - [`drive`](mod@drive): the loop of a worker thread
 //!
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drive;
+pub mod handover;
 pub mod owner;
 pub mod policy;
 pub mod publish;

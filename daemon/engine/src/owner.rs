@@ -6,6 +6,7 @@
 //! (by the addresses that they quote) and both directions of a flow meet at one worker.
 
 use portcullis_capture::WorkerId;
+use portcullis_flow::FlowKey;
 use portcullis_wire::decoded::{Address, Decoded, Transport};
 use portcullis_wire::mix::fold;
 
@@ -34,12 +35,37 @@ impl Owner {
         Some(self.of_pair(source, destination))
     }
 
+    /// The worker that judges a flow: by the addresses of its key, or by where the outermost ones around its
+    /// packets [put it](Self::place), if that is not 0.
+    #[must_use]
+    pub fn of_flow(&self, key: &FlowKey, outer: u16) -> WorkerId {
+        match outer {
+            0 => self.of_pair(&key.lower().0, &key.higher().0),
+            place => self.at(place),
+        }
+    }
+
+    /// Where a pair of addresses is, in 65,536ths of all workers, however many these are; never 0, which is
+    /// the first worker's like 1.
+    #[must_use]
+    pub fn place(&self, one: &Address, other: &Address) -> u16 {
+        self.spread(one, other).max(1)
+    }
+
     fn of_pair(&self, source: &Address, destination: &Address) -> WorkerId {
+        self.at(self.spread(source, destination))
+    }
+
+    fn at(&self, place: u16) -> WorkerId {
+        let worker = (u32::from(place) * u32::from(self.workers)) >> 16;
+        WorkerId(u8::try_from(worker).unwrap_or(0))
+    }
+
+    fn spread(&self, source: &Address, destination: &Address) -> u16 {
         // Addition commutes, so the order of the two ends does not matter; each end is mixed on
         // its own first, so that pairs with equal sums do not fall together.
         let sum = self.mix(source).wrapping_add(self.mix(destination));
-        let spread = u128::from(fold(sum, 0x9e37_79b9_7f4a_7c15)) * u128::from(self.workers);
-        WorkerId(u8::try_from(spread >> 64).unwrap_or(0))
+        u16::try_from(fold(sum, 0x9e37_79b9_7f4a_7c15) >> 48).unwrap_or(0)
     }
 
     fn mix(&self, address: &Address) -> u64 {

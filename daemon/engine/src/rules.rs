@@ -62,6 +62,12 @@ impl Rules {
         &self.set
     }
 
+    /// What a rule is called whatever its number: gid and sid; 0 for one that is not there.
+    pub(crate) fn name(&self, rule: u32) -> u64 {
+        let signature = usize::try_from(rule).ok().and_then(|rule| self.set.signatures().get(rule));
+        signature.map_or(0, |signature| u64::from(signature.gid) << 32 | u64::from(signature.sid))
+    }
+
     /// The rule as an alert record shows it.
     pub(crate) fn alert(&self, rule: RuleId, action: AlertAction) -> Option<Alert<'_>> {
         let signature = self.set.signature(rule)?;

@@ -5,6 +5,7 @@
 //! index; prefetch the flows; then judge in order.
 
 use crate::columns::Columns;
+use crate::handover::Head;
 use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::owner::Owner;
 use crate::publish::Publisher;
@@ -58,8 +59,10 @@ pub struct FlowWorker {
     decoder: Decoder,
     owner: Owner,
     scopes: Scopes,
-    table: FlowTable,
-    judge: Judge,
+    pub(crate) table: FlowTable,
+    pub(crate) judge: Judge,
+    /// What its flows are told with.
+    pub(crate) head: Head,
     publisher: Publisher,
     lanes: Box<[Lane; BURST]>,
 }
@@ -97,6 +100,7 @@ impl FlowWorker {
             scopes,
             table,
             judge: Judge::new(settings, share, rules, callbacks, columns, reporter, (fragments, streams)),
+            head: Head::new(settings),
             publisher,
             lanes: Box::new([Lane::default(); BURST]),
         })
@@ -193,7 +197,7 @@ impl FlowWorker {
         Some(self.judge.packet(&mut self.table, &lane.decoded, lane.keyed.as_ref(), packet, outbox))
     }
 
-    fn finish_flows(&mut self, budget: usize, now: Timestamp) -> usize {
+    pub(crate) fn finish_flows(&mut self, budget: usize, now: Timestamp) -> usize {
         let Self { table, judge, .. } = self;
         table.finish(budget, &mut |flow| judge.flow_ended(flow, now))
     }

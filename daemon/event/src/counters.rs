@@ -135,8 +135,14 @@ counters! {
 
     #[doc = "Packets that needed a flow and got none for want of memory."]
     flow_memcap: sum "flow.memcap",
-    #[doc = "Flows made since start: always `flow.active` and all of `flow.end.state` together."]
+    #[doc = "Flows made since start. With `flow.taken_over` always as many as `flow.active`, all of `flow.end.state`, and `flow.handed_over`."]
     flow_total: sum "flow.total",
+    #[doc = "Flows that another process made and this one went on with (ours)."]
+    flow_taken_over: sum "flow.taken_over",
+    #[doc = "Flows that another process went on with, or ended after all (ours)."]
+    flow_handed_over: sum "flow.handed_over",
+    #[doc = "Flows that another process told of and that could not be taken over (ours)."]
+    flow_take_over_refused: sum "flow.take_over_refused",
     #[doc = "Flows in the table now."]
     flow_active: sum "flow.active",
     flow_tcp: sum "flow.tcp",

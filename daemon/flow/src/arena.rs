@@ -12,7 +12,7 @@ use crate::slot::{Slot, SlotIndex};
 use crate::tcp::Session;
 use portcullis_capture::PortId;
 use portcullis_wire::Timestamp;
-use portcullis_wire::decoded::VlanIds;
+use portcullis_wire::decoded::{VLAN_LAYERS, VlanIds};
 use std::ops::Range;
 
 /// What every packet of a flow reads or writes: two cache lines.
@@ -26,7 +26,7 @@ pub(crate) struct Hot {
     pub(crate) state: FlowState,
     pub(crate) action: Option<FlowAction>,
     pub(crate) ingress: PortId,
-    /// Why it ended: bits of [`EndReason`](crate::flow::EndReason).
+    /// Why it ended: bits of [`EndReason`](crate::flow::EndReason), and [`EMERGENCY`](crate::flow::EMERGENCY).
     pub(crate) end: u8,
     pub(crate) idle: Idle,
     // The second line. Pairs are by direction: to the server, to the client.
@@ -44,7 +44,9 @@ pub(crate) struct Cold {
     pub(crate) id: u64,
     pub(crate) start: Timestamp,
     pub(crate) parent_id: u64,
-    pub(crate) vlans: VlanIds,
+    pub(crate) vlans: PackedVlans,
+    /// Where the outermost addresses of its packets put it, if these are not its own; 0 if they are.
+    pub(crate) outer: u16,
     /// Type and code of the first ICMP message, and of the first one back.
     pub(crate) icmp: [[u8; 2]; 2],
     /// What rules remember about it, where they remember something.
@@ -54,6 +56,28 @@ pub(crate) struct Cold {
     pub(crate) next: u32,
     /// Whatever follows its TCP session has this number for it; 0 for none.
     pub(crate) stream: u32,
+}
+
+/// VLAN ids in six bytes: each in twelve bits, their number above the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PackedVlans([u16; VLAN_LAYERS]);
+
+impl From<VlanIds> for PackedVlans {
+    fn from(vlans: VlanIds) -> Self {
+        let mut packed = vlans.raw();
+        packed[0] |= u16::try_from(vlans.as_slice().len()).unwrap_or(0) << 12;
+        Self(packed)
+    }
+}
+
+impl From<PackedVlans> for VlanIds {
+    fn from(packed: PackedVlans) -> Self {
+        let mut vlans = Self::default();
+        for id in packed.0.into_iter().take(usize::from(packed.0[0] >> 12)) {
+            vlans.push(id);
+        }
+        vlans
+    }
 }
 
 const _: () = assert!(size_of::<Hot>() == 128 && align_of::<Hot>() == 64);

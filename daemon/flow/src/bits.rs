@@ -2,6 +2,7 @@
 //! some, within `flow.memcap`.
 
 use crate::flow::Flow;
+use crate::portable::Reader;
 use std::num::NonZeroU32;
 
 pub(crate) mod pool;
@@ -56,6 +57,24 @@ impl FlowBits {
         for slot in self.0.iter_mut().filter(|slot| **slot == Some(bit)) {
             *slot = None;
         }
+    }
+
+    /// Appends them as [`read`](Self::read) reads them.
+    pub fn tell(&self, out: &mut Vec<u8>) {
+        let set = || self.0.iter().flatten();
+        out.push(u8::try_from(set().count()).unwrap_or(0));
+        set().for_each(|bit| out.extend_from_slice(&bit.0.get().to_le_bytes()));
+    }
+
+    /// Takes bits from bytes that another process wrote; `None` where they are no bits.
+    #[must_use]
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let mut bits = Self::default();
+        for _ in 0..reader.u8()? {
+            let bit = FlowBit(NonZeroU32::new(reader.u32()?)?);
+            bits.insert(bit).then_some(())?;
+        }
+        Some(bits)
     }
 
     /// Are none set?

@@ -19,12 +19,15 @@ pub use kinds::{Bypass, Counts, Direction, EndReason, FlowAction, FlowState};
 pub(crate) const CLIENT_IS_HIGHER: u16 = 1 << 0;
 /// A packet to the server was seen; shifted by one, one to the client.
 pub(crate) const SEEN: u16 = 1 << 1;
-pub(crate) const EMERGENCY: u16 = 1 << 3;
+/// Packets of it may have passed uninspected.
+pub(crate) const UNINSPECTED: u16 = 1 << 3;
 pub(crate) const ALERTED: u16 = 1 << 4;
 pub(crate) const NO_PAYLOAD_INSPECTION: u16 = 1 << 5;
 pub(crate) const CAPTURE_BYPASSED: u16 = 1 << 6;
 /// A dropped packet to the server was noted; shifted by one, one to the client.
-const DROP_NOTED: u16 = 1 << 7;
+pub(crate) const DROP_NOTED: u16 = 1 << 7;
+/// Another process has a copy of it as it is.
+pub(crate) const COPIED: u16 = 1 << 9;
 /// It has, or had, removal hooks.
 pub(crate) const HOOKED: u16 = 1 << 15;
 /// Its state has changed since its idle timeout was decided.
@@ -35,6 +38,9 @@ pub(crate) const IDLE_FIXED: u16 = 1 << 12;
 pub(crate) const ELEPHANT: u16 = 1 << 10;
 /// Something is, or was, stored beside it.
 pub(crate) const STORED: u16 = 1 << 14;
+
+/// Of the bits that say why it ended: that was in emergency mode.
+pub(crate) const EMERGENCY: u8 = 1 << 7;
 
 /// One flow, on loan from its table.
 #[derive(Debug)]
@@ -166,7 +172,7 @@ impl Flow<'_> {
     /// The VLAN ids of its first packet, whether or not they tell flows apart.
     #[must_use]
     pub fn vlans(&self) -> VlanIds {
-        self.cold.vlans
+        self.cold.vlans.into()
     }
 
     /// 4 or 6.
@@ -249,7 +255,7 @@ impl Flow<'_> {
     /// Did it expire or make room while the table was in emergency mode?
     #[must_use]
     pub fn emergency(&self) -> bool {
-        self.has(EMERGENCY)
+        self.hot.end & EMERGENCY != 0
     }
 
     /// Is its payload exempt from inspection?
@@ -294,6 +300,30 @@ impl Flow<'_> {
         if self.hot.end == 0 {
             self.cold.next = version;
         }
+    }
+
+    /// May packets of it have passed uninspected: in a time when nobody judged, or before its beginning was
+    /// made up for by a grace? EVE's `flow.uninspected`.
+    #[must_use]
+    pub fn uninspected(&self) -> bool {
+        self.has(UNINSPECTED)
+    }
+
+    /// Packets of it may have passed uninspected.
+    pub fn set_uninspected(&mut self) {
+        self.hot.flags |= UNINSPECTED;
+    }
+
+    /// Where the outermost addresses around its packets put it, in 65,536ths of all workers, if these are not
+    /// its own: what decides about its worker then. 0 where its own addresses do.
+    #[must_use]
+    pub fn outer(&self) -> u16 {
+        self.cold.outer
+    }
+
+    /// Says where the outermost addresses put it.
+    pub fn set_outer(&mut self, place: u16) {
+        self.cold.outer = place;
     }
 
     /// Why it ended; `None` while it is in the table.

@@ -135,6 +135,14 @@ impl Idle {
         }
     }
 
+    pub(crate) const fn raw(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) const fn from_raw(raw: u16) -> Self {
+        Self(raw)
+    }
+
     pub(crate) const fn secs(self) -> Option<u32> {
         match self.0 {
             0 => None,

@@ -183,6 +183,13 @@ impl FlowKey {
         differences.fold(0, |all, difference| all | difference) == 0
     }
 
+    /// A key from its words, as another process told them; `None` for what [`of`](Self::of) never gives.
+    #[must_use]
+    pub fn from_words(words: [u64; 6]) -> Option<Self> {
+        let key = Self { words };
+        (matches!(key.ip_version(), 4 | 6) && key.lower() <= key.higher()).then_some(key)
+    }
+
     /// The key as words, for hashing.
     #[must_use]
     pub const fn words(&self) -> &[u64; 6] {

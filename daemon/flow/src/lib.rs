@@ -13,6 +13,7 @@
 //! - [`words`]: the same for values whose types this program does not know
 //! - [`idle`]: idle timeouts of single flows
 //! - [`inject`]: flows ended because somebody asks for it
+//! - [`handover`]: flows that go on in another process; [`portable`]: values from its bytes
 //! - [`stats`]: what is counted, by Suricata's names
 //! - [`tracker`]: flows for programs that only watch: any key, own state, events
 //!
@@ -30,6 +31,7 @@ pub mod bits;
 mod callbacks;
 mod evict;
 pub mod flow;
+pub mod handover;
 pub mod hash;
 pub mod hooks;
 pub mod idle;
@@ -38,6 +40,7 @@ pub mod inject;
 pub mod key;
 #[expect(unsafe_code, reason = "huge pages, prefetch and SIMD need it")]
 mod memory;
+pub mod portable;
 mod queue;
 mod rates;
 mod registry;
@@ -54,6 +57,7 @@ pub mod words;
 
 pub use bits::{FlowBit, FlowBits};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
+pub use handover::{Name, NotTaken, Pass, Told};
 pub use hash::FlowHash;
 pub use hooks::{
     CallbackFactory, Callbacks, FlowCallbacks, HookClock, HookCost, HookId, PacketAccess, RegisterError,

@@ -9,7 +9,14 @@ use crate::tcp::TcpState;
 pub struct FlowStats {
     /// `flow.total`: flows created.
     pub total: u64,
-    /// `flow.active`: flows created and not ended, those in the work queue included.
+    /// Flows taken over from another process, which created them. Ours.
+    pub taken_over: u64,
+    /// Flows that another process went on with, or had ended after they were taken over from it. Ours; not among
+    /// [`end`](Self::end), so `total + taken_over == active + end.total() + handed_over`.
+    pub handed_over: u64,
+    /// Flows taken over whose bits there was no room for. Ours.
+    pub bits_lost: u64,
+    /// `flow.active`: flows created or taken over and not ended, those in the work queue included.
     pub active: u64,
     /// `flow.tcp`: TCP flows created.
     pub tcp: u64,

@@ -4,6 +4,7 @@
 use crate::arena::{Arena, FLOW_BYTES, NO_DEADLINE, Parts};
 use crate::evict::Cursor;
 use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
+use crate::handover::{Departed, Name};
 use crate::hash::{FlowHash, Hasher};
 use crate::idle::IdleTimeouts;
 use crate::index::Index;
@@ -58,6 +59,8 @@ pub struct FlowTable {
     pub(crate) capacity: u32,
     pub(crate) storage: Storage,
     pub(crate) injection: Injection,
+    /// Ends to be told of, once flows were copied.
+    pub(crate) departed: Option<Box<Departed>>,
     hasher: Hasher,
     sweep: Cursor,
     retire: Cursor,
@@ -137,6 +140,7 @@ impl FlowTable {
             capacity,
             storage,
             injection: Injection::new(),
+            departed: None,
             share,
             flow_bytes,
             hasher: Hasher::new(seed),
@@ -229,7 +233,11 @@ impl FlowTable {
             let hot = self.arena.hot(slot.index());
             let session = hot.session.summary();
             let capture = hot.flags & CAPTURE_BYPASSED != 0;
-            self.stats.end.count(hot.state, capture, session.session.then_some(session.state));
+            if hot.end & EndReason::HandedOver.bit() != 0 {
+                self.stats.handed_over += 1;
+            } else {
+                self.stats.end.count(hot.state, capture, session.session.then_some(session.state));
+            }
             self.stats.active -= 1;
             self.storage.clear(slot.index(), hot);
             self.arena.clear(slot.index());
@@ -285,10 +293,13 @@ impl FlowTable {
             return;
         };
         let emergency = self.emergency();
-        let Parts { hot, deadline, .. } = self.arena.parts(slot);
+        let Parts { hot, cold, deadline, .. } = self.arena.parts(slot);
+        if let Some(departed) = self.departed.as_mut().filter(|_| reason != EndReason::HandedOver) {
+            departed.push(Name { key: hot.key, id: cold.id, outer: cold.outer });
+        }
         hot.end |= reason.bit();
         if emergency && matches!(reason, EndReason::Timeout | EndReason::Forced) {
-            hot.flags |= EMERGENCY;
+            hot.end |= EMERGENCY;
         }
         *deadline = NO_DEADLINE;
         self.work.push(&mut self.arena, owned);

@@ -142,6 +142,10 @@ impl Session {
         self.state
     }
 
+    pub(crate) const fn isns(&self) -> [u32; 2] {
+        self.isn
+    }
+
     /// Takes over what somebody else found.
     pub(crate) const fn set(&mut self, tcp: TcpSummary, isn: [u32; 2]) {
         self.isn = isn;

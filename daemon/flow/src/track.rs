@@ -117,8 +117,7 @@ impl FlowTable {
         let index = slot.index();
         if let Err(slot) = self.index.insert(packet.hash, slot) {
             self.stats.index_refused += 1;
-            self.spare.push(&mut self.arena, slot);
-            self.stats.spare = u64::from(self.spare.len());
+            self.give_spare(slot);
             return None;
         }
         self.stats.wrk.probe_max = self.index.probe_max() as u64;
@@ -137,13 +136,13 @@ impl FlowTable {
         cold.id = id;
         cold.start = packet.now;
         cold.next = 0;
-        cold.vlans = packet.decoded.vlans;
+        cold.vlans = packet.decoded.vlans.into();
         Some(index)
     }
 
     /// A spare flow: from the pool, refilled by a block where memcap allows. Once it does not, the
     /// newcomer makes room for the next one.
-    fn take_spare(&mut self, now: Timestamp) -> Option<Slot> {
+    pub(crate) fn take_spare(&mut self, now: Timestamp) -> Option<Slot> {
         if self.spare.len() <= self.low_water {
             self.stats.wrk.spare_sync += 1;
             let opened = self.open(BLOCK);
@@ -161,6 +160,12 @@ impl FlowTable {
         let slot = self.spare.pop(&mut self.arena);
         self.stats.spare = u64::from(self.spare.len());
         slot
+    }
+
+    /// Takes a spare flow back that was not used after all.
+    pub(crate) fn give_spare(&mut self, slot: Slot) {
+        self.spare.push(&mut self.arena, slot);
+        self.stats.spare = u64::from(self.spare.len());
     }
 
     fn count_new(&mut self, number: u8) {
@@ -188,6 +193,7 @@ impl Flow<'_> {
     fn take_in(&mut self, packet: &TrackedInput<'_>, direction: Direction, following: Option<bool>) {
         let side = direction.index();
         self.hot.last_seen = self.hot.last_seen.max(packet.now);
+        self.hot.flags &= !flow::COPIED;
         self.hot.packets[side] += 1;
         self.hot.bytes[side] += u64::from(packet.length);
         if packet.keyed.quoted {

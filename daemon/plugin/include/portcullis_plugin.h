@@ -57,6 +57,8 @@ typedef enum PortcullisEndReason {
     PORTCULLIS_END_REASON_TIMEOUT = 4,
     // Another reason.
     PORTCULLIS_END_REASON_UNKNOWN = 5,
+    // Another process goes on with it.
+    PORTCULLIS_END_REASON_HANDED_OVER = 6,
 } PortcullisEndReason;
 
 // What is so of a flow; one bit each.

@@ -248,6 +248,7 @@ fn end_reason(flow: &Flow<'_>) -> EndReason {
         Some(portcullis_flow::EndReason::Forced) => EndReason::Forced,
         Some(portcullis_flow::EndReason::Shutdown) => EndReason::Shutdown,
         Some(portcullis_flow::EndReason::Timeout) => EndReason::Timeout,
+        Some(portcullis_flow::EndReason::HandedOver) => EndReason::HandedOver,
         Some(portcullis_flow::EndReason::Unknown) => EndReason::Unknown,
     }
 }

@@ -6,7 +6,7 @@
 //! - [`Window`]: the contiguous bytes to be inspected, and which of them are new
 //! - [`StreamEvent`]: what is wrong or remarkable, by the names of `stream-event`
 //! - [`StreamSettings`]: the `stream` settings as plain data
-//! - [`SessionExport`]: a session as plain data, for whoever takes the flow over
+//! - [`Streams::export`] and [`Streams::import`]: a session as bytes, for whoever takes the flow over
 //! - [`StreamStats`]: what is counted, by the names of `tcp.*`
 //!
 //! Below them: `seq` (sequence numbers), `options` (TCP options), `session` and `peer` (what is
@@ -40,7 +40,7 @@ mod streams;
 
 pub use arena::StreamHandle;
 pub use events::{StreamEvent, StreamEvents};
-pub use export::{PeerExport, SessionExport};
+pub use export::{CARRIED_MAX, ImportError, PAST_MAX};
 pub use options::TcpOptions;
 pub use reassembly::Matches;
 pub use segment::{Fate, Faults, Seen, Segment, Window};

@@ -81,6 +81,10 @@ impl Chain {
         self.islands_max
     }
 
+    pub(crate) const fn set_islands_max(&mut self, most: u8) {
+        self.islands_max = most;
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.first == NONE
     }

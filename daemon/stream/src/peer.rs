@@ -23,6 +23,9 @@ pub(crate) const DEPTH: u16 = 1 << 7;
 /// Something of it was never seen.
 pub(crate) const GAP: u16 = 1 << 8;
 
+/// The marks that go with a session to another process.
+pub(crate) const CARRIED: u16 = (GAP << 1) - 1;
+
 /// One side of a session. Plain data: it can be copied to another process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Peer {

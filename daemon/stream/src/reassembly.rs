@@ -10,10 +10,12 @@ use crate::stats::StreamStats;
 use portcullis_wire::TargetOs;
 use std::io::Write as _;
 
+mod carry;
 mod matches;
 mod overlap;
 mod urgent;
 
+pub(crate) use carry::Run;
 pub use matches::Matches;
 pub(crate) use urgent::Urgents;
 
@@ -242,26 +244,6 @@ impl Track {
     pub(crate) fn restart(&mut self, pages: &mut Pages, number: u32) {
         pages.release_all(&mut self.chain);
         *self = Self { base_seq: number, ..Self::default() };
-    }
-
-    /// Goes on as told by somebody who knew the stream so far: `tail` is what came last.
-    pub(crate) fn resume(
-        &mut self,
-        pages: &mut Pages,
-        stats: &mut StreamStats,
-        number: u32,
-        offset: u64,
-        tail: &[u8],
-    ) {
-        self.restart(pages, number.wrapping_sub(seq::length(tail)));
-        let begin = offset.saturating_sub(tail.len() as u64);
-        (self.base, self.run_start, self.contiguous) = (begin, begin, begin);
-        (self.inspected, self.highest) = (begin, begin);
-        let new = Insert { seq: self.base_seq, payload: tail, policy: None, depth: 0, max_regions: 0 };
-        if self.insert(pages, stats, &new).is_err() {
-            self.follow(pages, number);
-        }
-        self.inspected = self.contiguous;
     }
 
     /// The bytes of `from..to`, all of which are there, less what is not part of the stream. Returns how

@@ -26,6 +26,9 @@ pub(crate) const SACK: u16 = 1 << 8;
 /// The SYN had data.
 pub(crate) const SYN_DATA: u16 = 1 << 9;
 
+/// The marks that go with a session to another process.
+pub(crate) const CARRIED: u16 = (SYN_DATA << 1) - 1;
+
 /// Its place is taken: the arena's.
 pub(crate) const LIVE: u16 = 1 << 15;
 

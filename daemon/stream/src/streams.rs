@@ -2,17 +2,17 @@
 
 use crate::arena::{Arena, SESSION_BYTES, StreamHandle};
 use crate::events::StreamEvent;
-use crate::export::{PeerExport, SessionExport};
+use crate::export::{self, ImportError};
 use crate::options::TcpOptions;
 use crate::pages::{PAGE_COST, Pages, REGION_COST};
 use crate::peer;
 use crate::reassembly::{Extent, Matches};
 use crate::segment::{Fate, Seen, Segment, Window};
-use crate::seq;
 use crate::session::{self, Session, SessionSummary};
 use crate::settings::{SetupError, Share, StreamSettings};
 use crate::state::{Beginning, Machine, Step, begins};
 use crate::stats::StreamStats;
+use portcullis_flow::portable::Reader;
 use portcullis_flow::{Direction, TcpState};
 use portcullis_wire::decoded::TcpFlags;
 
@@ -189,40 +189,39 @@ impl Streams {
         StreamStats { memuse: self.arena.memuse(), reassembly_memuse: self.pages.memuse(), ..self.stats }
     }
 
-    /// The session as plain data. It goes on here as if nothing had happened.
-    #[must_use]
-    pub fn export(&self, session: StreamHandle) -> Option<SessionExport> {
-        let session = self.arena.get(session)?;
-        let peers = session.peers.map(|peer| {
-            let offset = peer.track.contiguous();
-            let keep = self.chunks[0].max(self.chunks[1]);
-            let from = peer.track.around(&self.pages, offset, offset, keep).from;
-            let mut tail = Vec::new();
-            if from < offset {
-                peer.track.copy(&self.pages, from, offset, offset, &mut tail);
-            }
-            PeerExport { offset, tail }
-        });
-        Some(SessionExport { session: SessionExport::detached(*session), peers })
+    /// Appends the session as [`import`](Self::import) reads it; `false` where there is none. It goes on here
+    /// as if nothing had happened. `rule` gives each rule that matched a name that lasts: with other rules its
+    /// number would be another's. A few hundred bytes, and up to [`CARRIED_MAX`](crate::CARRIED_MAX) of payload
+    /// for each direction.
+    pub fn export(&self, session: StreamHandle, rule: &dyn Fn(u32) -> u64, out: &mut Vec<u8>) -> bool {
+        let Some(session) = self.arena.get(session) else { return false };
+        export::tell(session, &self.pages, self.settings.inline, rule, out);
+        true
     }
 
-    /// Takes over a session that was [exported](Self::export); `None` where there is no memory for it.
-    pub fn import(&mut self, export: &SessionExport) -> Option<StreamHandle> {
-        let handle = self.arena.take(&mut self.stats)?;
+    /// Takes over a session that was [exported](Self::export).
+    ///
+    /// # Errors
+    /// The bytes are no session's, or there is no memory for it.
+    pub fn import(
+        &mut self,
+        rule: &dyn Fn(u32) -> u64,
+        reader: &mut Reader<'_>,
+    ) -> Result<StreamHandle, ImportError> {
+        let told = export::read(rule, reader).ok_or(ImportError::Malformed)?;
+        let handle = self.arena.take(&mut self.stats).ok_or(ImportError::NoMemory)?;
         self.stats.active_sessions += 1;
+        let inline = self.settings.inline;
         let Self { arena, pages, stats, .. } = self;
-        let session = arena.get_mut(handle)?;
-        *session = export.session;
-        for (peer, told) in session.peers.iter_mut().zip(&export.peers) {
-            let acknowledged = peer.next_seq;
-            let begun = peer.isn.wrapping_add(1);
-            #[expect(clippy::cast_possible_truncation, reason = "a circle of 2^32")]
-            let number = begun.wrapping_add(told.offset as u32);
-            // A FIN, and what was not put together, lies between.
-            let number = if seq::lt(acknowledged, number) { acknowledged } else { number };
-            peer.track.resume(pages, stats, number, told.offset, &told.tail);
+        let session = arena.get_mut(handle).ok_or(ImportError::NoMemory)?;
+        *session = told.session;
+        for (peer, runs) in session.peers.iter_mut().zip(&told.runs) {
+            if !peer.track.fill(pages, stats, inline, runs) {
+                peer.set(peer::GAP, true);
+                stats.segment_memcap_drop += 1;
+            }
         }
-        Some(handle)
+        Ok(handle)
     }
 
     fn count_flags(&mut self, segment: &Segment<'_>) {

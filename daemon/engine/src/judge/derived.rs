@@ -54,6 +54,11 @@ struct Root {
 }
 
 impl Origin {
+    /// The addresses of the packet that was received: they decide which worker has it.
+    pub(crate) const fn outermost(&self) -> (&Address, &Address) {
+        (&self.root.source, &self.root.destination)
+    }
+
     /// EVE's `tunnel`, for a packet with so many encapsulations around it.
     pub(crate) fn tunnel(&self, depth: u8, pcap_cnt: bool) -> Tunnel {
         let root = &self.root;

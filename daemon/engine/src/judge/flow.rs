@@ -34,6 +34,10 @@ impl Judge {
                 flow.set_rules_version(self.rules_version);
                 if let Some(origin) = &self.origin {
                     flow.set_parent_id(origin.carrier);
+                    let (source, destination) = origin.outermost();
+                    if (source, destination) != (&decoded.source, &decoded.destination) {
+                        flow.set_outer(self.owner.place(source, destination));
+                    }
                 }
                 self.callbacks.init(&mut self.context, &mut flow, packet, decoded);
                 self.counters.flow_callbacks_init += 1;

@@ -1,6 +1,7 @@
 //! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
 
 use crate::columns::Columns;
+use crate::owner::Owner;
 use crate::reject;
 use crate::report::{self, PacketReport};
 use crate::rules::{NewRules, Rules};
@@ -24,6 +25,7 @@ mod derived;
 mod exception;
 mod flow;
 mod fragments;
+mod handover;
 mod rules;
 mod stream;
 
@@ -34,6 +36,7 @@ pub(crate) use fragments::Fragments;
 #[derive(Debug)]
 pub(crate) struct Judge {
     settings: EngineSettings,
+    owner: Owner,
     rules: Arc<Rules>,
     scratch: Scratch,
     callbacks: Callbacks,
@@ -84,6 +87,7 @@ impl Judge {
     ) -> Self {
         let mut judge = Self {
             settings: settings.clone(),
+            owner: Owner::new(share.workers, settings.seed),
             scratch: Scratch::new(rules.set()),
             rules,
             context: callbacks.context(WorkerId(share.worker)),
@@ -174,11 +178,17 @@ impl Judge {
     /// callbacks.
     pub(crate) fn flow_ended(&mut self, flow: &mut Flow<'_>, now: Timestamp) {
         self.context.now = now;
-        self.inspect_rest(flow);
+        // One that goes on elsewhere is inspected and reported there.
+        let is_over = flow.end() != Some(EndReason::HandedOver);
+        if is_over {
+            self.inspect_rest(flow);
+        }
         self.callbacks.removed(&mut self.context, flow);
         let at = self.ended_at(flow, now);
         let session = self.end_session(flow);
-        report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, session, at);
+        if is_over {
+            report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, session, at);
+        }
         self.callbacks.finish(&mut self.context, flow);
         self.counters.flow_callbacks_finish += 1;
     }

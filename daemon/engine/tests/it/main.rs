@@ -7,6 +7,7 @@ mod defects;
 mod examples;
 mod flow_records;
 mod fragments;
+mod handover;
 mod hosts;
 mod judging;
 mod policies;

@@ -14,8 +14,14 @@ use portcullis_flow::{EndReason, FlowAction, FlowState, TcpState};
 const STATES: [FlowState; 4] =
     [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
 const BYPASSES: [Bypass; 2] = [Bypass::Local, Bypass::Capture];
-const REASONS: [EndReason; 5] =
-    [EndReason::TcpReuse, EndReason::Forced, EndReason::Shutdown, EndReason::Timeout, EndReason::Unknown];
+const REASONS: [EndReason; 6] = [
+    EndReason::TcpReuse,
+    EndReason::Forced,
+    EndReason::Shutdown,
+    EndReason::Timeout,
+    EndReason::HandedOver,
+    EndReason::Unknown,
+];
 
 /// The code of passing a flow; smaller ones are the reasons for dropping it.
 const PASS: u8 = u8::MAX;

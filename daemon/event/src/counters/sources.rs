@@ -151,6 +151,8 @@ impl Counters {
     pub fn set_flow(&mut self, stats: &FlowStats) {
         self.flow_memcap = stats.memcap;
         self.flow_total = stats.total;
+        self.flow_taken_over = stats.taken_over;
+        self.flow_handed_over = stats.handed_over;
         self.flow_active = stats.active;
         self.flow_tcp = stats.tcp;
         self.flow_udp = stats.udp;

@@ -54,6 +54,9 @@ pub enum FlowState {
 }
 
 impl FlowState {
+    /// Every state, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::New, Self::Established, Self::Closed, Self::Bypassed];
+
     /// The name in EVE's `flow.state`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -97,13 +100,15 @@ pub enum EndReason {
     Shutdown,
     /// It was idle for long enough.
     Timeout,
+    /// Another process goes on with it: no end to be recorded.
+    HandedOver,
     /// None of these.
     Unknown,
 }
 
 impl EndReason {
-    pub(super) const ALL: [Self; 5] =
-        [Self::TcpReuse, Self::Forced, Self::Shutdown, Self::Timeout, Self::Unknown];
+    pub(super) const ALL: [Self; 6] =
+        [Self::TcpReuse, Self::Forced, Self::Shutdown, Self::Timeout, Self::HandedOver, Self::Unknown];
 
     /// The name in EVE's `flow.reason`.
     #[must_use]
@@ -113,6 +118,7 @@ impl EndReason {
             Self::Forced => "forced",
             Self::Shutdown => "shutdown",
             Self::Timeout => "timeout",
+            Self::HandedOver => "handed_over",
             Self::Unknown => "unknown",
         }
     }

@@ -41,6 +41,8 @@ pub enum EndReason {
     Timeout = 4,
     /// Another reason.
     Unknown = 5,
+    /// Another process goes on with it.
+    HandedOver = 6,
 }
 
 /// What is so of a flow; one bit each.
@@ -120,7 +122,7 @@ macro_rules! from_number {
 from_number! {
     Direction: ToServer ToClient;
     FlowState: New Established Closed Bypassed;
-    EndReason: None TcpReuse Forced Shutdown Timeout Unknown;
+    EndReason: None TcpReuse Forced Shutdown Timeout Unknown HandedOver;
     FlowFlags: SeenToServer SeenToClient Alerted Dropped Passed Bypassed Emergency NoPayloadInspection;
     DropReason: Callback DecodeError StreamError ApplayerError Rules ThresholdDetectionFilter;
     LogLevel: Error Warning Info;

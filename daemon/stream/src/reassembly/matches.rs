@@ -1,5 +1,7 @@
 //! What rules matched of late in a direction, so that what stays in the window is not matched again.
 
+use portcullis_flow::portable::Reader;
+
 /// Most of them that are remembered.
 const REMEMBERED: usize = 3;
 
@@ -19,6 +21,27 @@ impl Matches {
         let until = end.wrapping_sub(offset as u32) as usize;
         // What is new before it was not asked about yet.
         if until <= new_from { until } else { 0 }
+    }
+
+    /// Appends them as [`read`](Self::read) reads them, each with the name that `rule` has for it.
+    pub(super) fn tell(&self, rule: &dyn Fn(u32) -> u64, out: &mut Vec<u8>) {
+        for (number, end) in self.0 {
+            let name = number.checked_sub(1).map_or(0, rule);
+            out.extend_from_slice(&number.to_le_bytes());
+            out.extend_from_slice(&end.to_le_bytes());
+            out.extend_from_slice(&name.to_le_bytes());
+        }
+    }
+
+    /// Takes them from bytes, less those of rules that have another name here.
+    pub(super) fn read(&mut self, rule: &dyn Fn(u32) -> u64, reader: &mut Reader<'_>) -> Option<()> {
+        for place in &mut self.0 {
+            let (number, end, name) = (reader.u32()?, reader.u32()?, reader.u64()?);
+            if number.checked_sub(1).is_some_and(|number| rule(number) == name) {
+                *place = (number, end);
+            }
+        }
+        Some(())
     }
 
     pub(super) fn note(&mut self, rule: u32, end: u64) {

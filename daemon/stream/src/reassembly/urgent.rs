@@ -1,6 +1,8 @@
 //! Bytes that are sent in the stream and are not part of it: the last byte of urgent data, where its
 //! receiver reads it out of band (RFC 6093 §2).
 
+use portcullis_flow::portable::Reader;
+
 /// Most of them that are kept apart in one direction at a time.
 const MOST: usize = 4;
 
@@ -40,6 +42,22 @@ impl Urgents {
             self.offsets.rotate_left(gone);
             self.count = self.count.saturating_sub(u8::try_from(gone).unwrap_or(u8::MAX));
         }
+    }
+
+    /// Appends them as [`read`](Self::read) reads them.
+    pub(crate) fn tell(&self, out: &mut Vec<u8>) {
+        out.push(self.count);
+        self.known().iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
+    }
+
+    /// Takes them from bytes; `None` where they are none.
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        let count = reader.u8().filter(|count| usize::from(*count) <= MOST)?;
+        for _ in 0..count {
+            let known = self.add(reader.u64()?);
+            known.then_some(())?;
+        }
+        Some(())
     }
 
     fn known(&self) -> &[u64] {
