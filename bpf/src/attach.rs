@@ -6,11 +6,12 @@ use crate::error::GateError;
 use crate::pins::Pins;
 use crate::program::Maps;
 use crate::sys;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How the program is really attached to a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttachedMode {
     /// In the driver.
     Native,

@@ -1,10 +1,11 @@
 //! Frames by outcome, as the program counted them.
 
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// Frames by what became of them; each is counted once, but for the last two. Mirrors `struct counters` in
 /// `portcullis.h`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateCounters {
     /// Handed to a worker's socket.
     pub socket: u64,

@@ -104,8 +104,31 @@ impl Gate {
     /// # Errors
     /// The kernel's.
     pub fn set_fail(&mut self, fail: Fail) -> Result<(), GateError> {
-        let value = layout::settings(fail, self.queues, &self.liveness);
-        map("change the fail policy", self.maps.settings.update(&[0; 4], &value, MapFlags::ANY))
+        self.set_policies(fail, self.liveness)
+    }
+
+    /// Changes the fail policy, and when it acts, while traffic passes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_policies(&mut self, fail: Fail, liveness: Liveness) -> Result<(), GateError> {
+        let value = layout::settings(fail, self.queues, &liveness);
+        map("change the fail policy", self.maps.settings.update(&[0; 4], &value, MapFlags::ANY))?;
+        self.liveness = liveness;
+        Ok(())
+    }
+
+    /// The map that [`Pulses::map`] maps, for a process that shall tell of its workers without owning the gate.
+    #[must_use]
+    pub fn pulses_map(&self) -> BorrowedFd<'_> {
+        self.maps.pulses.as_fd()
+    }
+
+    /// Are all interfaces there that the program was attached to?
+    #[must_use]
+    pub fn has_all_ports(&self) -> bool {
+        let ifindex = |port: &PortLink| sys::link_ifindex(port.link.as_fd()).ok();
+        self.ports.iter().all(|port| ifindex(port).is_some_and(|index| index != 0))
     }
 
     /// The heartbeats of the workers behind the slots.

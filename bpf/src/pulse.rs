@@ -5,6 +5,7 @@ use crate::error::GateError;
 use crate::layout::PULSE_SIZE;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
@@ -76,13 +77,13 @@ impl Drop for Mapping {
 }
 
 impl Pulses {
-    /// Maps the heartbeats of `slots` slots, `queues` a port, from the map behind `map`.
-    pub(crate) fn map(
-        map: BorrowedFd<'_>,
-        slots: u32,
-        queues: u32,
-        limit: Duration,
-    ) -> Result<Self, GateError> {
+    /// Maps the heartbeats of `slots` slots, `queues` a port, from the map behind `map`
+    /// ([`Gate::pulses_map`](crate::Gate::pulses_map)); `limit` is what [`limit`](Self::limit) tells. Takes no
+    /// privileges, so that a process that was handed the map can do it.
+    ///
+    /// # Errors
+    /// The kernel does not map it, or it is too small.
+    pub fn map(map: BorrowedFd<'_>, slots: u32, queues: u32, limit: Duration) -> Result<Self, GateError> {
         let count = slots as usize;
         let page = rustix::param::page_size();
         let bytes = (count * PULSE_SIZE).next_multiple_of(page).max(page);
@@ -153,6 +154,14 @@ impl Pulses {
         self.slots().filter(|slot| slot.latched.load(Ordering::Relaxed) != 0).count()
     }
 
+    /// Has all slots fail as [`Liveness::latched_fail`](crate::Liveness::latched_fail) says from now on, for a gate that
+    /// dies too often.
+    pub fn latch(&self) {
+        for slot in self.slots() {
+            slot.latched.store(1, Ordering::Relaxed);
+        }
+    }
+
     /// Lets all slots fail as usual again.
     pub fn unlatch(&self) {
         for slot in self.slots() {
@@ -190,7 +199,7 @@ impl Beat {
 }
 
 /// A stretch of time in which no worker saw a slot's frames. Times are those of [`coarse_now`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlindWindow {
     /// The port.
     pub port: u8,

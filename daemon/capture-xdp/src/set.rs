@@ -43,16 +43,26 @@ pub struct InlineSet {
 }
 
 impl InlineSet {
-    /// Opens every queue of every pair, fills the fill rings, and then publishes the sockets in the gate, so that
-    /// traffic goes from the fail policy to the workers at once. Queue *q* of both ports of a pair is worker
+    /// Opens every queue of every pair ([`bind`](Self::bind)) and then has them get traffic
+    /// ([`publish`](Self::publish)).
+    ///
+    /// # Errors
+    /// As for the two; no socket is then left open.
+    pub fn open(config: &XdpConfig, gate: &mut impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
+        let (mut set, mut modules) = Self::bind(config, gate)?;
+        set.publish(&mut modules, gate)?;
+        Ok((set, modules))
+    }
+
+    /// Opens every queue of every pair and fills the fill rings. Queue *q* of both ports of a pair is worker
     /// *q* mod *workers*'s. The gate must have been loaded with [`XdpConfig::gate_ports`].
     ///
     /// Answers one module a worker, by worker. Dropping them without [`quiesce`](Self::quiesce) loses what is on
-    /// their rings.
+    /// their rings. All that needs privileges is done here.
     ///
     /// # Errors
     /// Each way in which this can fail is an [`XdpError`] of its own; no socket is then left open.
-    pub fn open(config: &XdpConfig, gate: &mut impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
+    pub fn bind(config: &XdpConfig, gate: &impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
         config.validate()?;
         let ports = config.gate_ports()?;
         let wanted = ports.iter().map(|port| (port.name.as_str(), port.queues));
@@ -97,13 +107,31 @@ impl InlineSet {
             parts.frames = frames.by_ref().take(plan.frames_per_worker as usize).collect();
             XdpModule::new(parts)
         });
-        let mut modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
+        let modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
+        let frames = u64::from(plan.frames_per_worker) * workers as u64;
+        Ok((Self { shared, bound, slots: Vec::new(), frames, huge_pages }, modules))
+    }
+
+    /// Publishes the sockets of all of the set's modules in the gate, so that traffic goes from the fail policy to the
+    /// workers at once. Nothing may have been polled yet.
+    ///
+    /// # Errors
+    /// The gate's; some sockets may be published then.
+    pub fn publish(
+        &mut self,
+        modules: &mut [XdpModule],
+        gate: &mut impl SocketSlots,
+    ) -> Result<(), XdpError> {
         if let Some(pulses) = gate.pulses() {
             modules.iter_mut().for_each(|module| module.watch(&pulses));
         }
-        let slots = publish(&modules, gate)?;
-        let frames = u64::from(plan.frames_per_worker) * workers as u64;
-        Ok((Self { shared, bound, slots, frames, huge_pages }, modules))
+        for module in modules {
+            for (port, lane) in module.sockets() {
+                gate.set_socket(port.0, lane.queue(), lane.fd())?;
+                self.slots.push((port.0, lane.queue()));
+            }
+        }
+        Ok(())
     }
 
     /// What every socket was really bound as.
@@ -247,16 +275,4 @@ fn bound(lanes: &[Vec<(PortId, Lane)>]) -> Result<Vec<Bound>, XdpError> {
         }
     }
     Ok(bound)
-}
-
-/// Puts all sockets into the gate.
-fn publish(modules: &[XdpModule], gate: &mut impl SocketSlots) -> Result<Vec<(u8, u32)>, XdpError> {
-    let mut slots = Vec::new();
-    for module in modules {
-        for (port, lane) in module.sockets() {
-            gate.set_socket(port.0, lane.queue(), lane.fd())?;
-            slots.push((port.0, lane.queue()));
-        }
-    }
-    Ok(slots)
 }

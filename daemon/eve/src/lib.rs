@@ -24,4 +24,4 @@ mod value;
 pub use formatter::Formatter;
 pub use logger::{LogCounts, LoggerError, LoggerHandle, LoggerThread};
 pub use options::{AlertOptions, DropFlows, DropOptions, EveOptions, EventTypes};
-pub use sink::{FileSink, OpenError, Sink};
+pub use sink::{FileSink, OpenError, Opener, Sink};

@@ -52,11 +52,15 @@ pub enum OpenError {
 /// Most bytes that are held back before they are written.
 const BUFFER: usize = 256 * 1024;
 
+/// Opens a log file for appending, in place of a process that may not.
+pub type Opener = Box<dyn FnMut() -> io::Result<File> + Send>;
+
 /// A file that lines are appended to. Lines are held back to write many at a time, and a write
 /// that fails keeps what is left for the next one, so that a line is never torn by a full disk.
-#[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
+    /// Who opens the file, where that is not us.
+    opener: Option<Opener>,
     file: File,
     held: Vec<u8>,
     /// How much of `held` is written already: within a line only after a write that failed.
@@ -71,7 +75,17 @@ impl FileSink {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let path = path.into();
         let file = open(&path)?;
-        Ok(Self { path, file, held: Vec::with_capacity(BUFFER), written: 0 })
+        Ok(Self { path, opener: None, file, held: Vec::with_capacity(BUFFER), written: 0 })
+    }
+
+    /// Has `opener` open the file at `path`, now and whenever it is opened anew.
+    ///
+    /// # Errors
+    /// The opener's.
+    pub fn opened_by(path: impl Into<PathBuf>, mut opener: Opener) -> Result<Self, OpenError> {
+        let path = path.into();
+        let file = opener().map_err(|source| OpenError::File { path: path.clone(), source })?;
+        Ok(Self { path, opener: Some(opener), file, held: Vec::with_capacity(BUFFER), written: 0 })
     }
 
     /// The file's path.
@@ -87,6 +101,12 @@ impl FileSink {
         if before.last().is_some_and(|byte| !is_end(byte)) {
             self.written += rest.iter().position(is_end).map_or(rest.len(), |end| end + 1);
         }
+    }
+}
+
+impl std::fmt::Debug for FileSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileSink").field("path", &self.path).field("file", &self.file).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +136,10 @@ impl Sink for FileSink {
 
     fn reopen(&mut self) -> io::Result<()> {
         let flushed = self.flush();
-        self.file = open(&self.path).map_err(io::Error::other)?;
+        self.file = match &mut self.opener {
+            Some(opener) => opener()?,
+            None => open(&self.path).map_err(io::Error::other)?,
+        };
         if flushed.is_err() {
             self.skip_torn_line();
         }
@@ -124,7 +147,11 @@ impl Sink for FileSink {
     }
 }
 
-fn open(path: &Path) -> Result<File, OpenError> {
+/// Opens `path` for appending as [`FileSink::open`] does.
+///
+/// # Errors
+/// As there.
+pub fn open(path: &Path) -> Result<File, OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
@@ -166,6 +193,30 @@ mod tests {
             error.starts_with(&format!("cannot open the log file {}: ", folder.path().display())),
             "{error}"
         );
+    }
+
+    #[test]
+    fn another_opens_the_file_and_opens_it_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut count, folder_path) = (0, folder.path().to_owned());
+        let opener = Box::new(move || {
+            count += 1;
+            match count {
+                3 => Err(io::ErrorKind::PermissionDenied.into()),
+                _ => File::create(folder_path.join(format!("{count}.json"))),
+            }
+        });
+        let mut sink = FileSink::opened_by(folder.path().join("eve.json"), opener).unwrap();
+        sink.write_line(b"one\n").unwrap();
+        sink.reopen().unwrap();
+        sink.write_line(b"two\n").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(sink.reopen().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        sink.write_line(b"three\n").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(fs::read(folder.path().join("1.json")).unwrap(), b"one\n");
+        assert_eq!(fs::read(folder.path().join("2.json")).unwrap(), b"two\nthree\n");
+        assert!(!folder.path().join("eve.json").exists());
     }
 
     #[test]
