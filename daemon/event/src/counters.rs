@@ -430,6 +430,8 @@ counters! {
     gate_blind_windows: sum "gate.blind_windows",
     #[doc = "Queues that were blind too often within a minute and fail as `latched-fail` says (ours)."]
     gate_latched: sum "gate.latched",
+    #[doc = "Gates that died and were replaced since the warden's start (ours)."]
+    gate_restarts: sum "gate.restarts",
 
     #[doc = "Times that a decided flow was put forward for the verdict cache, by direction (ours)."]
     verdict_cache_offered: sum "verdict_cache.offered",

@@ -2,6 +2,7 @@
 //! the options mean is decided where they are used.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
@@ -28,6 +29,9 @@ pub struct Cli {
 pub enum Command {
     /// Judge live traffic between the ports of the configuration file
     Run(RunArgs),
+    /// What `run` starts to judge, without privileges
+    #[command(hide = true)]
+    Gate(RunArgs),
     /// Judge the packets of a capture file, with the very code that runs inline
     Replay(ReplayArgs),
     /// Load a configuration and its rules, report everything that is wrong, and change nothing
@@ -69,6 +73,21 @@ pub struct RunArgs {
     /// Do not start if any rule is refused [default: run with the others]
     #[arg(long)]
     pub init_errors_fatal: bool,
+}
+
+impl RunArgs {
+    /// The words that these arguments are read from.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let mut words = vec!["-c".into(), self.config.clone().into_os_string()];
+        for set in &self.set {
+            words.extend(["--set".into(), set.into()]);
+        }
+        if let Some(folder) = &self.log_dir {
+            words.extend(["-l".into(), folder.into()]);
+        }
+        words.extend(self.init_errors_fatal.then(|| "--init-errors-fatal".into()));
+        words
+    }
 }
 
 /// Arguments of `replay`.
@@ -175,6 +194,7 @@ pub struct CheckArgs {
 pub struct CtlArgs {
     /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
     /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
+    /// `restart` has another process take over without a gap, `upgrade` one of the program that is installed now;
     /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
     pub command: Vec<String>,
@@ -211,6 +231,21 @@ mod tests {
                 assert!(message.contains(text), "{line}: {message}");
             }
             (got, _) => panic!("{line}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn a_gate_gets_what_its_warden_got() {
+        for line in
+            ["portcullis run -c a.toml", "portcullis run -c a -l b --set c=d --set e=-f --init-errors-fatal"]
+        {
+            let read = |words: Vec<OsString>| match Cli::parse_from(words).command {
+                Command::Run(arguments) | Command::Gate(arguments) => arguments,
+                other => panic!("{other:?}"),
+            };
+            let given = read(line.split(' ').map(OsString::from).collect());
+            let again = read([vec!["portcullis".into(), "gate".into()], given.words()].concat());
+            assert_eq!(format!("{given:?}"), format!("{again:?}"));
         }
     }
 

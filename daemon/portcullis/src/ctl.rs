@@ -7,6 +7,10 @@ use crate::control::client::Client;
 use crate::control::protocol::Outcome;
 use crate::exit::Failure;
 use crate::output;
+use std::time::Duration;
+
+/// How long a restart may take: the new gate loads all rules first.
+const RESTART: Duration = Duration::from_secs(300);
 
 /// Runs the command.
 ///
@@ -21,6 +25,9 @@ pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
     let (command, given) = request(&arguments.command)?;
     let fail = |error: crate::control::client::ClientError| Failure::Control(error.to_string());
     let mut client = Client::connect(&arguments.socket).map_err(fail)?;
+    if matches!(command.as_str(), "restart" | "upgrade") {
+        client.wait_up_to(RESTART).map_err(fail)?;
+    }
     let reply = client.request(&command, given).map_err(fail)?;
     let message = match reply.message {
         serde_json::Value::String(text) => text,

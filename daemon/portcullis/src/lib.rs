@@ -3,7 +3,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`config`]: the TOML file and `--set`, as typed settings
-//! - [`run`](mod@run), [`check`], [`replay`], [`ctl`]: one module a subcommand
+//! - [`run`](mod@run) with its `gate`, [`check`], [`replay`], [`ctl`]: one module a subcommand
 //! - [`control`]: the control socket, its protocol, server and client
 //! - [`plugins`]: from `[plugins]` to hooks that every worker gets
 //! - [`output`]: the only module that prints
@@ -43,7 +43,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
     match dispatch(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             output::failure(&failure);
             failure.code()
@@ -51,11 +51,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(arguments: &cli::Cli) -> Result<(), exit::Failure> {
-    match &arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+fn dispatch(arguments: &cli::Cli) -> Result<ExitCode, exit::Failure> {
+    let done = match &arguments.command {
+        Command::Run(arguments) => return run::run(arguments),
+        Command::Gate(arguments) => run::gate(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Ctl(arguments) => ctl::run(arguments),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

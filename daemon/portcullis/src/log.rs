@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_eve::{FileSink, Formatter, LogCounts, LoggerHandle, LoggerThread, Sink};
+use portcullis_eve::{FileSink, Formatter, LogCounts, LoggerHandle, LoggerThread, Opener, Sink};
 use portcullis_event::ring::{ring, rings};
 use portcullis_event::{BlindRecord, Record, RecordProducer, Reporter, RingMode, StatsRecord};
 use std::path::{Path, PathBuf};
@@ -58,10 +58,29 @@ impl Log {
         workers: usize,
         mode: RingMode,
     ) -> Result<(Self, Vec<Reporter>), Failure> {
+        Self::start_over(config, folder, interfaces, workers, mode, None)
+    }
+
+    /// The same where `opener`, if given, opens the file.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_over(
+        config: &Config,
+        folder: &Path,
+        interfaces: Vec<String>,
+        workers: usize,
+        mode: RingMode,
+        opener: Option<Opener>,
+    ) -> Result<(Self, Vec<Reporter>), Failure> {
         let path = config.eve.enabled.then(|| folder.join(&config.eve.filename));
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         if let Some(path) = &path {
-            let sink = FileSink::open(path).map_err(|error| Failure::Runtime(error.to_string()))?;
+            let sink = match opener {
+                Some(opener) => FileSink::opened_by(path, opener),
+                None => FileSink::open(path),
+            };
+            let sink = sink.map_err(|error| Failure::Runtime(error.to_string()))?;
             sinks.push(Box::new(sink));
         }
         let mut reporters = Vec::with_capacity(workers);

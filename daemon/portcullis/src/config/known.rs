@@ -86,7 +86,6 @@ const TABLE: &[(&str, Meaning)] = &[
     ("engine-analysis", Nothing(NO_ENVIRONMENT)),
     ("profiling", Nothing(NO_ENVIRONMENT)),
     ("coredump", Nothing(NO_PROCESS)),
-    ("run-as", Nothing(NO_PROCESS)),
     ("pid-file", Nothing(NO_PROCESS)),
     ("daemon-directory", Nothing(NO_PROCESS)),
     ("umask", Nothing(NO_PROCESS)),

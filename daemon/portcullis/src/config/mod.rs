@@ -19,6 +19,7 @@ mod overriding;
 mod plugins;
 mod policy;
 mod rules;
+mod run_as;
 mod section;
 mod stream;
 mod tree;
@@ -40,6 +41,7 @@ pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, BudgetPolicy, RulesConfig};
+pub use run_as::RunAsConfig;
 pub use stream::{AppLayerConfig, StreamConfig, UrgentWord};
 pub use vars::Vars;
 
@@ -100,6 +102,8 @@ pub struct Config {
     pub fail: FailPolicy,
     /// `overload`.
     pub overload: OverloadPolicy,
+    /// `[run-as]`.
+    pub run_as: RunAsConfig,
     /// `[liveness]`.
     pub liveness: LivenessConfig,
     /// `packet-alert-max`: most alerts kept for a packet.
@@ -243,6 +247,7 @@ impl Config {
             copy_mode,
             fail,
             overload: root.or("overload", OverloadPolicy::Drop),
+            run_as: root.section("run-as", RunAsConfig::read),
             liveness: root.section("liveness", |section| LivenessConfig::read(section, fail)),
             packet_alert_max: root.within("packet-alert-max", 15, 1..=1024),
             action_order: rules::action_order(&mut root),

@@ -73,6 +73,14 @@ impl Client {
         self.exchange(&line(&Request { command: command.to_owned(), arguments }))
     }
 
+    /// Waits longer for answers from now on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait_up_to(&mut self, time: Duration) -> Result<(), ClientError> {
+        Ok(self.stream.set_read_timeout(Some(time))?)
+    }
+
     fn exchange(&mut self, message: &[u8]) -> Result<Reply, ClientError> {
         self.stream.write_all(message)?;
         let mut chunk = [0; 4096];

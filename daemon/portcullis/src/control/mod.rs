@@ -14,7 +14,7 @@ pub mod protocol;
 pub mod server;
 
 pub use protocol::Reply;
-pub use server::{Server, ServerError};
+pub use server::{ControlSocket, Server, ServerError};
 
 use portcullis_detect::RuleChange;
 use portcullis_flow::FlowSelector;
@@ -58,6 +58,18 @@ pub trait Handler: Send + 'static {
     /// # Errors
     /// Why no worker does.
     fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String>;
+
+    /// `restart` and `upgrade`: has another gate take over, with `upgrade` one of the program that is installed now;
+    /// waits until it judges.
+    ///
+    /// # Errors
+    /// Why this one goes on.
+    fn restart(&mut self, upgrade: bool) -> Result<String, String>;
+
+    /// Does somebody else serve clients from now on?
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// `iface-list`: the ports, by number.
     fn interfaces(&mut self) -> Vec<String>;

@@ -1,5 +1,5 @@
-//! The thread behind the socket. It serves a bounded number of clients at once, none of which can
-//! hold up another for longer than a write may take, and owns the socket file.
+//! The socket file, and the thread behind it, which serves a bounded number of clients at once. None of them can hold up
+//! another for longer than a write may take.
 
 use super::Handler;
 use super::flow_end::selector;
@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "command-list",
     "dump-counters",
     "flow-end",
@@ -33,11 +34,13 @@ const COMMANDS: [&str; 14] = [
     "reload-config",
     "reload-rules",
     "reopen-log-files",
+    "restart",
     "rule-alert-only",
     "rule-disable",
     "rule-enable",
     "ruleset-reload-rules",
     "shutdown",
+    "upgrade",
     "uptime",
     "version",
 ];
@@ -61,39 +64,68 @@ pub enum ServerError {
     },
 }
 
-/// A running server; dropping it ends the thread and removes the socket file.
+/// The socket and its file, which dropping it removes.
 #[derive(Debug)]
-pub struct Server {
+pub struct ControlSocket {
     path: PathBuf,
     /// Device and inode of the file that was made, so that another daemon's is never removed.
     identity: (u64, u64),
-    stop: UnixStream,
-    thread: Option<JoinHandle<()>>,
+    listener: UnixListener,
 }
 
-impl Server {
-    /// Opens the socket, making its folder where that is missing, and starts the thread. A socket
-    /// file that nobody answers on is replaced.
+impl ControlSocket {
+    /// Opens the socket, making its folder where that is missing. A socket file that nobody answers on is
+    /// replaced.
     ///
     /// # Errors
     /// Where somebody else has the path or the system refuses.
-    pub fn start(path: &Path, handler: impl Handler) -> Result<Self, ServerError> {
+    pub fn open(path: &Path) -> Result<Self, ServerError> {
         let io = |source: std::io::Error| ServerError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
         clear_the_way(path)?;
         let listener = open(path).map_err(|error| io(error.into()))?;
-        listener.set_nonblocking(true).map_err(io)?;
         let metadata = std::fs::symlink_metadata(path).map_err(io)?;
-        let (stop, stopped) = UnixStream::pair().map_err(io)?;
-        let service = Service { listener, stopped, clients: Vec::new(), handler, started: Instant::now() };
-        let thread = std::thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || service.run())
-            .map_err(io)?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { path: path.to_owned(), identity, stop, thread: Some(thread) })
+        Ok(Self { path: path.to_owned(), identity, listener })
+    }
+
+    /// What clients come by, for whoever serves them.
+    #[must_use]
+    pub fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A running server; dropping it ends the thread.
+#[derive(Debug)]
+pub struct Server {
+    stop: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a thread that serves who comes by `listener`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start(listener: UnixListener, handler: impl Handler) -> std::io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let (stop, stopped) = UnixStream::pair()?;
+        let service = Service { listener, stopped, clients: Vec::new(), handler, started: Instant::now() };
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || service.run())?;
+        Ok(Self { stop, thread: Some(thread) })
     }
 }
 
@@ -102,11 +134,6 @@ impl Drop for Server {
         let _ = self.stop.write_all(b"x");
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-        let ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
-        if ours {
-            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -173,6 +200,10 @@ impl<H: Handler> Service<H> {
             for index in ready.clients.into_iter().rev() {
                 if !self.serve(index) {
                     self.clients.swap_remove(index);
+                }
+                // Whoever comes by the listener from now on is another's.
+                if self.handler.is_over() {
+                    return;
                 }
             }
             if ready.listener {
@@ -299,6 +330,10 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
         "rule-enable" => change(&request.arguments, handler, None),
         "reopen-log-files" => match handler.reopen_logs() {
             Ok(()) => Reply::ok("log files reopened"),
+            Err(reason) => Reply::refused(reason),
+        },
+        "restart" | "upgrade" => match handler.restart(request.command == "upgrade") {
+            Ok(done) => Reply::ok(done),
             Err(reason) => Reply::refused(reason),
         },
         "shutdown" => {

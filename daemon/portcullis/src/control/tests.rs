@@ -49,16 +49,32 @@ impl Handler for Recorder {
         Ok(2)
     }
 
+    fn restart(&mut self, upgrade: bool) -> Result<String, String> {
+        if upgrade { Err("the new gate ended with status 1".to_owned()) } else { Ok("done".to_owned()) }
+    }
+
     fn interfaces(&mut self) -> Vec<String> {
         vec!["eth1".to_owned(), "eth2".to_owned()]
     }
 }
 
-fn serve() -> (tempfile::TempDir, std::path::PathBuf, Server, Receiver<&'static str>) {
+/// A server with the socket that it serves.
+struct Serving {
+    _server: Server,
+    _socket: ControlSocket,
+}
+
+fn start(path: &std::path::Path, handler: Recorder) -> Result<Serving, ServerError> {
+    let socket = ControlSocket::open(path)?;
+    let listener = UnixListener::from(socket.listener().try_clone_to_owned().unwrap());
+    Ok(Serving { _server: Server::start(listener, handler).unwrap(), _socket: socket })
+}
+
+fn serve() -> (tempfile::TempDir, std::path::PathBuf, Serving, Receiver<&'static str>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run/control.sock");
     let (sender, receiver) = channel();
-    let server = Server::start(&path, Recorder(sender)).unwrap();
+    let server = start(&path, Recorder(sender)).unwrap();
     (folder, path, server, receiver)
 }
 
@@ -80,6 +96,8 @@ fn commands_are_answered() {
     check("reload-rules", Outcome::Ok, json!("done: 3 rules are in use"));
     check("iface-list", Outcome::Ok, json!({"count": 2, "ifaces": ["eth1", "eth2"]}));
     check("reload-config", Outcome::Ok, json!("timeouts and policies are in force"));
+    check("restart", Outcome::Ok, json!("done"));
+    check("upgrade", Outcome::Refused, json!("the new gate ended with status 1"));
     check("shutdown", Outcome::Ok, json!("shutting down"));
     check("dance", Outcome::Refused, json!("unknown command \"dance\"; command-list shows all"));
     let ended = client.request("flow-end", json!({"id": "7"})).unwrap();
@@ -145,14 +163,14 @@ fn bad_messages_are_refused_with_a_reason() {
 fn only_a_dead_socket_is_replaced() {
     let (folder, path, server, _calls) = serve();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-    let again = Server::start(&path, Recorder(channel().0));
+    let again = start(&path, Recorder(channel().0));
     assert!(matches!(again, Err(ServerError::InUse(_))));
     drop(server);
 
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "a listener that is dropped leaves its file");
     assert!(matches!(Client::connect(&path), Err(ClientError::Connect { .. })));
-    let server = Server::start(&path, Recorder(channel().0)).unwrap();
+    let server = start(&path, Recorder(channel().0)).unwrap();
     assert!(Client::connect(&path).is_ok());
 
     // The file of somebody else who took the path is left alone.
@@ -164,7 +182,7 @@ fn only_a_dead_socket_is_replaced() {
 
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "mine").unwrap();
-    assert!(matches!(Server::start(&file, Recorder(channel().0)), Err(ServerError::NotASocket(_))));
+    assert!(matches!(start(&file, Recorder(channel().0)), Err(ServerError::NotASocket(_))));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Tells of the blind windows that have ended since the last call.
 pub(crate) fn tell(gate: &mut Running) {
+    if gate.orphaned {
+        return;
+    }
     let windows = match gate.warden.windows() {
         Ok(windows) => windows,
         Err(failure) => return tracing::error!("{failure}"),
@@ -31,8 +34,9 @@ pub(crate) fn tell(gate: &mut Running) {
     );
 }
 
-/// Takes over what only the shared memory knows.
+/// Takes over what only the shared memory and the warden know.
 pub(crate) fn count(gate: &Running, counters: &mut Counters) {
+    counters.gate_restarts = gate.warden.restarts();
     if let Some(pulses) = &gate.warden.facts().pulses {
         counters.gate_blind_windows = pulses.windows();
         counters.gate_latched = pulses.latched() as u64;

@@ -1,6 +1,6 @@
 //! The control socket's commands, each handed to the supervisor, which owns what they are about.
 
-use super::supervisor::{Ask, Event};
+use super::supervisor::{Ask, Event, Restarted};
 use crate::control::Handler;
 use crossbeam::channel::{Sender, bounded};
 use portcullis_detect::RuleChange;
@@ -16,11 +16,18 @@ const ENDING: &str = "the gate is busy or ending: nobody answers";
 /// Hands commands to the supervisor.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    pub(crate) events: Sender<Event>,
-    pub(crate) interfaces: Vec<String>,
+    events: Sender<Event>,
+    interfaces: Vec<String>,
+    /// Another gate serves clients from now on.
+    is_over: bool,
 }
 
 impl Desk {
+    /// Hands commands to whoever gets `events`.
+    pub(crate) const fn new(events: Sender<Event>, interfaces: Vec<String>) -> Self {
+        Self { events, interfaces, is_over: false }
+    }
+
     fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Option<T> {
         let (sender, answer) = bounded(1);
         self.events.send(Event::Ask(ask(sender))).ok()?;
@@ -57,6 +64,20 @@ impl Handler for Desk {
 
     fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String> {
         self.ask(|answer| Ask::EndFlows(which, answer)).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn restart(&mut self, upgrade: bool) -> Result<String, String> {
+        let (answer, answered) = bounded(1);
+        let asked = self.events.send(Event::Ask(Ask::Restart { upgrade, answer }));
+        asked.map_err(|_| ENDING.to_owned())?;
+        // Until it is answered, or nobody is left who could.
+        let Restarted { is_over, outcome } = answered.recv().map_err(|_| ENDING.to_owned())?;
+        self.is_over = is_over;
+        outcome
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn interfaces(&mut self) -> Vec<String> {

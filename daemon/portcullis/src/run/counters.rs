@@ -104,6 +104,7 @@ mod tests {
             ("gate.stale", 11),
             ("gate.blind_windows", 0),
             ("gate.latched", 0),
+            ("gate.restarts", 0),
         ];
         assert_eq!(named, expected);
     }

@@ -1,16 +1,22 @@
 //! The end. Gracefully: the sockets leave the gate, what is queued is judged and sent, all flows end,
-//! ports and pins are taken back, every record is written. Broken: ports and pins stay as they are, so
-//! that the fail policy acts until a successor takes over.
+//! ports and pins are taken back, every record is written. Handed over: the same, but ports and pins are the next
+//! gate's. Broken: ports and pins stay as they are, so that the fail policy acts until a successor takes over.
 
 use super::counters;
 use super::start::Running;
-use super::supervisor::{Event, stats, totals};
+use super::supervisor::{Event, Restarted, stats, totals};
+use super::warden::Order;
 use super::worker::{Ended, Worker};
 use crate::config::{Config, RecordType};
 use crate::exit::Failure;
 use crate::report::{Summary, peak_memory};
+use crossbeam::channel::Receiver;
 use portcullis_event::Counters;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::time::Duration;
+
+/// How long the next gate may take to begin once the queues are free.
+const NEXT: Duration = Duration::from_secs(30);
 
 /// Ends the gate gracefully; gives the summary.
 ///
@@ -18,9 +24,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 /// Something failed on the way, or what must balance does not.
 pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     tracing::info!("ending: the sockets leave, then all flows end");
-    if let Err(error) = gate.set.quiesce(&mut gate.warden) {
-        tracing::error!("{error}");
-    }
+    leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
     let totals = totals(&mut gate);
     let packets_by_worker = counters::packets_by_worker(&mut gate.workers);
@@ -35,9 +39,10 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
         set,
         workers,
         mut log,
-        mut warden,
+        warden,
         rule_counts,
         started,
+        orphaned,
         ..
     } = gate;
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
@@ -49,11 +54,14 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     let broken = reason(&ended);
     // The sockets go before the ports are as they were.
     drop(ended);
-    let down = warden.take_down();
+    // Without a warden, ports and pins are for the next one.
+    let down = if orphaned { Ok(()) } else { warden.take_down() };
     // Whoever still asks learns so by the end of the conversation.
     drop((events, server));
-    // All that is left is the log, and a disk may be slow: a second signal need not wait for it.
-    signals.let_kill();
+    if orphaned {
+        // All that is left is the log, and a disk may be slow: a second signal need not wait for it.
+        signals.let_kill();
+    }
     if config.stats_interval.is_some() {
         log.stats(last);
     }
@@ -82,10 +90,69 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     })
 }
 
+/// Leaves the queues to the next gate and tells who asked for it once that judges.
+///
+/// # Errors
+/// Something failed on the way, or what must balance does not.
+pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
+    tracing::info!("handing over: the sockets leave, and another gate takes the queues");
+    leave_queues(&mut gate);
+    wait_for_workers(&mut gate)?;
+    let totals = totals(&mut gate);
+    let last = stats(&gate, totals);
+    let Running { guard, config, events, signals, server, set, workers, mut log, warden, restart, .. } = gate;
+    let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
+    let mut faults = imbalance(&totals, &config);
+    let unaccounted = set.unaccounted(ended.iter().map(|ended| &ended.module));
+    if unaccounted > 0 {
+        faults.push(format!("frames do not balance: {unaccounted} of {} are nowhere", set.frames()));
+    }
+    faults.extend(reason(&ended));
+    // The next gate cannot bind before these are closed.
+    drop(ended);
+    let outcome = warden.handed_over(None).map_err(|failure| failure.to_string());
+    let outcome = outcome.and_then(|()| wait_for_the_next(&events));
+    if let Some(answer) = restart {
+        let done = "done: another process judges".to_owned();
+        let _ = answer.send(Restarted { is_over: true, outcome: outcome.map(|()| done) });
+    }
+    drop((events, server));
+    if config.stats_interval.is_some() {
+        log.stats(last);
+    }
+    let written = log.finish();
+    drop((signals, guard));
+    for fault in &faults {
+        tracing::error!("{fault}");
+    }
+    written?;
+    faults.into_iter().next().map_or(Ok(()), |fault| Err(Failure::Runtime(fault)))
+}
+
+/// Waits until the warden says how it went.
+fn wait_for_the_next(events: &Receiver<Event>) -> Result<(), String> {
+    loop {
+        match events.recv_timeout(NEXT) {
+            Ok(Event::Order(Order::Restarted(outcome))) => return outcome,
+            Ok(Event::Orphaned) | Err(_) => return Err("nobody tells what became of the new gate".to_owned()),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// From now on the fail policy acts, and the workers end once they have judged what they have.
+fn leave_queues(gate: &mut Running) {
+    if gate.orphaned {
+        return gate.set.end();
+    }
+    if let Err(error) = gate.set.quiesce(&mut gate.warden) {
+        tracing::error!("{error}");
+    }
+}
+
 /// Ends after a worker failed: traffic is the fail policy's from now on.
-pub(crate) fn broken(mut gate: Running) -> Failure {
+pub(crate) fn broken(gate: Running) -> Failure {
     gate.set.end();
-    gate.warden.leave();
     let Running { guard, workers, log, events, signals, server, .. } = gate;
     drop((events, signals, server));
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
@@ -113,7 +180,8 @@ fn wait_for_workers(gate: &mut Running) -> Result<(), Failure> {
                     gate.workers.iter_mut().for_each(Worker::end_alone);
                 }
             }
-            Ok(Event::Signal(SIGINT | SIGTERM)) => {
+            Ok(Event::Orphaned) => gate.orphaned = true,
+            Ok(Event::Signal(SIGINT | SIGTERM)) if gate.orphaned => {
                 return Err(Failure::Runtime("ended at once: records may be missing".to_owned()));
             }
             // Commands and other signals come too late; who asked is told so by the silence.

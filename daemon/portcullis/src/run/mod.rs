@@ -1,11 +1,24 @@
-//! `portcullis run`: the gate between two live ports, from the first check to the last record.
+//! `portcullis run`: the gate between two live ports, from the first check to the last record. Two processes of one
+//! program: the *warden* has the privileges and parses nothing that comes off the wire, the *gate* judges and has none.
 //!
-//! - `plan`: from the configuration to what each part is told, refusing what this build cannot do
-//! - `warden`: all that needs privileges, behind one fixed set of messages
+//! The warden:
+//! - `setup`: what it reads of the configuration
+//! - `keeper`: starts the gate, serves it, starts another where it dies, lets one follow another
+//! - `warden`: all that needs privileges, and the fixed set of messages by which a gate asks for it
+//! - `child`: a gate's process; `backoff`: how soon after another; `alive`: finds one whose warden died
+//! - `signals`: signals as something to wait for
 //! - `memory`: what the ports were like, so that a successor can restore them after a crash
+//!
+//! Both:
+//! - `message`: messages with descriptors beside them
+//! - `plan`: from the configuration to what each part is told, refusing what this build cannot do
+//!
+//! The gate:
+//! - `link`: its end of the conversation
+//! - `privileges`: how it gives them up
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
-//! - `supervisor`: signals, commands, statistics, and the way to the end
+//! - `supervisor`: orders, signals, commands, statistics, and the way to the end
 //! - `reload`: new rules for the workers while they judge
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `ending`: the last records, what must balance, the summary
@@ -13,17 +26,26 @@
 //! - `counters`: all counters, those of the kernel included, by their dotted names
 //!
 //! Invariants: nothing outside `warden` touches ports, pins or the kernel's maps; no thread but the
-//! workers touches packets; a panic ends the process at once with the pins in place, so that the
-//! kernel's fail policy acts.
+//! workers touches packets; no packet is judged with privileges; a panic ends its process at once with the pins in
+//! place, so that the kernel's fail policy acts. A gate whose warden died goes on judging.
 
+mod alive;
+mod backoff;
 mod blind;
+mod child;
 mod control;
 mod counters;
 mod ending;
+mod keeper;
+mod link;
 mod live;
 mod memory;
+mod message;
 mod plan;
+mod privileges;
 mod reload;
+mod setup;
+mod signals;
 mod start;
 mod supervisor;
 mod warden;
@@ -33,16 +55,27 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
+use std::process::ExitCode;
 
-/// Runs the gate until it is told to end.
+/// Runs warden and gate until they are told to end; gives the exit status.
+///
+/// # Errors
+/// Where the warden cannot start. What a gate fails for it tells itself.
+pub fn run(arguments: &RunArgs) -> Result<ExitCode, Failure> {
+    output::start_log();
+    keeper::keep(arguments)
+}
+
+/// Judges for the warden that started this process.
 ///
 /// # Errors
 /// Where it cannot start, a worker fails, or what must balance at the end does not.
-pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
+pub fn gate(arguments: &RunArgs) -> Result<(), Failure> {
     output::start_log();
     let gate = start::start(arguments)?;
-    let summary = supervisor::supervise(gate)?;
-    output::summary(&summary);
+    if let Some(summary) = supervisor::supervise(gate)? {
+        output::summary(&summary);
+    }
     Ok(())
 }
 

@@ -1,24 +1,27 @@
-//! Everything in its order: what can be checked without touching anything, then the ports, the gate,
-//! the log, the workers with their memory, their queues, and at last the control socket. Where a step
-//! fails, dropping what was made undoes it.
+//! Everything in its order: what can be checked without touching anything, then the ports and the program, which the
+//! warden sets up, the log, the workers with their memory, their queues, and at last the control socket. Whatever
+//! threads there are start without privileges; the one thread that needs them, to bind queues, gives them up before it
+//! publishes the queues. Where a step fails, the end of the process undoes it.
 
 use super::AbortOnPanic;
 use super::control::Desk;
+use super::link::{WardenLink, listen};
 use super::plan::Plan;
+use super::privileges::Identity;
 use super::reload::Loader;
-use super::supervisor::Event;
-use super::warden::{GateFacts, WardenLink};
+use super::supervisor::{Event, Restarted};
+use super::warden::GateFacts;
 use super::worker::{self, Worker};
 use crate::cli::{ConfigArgs, RunArgs};
 use crate::config::{self, AfXdpRequire, Config, Inline};
-use crate::control::{Server, ServerError};
+use crate::control::Server;
 use crate::exit::Failure;
 use crate::log::Log;
 use crate::output;
 use crate::plugins::{self, Plugins};
 use crate::rules::{self, LoadedRules};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use portcullis_bpf::AttachedMode;
+use portcullis_bpf::{AttachedMode, GateCounters};
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::{Rules, WorkerParts};
@@ -29,7 +32,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 use std::hash::{BuildHasher as _, RandomState};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,8 +40,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Events that may wait for the supervisor; whoever has one more waits.
 const EVENTS: usize = 256;
 
-/// A gate that stands. Fields are dropped in this order: nobody asks any more, workers lose their
-/// queues, then ports and pins are taken back.
+/// A gate that stands.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) guard: AbortOnPanic,
@@ -60,6 +61,12 @@ pub(crate) struct Running {
     pub(crate) rule_counts: RuleCounts,
     pub(crate) started: Instant,
     pub(crate) warden: WardenLink,
+    /// Is the warden gone?
+    pub(crate) orphaned: bool,
+    /// What the kernel had counted when it was asked last.
+    pub(crate) kernel: GateCounters,
+    /// Who waits for a restart.
+    pub(crate) restart: Option<Sender<Restarted>>,
 }
 
 /// Turns signals into events while it lives.
@@ -106,56 +113,52 @@ impl Drop for SignalWatch {
 /// # Errors
 /// Any step's; what was done before is undone.
 pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
+    // Only for who looks at lists of processes: it is started by another name.
+    let _ = rustix::thread::set_name(c"portcullis-gate");
+    let (mut warden, orders) = WardenLink::take_up()?;
     let source = ConfigArgs { config: Some(arguments.config.clone()), set: arguments.set.clone() };
     let loaded = config::load(&source, Inline::ByCopyMode)?;
     output::warnings(&loaded);
     let plan = Plan::new(&loaded.config)?;
+    let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
     let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None)?;
-    let mut warden = WardenLink::default();
-    warden.permitted()?;
-    if let Some(path) = &config.control_socket
-        && UnixStream::connect(path).is_ok()
-    {
-        return Err(Failure::Runtime(ServerError::InUse(path.clone()).to_string()));
-    }
-    let ports = plan.capture.gate_ports().map_err(device)?;
-    let count = plan.workers(&ports);
-    let least = ports.iter().min_by_key(|port| port.queues);
-    if let Some(port) = least.filter(|port| port.queues < u32::from(count)) {
-        let (name, queues) = (port.name.clone(), port.queues);
-        return Err(device(XdpError::FewerQueues { name, queues, workers: count.into() }));
-    }
-    let cpus = plan.affinity(count, &allowed_cpus())?;
+    let (count, cpus) = places(&plan)?;
 
     let guard = AbortOnPanic;
     let (sender, events) = bounded(EVENTS);
-    let signals = SignalWatch::start(sender.clone())?;
-    warden.set_up_ports(&plan.name, plan.interfaces())?;
-    let facts = warden.load_gate(plan.gate(ports))?;
+    let facts = warden.set_up()?;
     require_native(plan.require, facts)?;
     if let Some(pulses) = facts.pulses.clone() {
         portcullis_bpf::stop_on_crash(pulses)
             .map_err(|error| Failure::Runtime(format!("cannot watch for crashes: {error}")))?;
     }
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
-    let (log, reporters) = open_log(&config, folder, &plan, count)?;
+    let (signals, log, reporters) = identity.without(|| {
+        let signals = SignalWatch::start(sender.clone())?;
+        listen(orders, sender.clone())?;
+        let (log, reporters) = open_log(&config, folder, &plan, count, warden.clone())?;
+        Ok((signals, log, reporters))
+    })?;
     let (parts, published) = parts(&rules, &plugins, count, reporters);
-    let mut workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
+    let (mut workers, loader) = identity.without(|| {
+        let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
+        Ok((workers, Loader::start(config.clone(), &rules, counts, sender.clone())?))
+    })?;
+    // What another gate leaves is dropped: flows begin anew.
+    drop(warden.prepared()?);
     let mut capture = plan.capture.clone();
     capture.workers = Some(count);
-    let (set, modules) = InlineSet::open(&capture, &mut warden).map_err(device)?;
+    let (mut set, mut modules) = InlineSet::bind(&capture, &warden).map_err(device)?;
     require_zero_copy(plan.require, &set)?;
+    identity.assume()?;
+    set.publish(&mut modules, &mut warden).map_err(device)?;
     for (worker, module) in workers.iter_mut().zip(modules) {
         worker.seat(module);
     }
-    let loader = Loader::start(config.clone(), &rules, counts, sender.clone())?;
     let server = match &config.control_socket {
-        Some(path) => Some(
-            Server::start(path, Desk { events: sender, interfaces: plan.interfaces() })
-                .map_err(|error| Failure::Runtime(error.to_string()))?,
-        ),
+        Some(_) => Some(serve(&warden, Desk::new(sender, plan.interfaces()))?),
         None => None,
     };
     warden.settle()?;
@@ -176,7 +179,28 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         rule_counts: counts,
         started: Instant::now(),
         warden,
+        orphaned: false,
+        kernel: GateCounters::default(),
+        restart: None,
     })
+}
+
+/// How many workers there will be, and on which CPUs.
+fn places(plan: &Plan) -> Result<(u8, Option<Vec<usize>>), Failure> {
+    let ports = plan.capture.gate_ports().map_err(device)?;
+    let count = plan.workers(&ports);
+    let least = ports.iter().min_by_key(|port| port.queues);
+    if let Some(port) = least.filter(|port| port.queues < u32::from(count)) {
+        let (name, queues) = (port.name.clone(), port.queues);
+        return Err(device(XdpError::FewerQueues { name, queues, workers: count.into() }));
+    }
+    Ok((count, plan.affinity(count, &allowed_cpus())?))
+}
+
+fn serve(warden: &WardenLink, desk: Desk) -> Result<Server, Failure> {
+    let listener = warden.open_control()?;
+    Server::start(listener, desk)
+        .map_err(|error| Failure::Runtime(format!("cannot serve the control socket: {error}")))
 }
 
 /// Loads the rules; with `fatal`, one that cannot be loaded is a failure. State about hosts is `hosts`, or new
@@ -211,8 +235,11 @@ fn open_log(
     folder: &Path,
     plan: &Plan,
     workers: u8,
+    warden: WardenLink,
 ) -> Result<(Log, Vec<Reporter>), Failure> {
-    Log::start(config, folder, plan.interfaces(), usize::from(workers), RingMode::Live)
+    let opener = Box::new(move || warden.open_log());
+    let workers = usize::from(workers);
+    Log::start_over(config, folder, plan.interfaces(), workers, RingMode::Live, Some(opener))
 }
 
 fn parts(

@@ -1,7 +1,8 @@
-//! The main thread while the gate stands: signals, commands, statistics, and how it ends.
+//! The main thread while the gate stands: orders, signals, commands, statistics, and how it ends.
 
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
+use super::warden::Order;
 use super::{blind, counters, ending, live};
 use crate::exit::Failure;
 use crate::report::Summary;
@@ -26,6 +27,10 @@ const GLANCE: Duration = Duration::from_secs(1);
 pub(crate) enum Event {
     /// A signal came.
     Signal(i32),
+    /// The warden wants something.
+    Order(Order),
+    /// The warden is gone.
+    Orphaned,
     /// The control socket wants something.
     Ask(Ask),
     /// New rules are there for the workers.
@@ -57,8 +62,23 @@ pub(crate) enum Ask {
     ReloadConfig(Sender<Result<String, String>>),
     /// End flows; how many workers were told to.
     EndFlows(FlowSelector, Sender<Result<usize, String>>),
+    /// Have another gate take over.
+    Restart {
+        /// One of the program that is installed now?
+        upgrade: bool,
+        answer: Sender<Restarted>,
+    },
     /// Begin to end.
     Shutdown,
+}
+
+/// What came of a restart.
+#[derive(Debug)]
+pub(crate) struct Restarted {
+    /// Does this process judge no more?
+    pub(crate) is_over: bool,
+    /// What to tell who asked.
+    pub(crate) outcome: Result<String, String>,
 }
 
 /// What to do after an event.
@@ -66,19 +86,28 @@ pub(crate) enum Ask {
 enum Next {
     Stay,
     Drain,
+    HandOver,
     Broken,
 }
 
-/// Looks after the gate until it ends; gives the summary.
+/// Looks after the gate until it ends; gives the summary, or nothing where another goes on.
 ///
 /// # Errors
 /// A worker failed, or the end was not as it must be.
-pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
+pub(crate) fn supervise(mut gate: Running) -> Result<Option<Summary>, Failure> {
     let mut watch = Watch::new(&gate);
     loop {
         let event = gate.events.recv_timeout(watch.left().min(GLANCE));
         let next = match event {
             Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
+            Ok(Event::Order(order)) => on_order(&mut gate, order),
+            Ok(Event::Orphaned) => {
+                tracing::error!(
+                    "the warden is gone: packets are judged on, but nothing is set up or restored"
+                );
+                gate.orphaned = true;
+                Next::Stay
+            }
             Ok(Event::Ask(ask)) => on_ask(&mut gate, ask),
             Ok(Event::Loaded(fresh)) => {
                 take_over(&mut gate, fresh);
@@ -95,18 +124,35 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Summary, Failure> {
         };
         match next {
             Next::Stay => {}
-            Next::Drain => return ending::drain(gate),
+            Next::Drain => return ending::drain(gate).map(Some),
+            Next::HandOver => return ending::hand_over(gate).map(|()| None),
             Next::Broken => return Err(ending::broken(gate)),
         }
     }
 }
 
+/// Whoever ends a whole group of processes ends the warden, too, which then says so.
 fn on_signal(gate: &mut Running, signal: i32) -> Next {
     match signal {
-        SIGINT | SIGTERM => return Next::Drain,
+        SIGINT | SIGTERM if gate.orphaned => return Next::Drain,
         SIGHUP => reopen(gate),
         SIGUSR2 => gate.loader.load(None),
         _ => {}
+    }
+    Next::Stay
+}
+
+fn on_order(gate: &mut Running, order: Order) -> Next {
+    match order {
+        Order::End => return Next::Drain,
+        Order::HandOver => return Next::HandOver,
+        Order::ReopenLogs => reopen(gate),
+        Order::ReloadRules => gate.loader.load(None),
+        Order::Restarted(outcome) => {
+            if let (Some(answer), Err(reason)) = (gate.restart.take(), outcome) {
+                let _ = answer.send(Restarted { is_over: false, outcome: Err(reason) });
+            }
+        }
     }
     Next::Stay
 }
@@ -135,6 +181,12 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         Ask::EndFlows(which, answer) => {
             let _ = answer.send(end_flows(gate, &which));
         }
+        Ask::Restart { upgrade, answer } => match gate.warden.restart(upgrade) {
+            Ok(()) => gate.restart = Some(answer),
+            Err(failure) => {
+                let _ = answer.send(Restarted { is_over: false, outcome: Err(failure.to_string()) });
+            }
+        },
         Ask::Shutdown => return Next::Drain,
     }
     Next::Stay
@@ -143,10 +195,13 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
 /// The counters of all workers and of the kernel.
 pub(crate) fn totals(gate: &mut Running) -> Counters {
     let mut totals = counters::merged(&mut gate.workers);
-    match gate.warden.counters() {
-        Ok(kernel) => counters::set_gate(&mut totals, &kernel),
-        Err(failure) => tracing::error!("{failure}"),
+    if !gate.orphaned {
+        match gate.warden.counters() {
+            Ok(kernel) => gate.kernel = kernel,
+            Err(failure) => tracing::error!("{failure}"),
+        }
     }
+    counters::set_gate(&mut totals, &gate.kernel);
     blind::count(gate, &mut totals);
     totals.log_lines_lost = gate.log.lost();
     totals

@@ -1,16 +1,21 @@
 //! All that needs privileges: ports, the XDP program, its pins, the slots that sockets stand in.
 //!
-//! The rest of the gate speaks to it in [`Request`]s and [`Reply`]s only, which are plain data and
-//! descriptors, so that it can become a process of its own without anything else changing.
+//! The gate, a process of its own without privileges, asks for it in [`Request`]s and gets [`Reply`]s: plain data, with
+//! descriptors beside it. No request names a port, a path or a policy: those are the operator's, from the configuration
+//! that the warden has read itself, so that a gate that was taken over can do no more than the one it was.
 
 use super::memory::PortMemory;
-use crate::exit::Failure;
-use portcullis_bpf::{AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, Pulses};
-use portcullis_capture_xdp::{SocketSlots, XdpError};
+use super::plan::Plan;
+use portcullis_bpf::{AttachedMode, BlindWindow, Fail, Gate, GateConfig, GateCounters, Liveness, Pulses};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
+
+/// Raised whenever a message changes: a gate of another version is refused.
+pub(crate) const VERSION: u32 = 1;
 
 /// The file system that pins live in.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -18,17 +23,24 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` (linux/magic.h).
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
-/// What the warden can be asked for; nothing else.
-#[derive(Debug)]
+/// What a gate can ask for; nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// May this process do what the gate needs?
-    Permitted,
-    /// Make these interfaces fit for inspection, as the gate of this name.
-    SetUpPorts { gate: String, ports: Vec<String> },
-    /// Load, attach and pin the XDP program. The fail policy acts on all traffic from then on.
-    LoadGate(GateConfig),
-    /// Let a queue's frames go to this socket.
-    Publish { port: u8, queue: u32, socket: OwnedFd },
+    /// The first of all. Answered by [`Reply::Welcome`], beside it the socket that [`Order`]s come by and a
+    /// descriptor to hold as long as the process lives.
+    Hello { version: u32 },
+    /// Make the ports fit for inspection and load, attach and pin the XDP program, unless that is done. The fail policy
+    /// acts on all traffic from then on. Answered by [`Reply::Gate`], beside it the maps of [`GateFacts`].
+    SetUp,
+    /// Open the log for appending; its descriptor is beside the answer.
+    OpenLog,
+    /// Open the control socket; the listener is beside the answer.
+    OpenControl,
+    /// All is ready but for the queues. Answered when no other gate has them any more; beside the answer is the state
+    /// that it left, if it did.
+    Prepared,
+    /// Let a queue's frames go to the socket beside the request.
+    Publish { port: u8, queue: u32 },
     /// Let the fail policy act on a queue.
     Withdraw { port: u8, queue: u32 },
     /// The start has come to its end: what a predecessor left is ours from now on.
@@ -37,17 +49,25 @@ pub(crate) enum Request {
     Counters,
     /// Which times passed in which no worker saw a frame?
     Windows,
-    /// Take everything back: program off, pins removed, ports as they were.
+    /// Have another gate take over; with `upgrade`, one of the program that is installed now. How that went is told by
+    /// [`Order::Restarted`].
+    Restart { upgrade: bool },
+    /// The queues are free for the next gate; beside it is the state to hand on, if there is any.
+    HandedOver,
+    /// This is the end: take everything back, program off, pins removed, ports as they were.
     TakeDown,
-    /// Leave everything as it is, so that the fail policy goes on acting.
-    Leave,
 }
 
 /// The answers.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// It is done.
     Done,
+    /// Come in.
+    Welcome {
+        /// How many gates have died so far.
+        restarts: u64,
+    },
     /// The gate stands.
     Gate(GateFacts),
     /// Frames by outcome.
@@ -58,8 +78,23 @@ pub(crate) enum Reply {
     Refused(String),
 }
 
+/// What the warden tells a gate unasked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// End gracefully.
+    End,
+    /// Open the log files anew.
+    ReopenLogs,
+    /// Judge by the rules as the files have them now.
+    ReloadRules,
+    /// The next gate is prepared: leave the queues to it.
+    HandOver,
+    /// What came of a restart: the next gate judges, or why this one goes on.
+    Restarted(Result<(), String>),
+}
+
 /// What came of loading the gate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct GateFacts {
     /// The interfaces by port, with the queues of each and how the program is attached.
     pub(crate) ports: Vec<PortFacts>,
@@ -67,86 +102,145 @@ pub(crate) struct GateFacts {
     pub(crate) forwards: bool,
     /// Were links and maps of a dead predecessor adopted?
     pub(crate) adopted: bool,
-    /// Where workers tell that they live.
+    /// An older heartbeat is a dead worker's.
+    pub(crate) beat_limit: Duration,
+    /// Where workers tell that they live: mapped by the gate, from the first descriptor beside the answer.
+    #[serde(skip)]
     pub(crate) pulses: Option<Pulses>,
 }
 
 /// One port of the gate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PortFacts {
     pub(crate) name: String,
     pub(crate) queues: u32,
     pub(crate) mode: AttachedMode,
 }
 
-/// Serves the requests, here in the process that asks.
-#[derive(Debug, Default)]
-struct Warden {
+/// What an inline set has in the kernel and on its ports. Dropping it takes that down.
+#[derive(Debug)]
+pub(crate) struct Warden {
     gate: Option<Gate>,
     ports: Option<PortMemory>,
+    /// The ports that were set up.
+    done: Vec<String>,
     /// A predecessor's gate was taken over, and this start has not come to its end yet.
     adopted: bool,
 }
 
 impl Warden {
-    fn serve(&mut self, request: Request) -> Reply {
-        let result = match request {
-            Request::Permitted => permitted(),
-            Request::SetUpPorts { gate, ports } => self.set_up_ports(&gate, &ports),
-            Request::LoadGate(config) => return self.load(&config),
-            Request::Publish { port, queue, socket } => {
-                self.with_gate(|gate| gate.set_socket(port, queue, socket.as_fd()))
-            }
-            Request::Withdraw { port, queue } => self.with_gate(|gate| gate.clear_socket(port, queue)),
-            Request::Settle => {
-                self.adopted = false;
-                Ok(())
-            }
-            Request::Counters => return self.counters(),
-            Request::Windows => return self.windows(),
-            Request::TakeDown => self.take_down(),
-            Request::Leave => {
-                if let Some(gate) = self.gate.take() {
-                    gate.leave_pinned();
+    /// Claims the name of an inline set.
+    ///
+    /// # Errors
+    /// Another warden has it.
+    pub(crate) fn claim(name: &str) -> Result<Self, String> {
+        let memory = PortMemory::open(Path::new(GateConfig::LOCK_DIR), name)?;
+        Ok(Self { gate: None, ports: Some(memory), done: Vec::new(), adopted: false })
+    }
+
+    /// Sets up ports and program, unless they stand.
+    pub(crate) fn set_up(&mut self, plan: &Plan) -> Result<GateFacts, String> {
+        if self.gate.is_none() {
+            let names = plan.interfaces();
+            let memory = self.ports.as_mut().ok_or_else(|| NO_GATE.to_owned())?;
+            for name in names {
+                if !self.done.contains(&name) {
+                    memory.set_up(&name)?;
+                    self.done.push(name);
                 }
-                self.ports = None;
-                Ok(())
             }
-        };
-        match result {
-            Ok(()) => Reply::Done,
-            Err(reason) => Reply::Refused(reason),
+            mount_bpffs()?;
+            let ports = plan.capture.gate_ports().map_err(|error| error.to_string())?;
+            let gate = Gate::load(&plan.gate(ports)).map_err(|error| error.to_string())?;
+            self.adopted = gate.adopted();
+            self.gate = Some(gate);
         }
-    }
-
-    fn set_up_ports(&mut self, gate: &str, names: &[String]) -> Result<(), String> {
-        let memory = PortMemory::open(Path::new(GateConfig::LOCK_DIR), gate)?;
-        let memory = self.ports.insert(memory);
-        names.iter().try_for_each(|name| memory.set_up(name))
-    }
-
-    fn load(&mut self, config: &GateConfig) -> Reply {
-        if config.pin_dir.is_some()
-            && let Err(reason) = mount_bpffs()
-        {
-            return Reply::Refused(reason);
-        }
-        let gate = match Gate::load(config) {
-            Ok(gate) => gate,
-            Err(error) => return Reply::Refused(error.to_string()),
-        };
+        let gate = self.gate.as_ref().ok_or_else(|| NO_GATE.to_owned())?;
         let ports = gate.ports().zip(gate.modes());
         let ports =
             ports.map(|((name, queues), (_, mode))| PortFacts { name: name.to_owned(), queues, mode });
-        let facts = GateFacts {
+        Ok(GateFacts {
             ports: ports.collect(),
             forwards: gate.forwards(),
             adopted: gate.adopted(),
-            pulses: Some(gate.pulses()),
-        };
-        self.adopted = facts.adopted;
-        self.gate = Some(gate);
-        Reply::Gate(facts)
+            beat_limit: plan.liveness.beat_limit,
+            pulses: None,
+        })
+    }
+
+    /// The maps that go to the gate, in the order of [`GateFacts`].
+    pub(crate) fn maps(&self) -> Vec<BorrowedFd<'_>> {
+        self.gate.iter().map(Gate::pulses_map).collect()
+    }
+
+    /// Lets a queue's frames go to this socket.
+    pub(crate) fn publish(&mut self, port: u8, queue: u32, socket: &OwnedFd) -> Result<(), String> {
+        self.with_gate(|gate| gate.set_socket(port, queue, socket.as_fd()))
+    }
+
+    /// Lets the fail policy act on a queue.
+    pub(crate) fn withdraw(&mut self, port: u8, queue: u32) -> Result<(), String> {
+        self.with_gate(|gate| gate.clear_socket(port, queue))
+    }
+
+    /// Puts other policies in force.
+    pub(crate) fn set_policies(&mut self, fail: Fail, liveness: Liveness) -> Result<(), String> {
+        self.with_gate(|gate| gate.set_policies(fail, liveness))
+    }
+
+    /// The start has come to its end.
+    pub(crate) fn settle(&mut self) {
+        self.adopted = false;
+    }
+
+    /// What the kernel counted.
+    pub(crate) fn counters(&self) -> Result<GateCounters, String> {
+        let gate = self.gate.as_ref().ok_or_else(|| NO_GATE.to_owned())?;
+        gate.counters().map_err(|error| error.to_string())
+    }
+
+    /// The blind windows that have ended since the last call.
+    pub(crate) fn windows(&self) -> Result<Vec<BlindWindow>, String> {
+        let gate = self.gate.as_ref().ok_or_else(|| NO_GATE.to_owned())?;
+        gate.windows().map_err(|error| error.to_string())
+    }
+
+    /// Has every queue fail as `liveness.latched-fail` says, or again as `fail` does.
+    pub(crate) fn latch(&self, on: bool) {
+        match (self.gate.as_ref().map(Gate::pulses), on) {
+            (Some(pulses), true) => pulses.latch(),
+            (Some(pulses), false) => pulses.unlatch(),
+            (None, _) => {}
+        }
+    }
+
+    /// Is there still an interface for each port?
+    pub(crate) fn has_all_ports(&self) -> bool {
+        self.gate.as_ref().is_none_or(Gate::has_all_ports)
+    }
+
+    /// Takes everything back. Goes on after an error, and tells the first.
+    pub(crate) fn take_down(&mut self) -> Result<(), String> {
+        let mut result = Ok(());
+        if let Some(gate) = self.gate.take() {
+            result = gate.detach().map_err(|error| error.to_string());
+        }
+        // What a predecessor kept of ports that were not touched stays for whoever comes next.
+        if let Some(ports) = self.ports.take()
+            && !self.done.is_empty()
+        {
+            let restored = ports.restore();
+            result = result.and(restored);
+        }
+        result
+    }
+
+    /// Leaves everything as it is, so that the fail policy goes on acting.
+    pub(crate) fn leave(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.leave_pinned();
+        }
+        self.ports = None;
     }
 
     fn with_gate<E: std::fmt::Display>(
@@ -156,45 +250,14 @@ impl Warden {
         let gate = self.gate.as_mut().ok_or_else(|| NO_GATE.to_owned())?;
         act(gate).map_err(|error| error.to_string())
     }
-
-    fn counters(&self) -> Reply {
-        match self.gate.as_ref().map(Gate::counters) {
-            Some(Ok(counters)) => Reply::Counters(counters),
-            Some(Err(error)) => Reply::Refused(error.to_string()),
-            None => Reply::Refused(NO_GATE.to_owned()),
-        }
-    }
-
-    fn windows(&self) -> Reply {
-        match self.gate.as_ref().map(Gate::windows) {
-            Some(Ok(windows)) => Reply::Windows(windows),
-            Some(Err(error)) => Reply::Refused(error.to_string()),
-            None => Reply::Refused(NO_GATE.to_owned()),
-        }
-    }
-
-    /// Goes on after an error, and tells the first.
-    fn take_down(&mut self) -> Result<(), String> {
-        let mut result = Ok(());
-        if let Some(gate) = self.gate.take() {
-            result = gate.detach().map_err(|error| error.to_string());
-        }
-        if let Some(ports) = self.ports.take() {
-            let restored = ports.restore();
-            result = result.and(restored);
-        }
-        result
-    }
 }
 
 impl Drop for Warden {
     fn drop(&mut self) {
-        if self.adopted
-            && let Some(gate) = self.gate.take()
-        {
+        if self.adopted && self.gate.is_some() {
             // Traffic goes as the predecessor's fail policy says: a start that fails must not cut it.
             tracing::warn!("the gate that a predecessor left stays, and its fail policy acts");
-            return gate.leave_pinned();
+            return self.leave();
         }
         if let Err(reason) = self.take_down() {
             tracing::error!("{reason}");
@@ -204,118 +267,8 @@ impl Drop for Warden {
 
 const NO_GATE: &str = "no gate is loaded";
 
-/// The rest of the gate's end of the conversation. Dropping it takes down what was set up.
-#[derive(Debug, Default)]
-pub(crate) struct WardenLink {
-    warden: Warden,
-    facts: GateFacts,
-}
-
-impl WardenLink {
-    fn ask(&mut self, request: Request) -> Reply {
-        self.warden.serve(request)
-    }
-
-    fn command(&mut self, request: Request) -> Result<(), Failure> {
-        match self.ask(request) {
-            Reply::Refused(reason) => Err(Failure::Runtime(reason)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Looks whether everything will be permitted.
-    pub(crate) fn permitted(&mut self) -> Result<(), Failure> {
-        self.command(Request::Permitted)
-    }
-
-    /// Makes interfaces fit for inspection.
-    pub(crate) fn set_up_ports(&mut self, gate: &str, ports: Vec<String>) -> Result<(), Failure> {
-        self.command(Request::SetUpPorts { gate: gate.to_owned(), ports })
-    }
-
-    /// Loads the gate and tells how it is attached.
-    pub(crate) fn load_gate(&mut self, config: GateConfig) -> Result<&GateFacts, Failure> {
-        match self.ask(Request::LoadGate(config)) {
-            Reply::Gate(facts) => {
-                self.facts = facts;
-                Ok(&self.facts)
-            }
-            Reply::Refused(reason) => Err(Failure::Runtime(reason)),
-            other => Err(Failure::Runtime(format!("the warden answered {other:?}"))),
-        }
-    }
-
-    /// How the gate is attached.
-    pub(crate) const fn facts(&self) -> &GateFacts {
-        &self.facts
-    }
-
-    /// The start has come to its end.
-    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
-        self.command(Request::Settle)
-    }
-
-    /// What the kernel counted.
-    pub(crate) fn counters(&mut self) -> Result<GateCounters, Failure> {
-        match self.ask(Request::Counters) {
-            Reply::Counters(counters) => Ok(counters),
-            Reply::Refused(reason) => Err(Failure::Runtime(reason)),
-            other => Err(Failure::Runtime(format!("the warden answered {other:?}"))),
-        }
-    }
-
-    /// The blind windows that have ended since the last call.
-    pub(crate) fn windows(&mut self) -> Result<Vec<BlindWindow>, Failure> {
-        match self.ask(Request::Windows) {
-            Reply::Windows(windows) => Ok(windows),
-            Reply::Refused(reason) => Err(Failure::Runtime(reason)),
-            other => Err(Failure::Runtime(format!("the warden answered {other:?}"))),
-        }
-    }
-
-    /// Takes everything back, and tells what could not be.
-    pub(crate) fn take_down(&mut self) -> Result<(), Failure> {
-        self.command(Request::TakeDown)
-    }
-
-    /// Leaves ports and pins to the fail policy.
-    pub(crate) fn leave(&mut self) {
-        self.ask(Request::Leave);
-    }
-}
-
-impl SocketSlots for WardenLink {
-    fn ports(&self) -> Vec<(String, u32)> {
-        self.facts.ports.iter().map(|port| (port.name.clone(), port.queues)).collect()
-    }
-
-    fn forwards(&self) -> bool {
-        self.facts.forwards
-    }
-
-    fn pulses(&self) -> Option<Pulses> {
-        self.facts.pulses.clone()
-    }
-
-    fn set_socket(&mut self, port: u8, queue: u32, socket: BorrowedFd<'_>) -> Result<(), XdpError> {
-        let socket = socket.try_clone_to_owned();
-        let socket = socket.map_err(|source| XdpError::System { action: "hand over a socket", source })?;
-        match self.ask(Request::Publish { port, queue, socket }) {
-            Reply::Refused(reason) => Err(XdpError::Slot(reason)),
-            _ => Ok(()),
-        }
-    }
-
-    fn clear_socket(&mut self, port: u8, queue: u32) -> Result<(), XdpError> {
-        match self.ask(Request::Withdraw { port, queue }) {
-            Reply::Refused(reason) => Err(XdpError::Slot(reason)),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// Names everything that is missing at once, before anything is touched.
-fn permitted() -> Result<(), String> {
+pub(crate) fn permitted() -> Result<(), String> {
     let Ok(sets) = capabilities(None) else { return Ok(()) };
     let has = |capability| sets.effective.contains(capability);
     // CAP_SYS_ADMIN stands for both of BPF, as it did before Linux 5.8.

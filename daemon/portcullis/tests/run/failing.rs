@@ -1,7 +1,8 @@
 //! What happens to traffic when the gate dies.
 
-use crate::gate::{Gate, Place, command, eventually, lab, lab_with, ping};
+use crate::gate::{Gate, Place, command, eventually, lab, lab_with, lives, ping};
 use portcullis_testkit::{Lab, LabOptions};
+use rustix::process::Signal;
 
 /// Kills a gate, looks what becomes of traffic, and has a successor take over.
 fn check(fail: &str, passes_when_dead: bool) {
@@ -40,9 +41,9 @@ fn a_gate_that_hangs_is_passed_by_until_it_goes_on() {
     let (lab, place) = (lab(), Place::new());
     let gate = Gate::start(&lab, &place, "liveness = { limit-ms = 100 }", "");
     assert!(ping(&lab, 2, 5));
-    gate.signal(rustix::process::Signal::STOP);
+    gate.signal_judge(Signal::STOP);
     assert!(ping(&lab, 10, 5), "the fail policy is in force");
-    gate.signal(rustix::process::Signal::CONT);
+    gate.signal_judge(Signal::CONT);
     assert!(ping(&lab, 5, 5));
     assert!(gate.counter("gate.stale") >= 10);
     assert!(gate.counter("gate.blind_windows") >= 1);
@@ -65,11 +66,11 @@ fn the_panic_switch_works_while_the_gate_hangs() {
     };
     assert!(ping(&lab, 2, 5));
     assert!(turn(&["status"]).contains("are judged"));
-    gate.signal(rustix::process::Signal::STOP);
+    gate.signal_judge(Signal::STOP);
     assert!(!ping(&lab, 2, 1), "a closed gate that hangs");
     assert!(turn(&["on", "--for", "10m"]).contains("uninspected for another 600 s"));
     assert!(ping(&lab, 3, 5));
-    gate.signal(rustix::process::Signal::CONT);
+    gate.signal_judge(Signal::CONT);
     assert!(ping(&lab, 3, 5));
     assert!(turn(&["off"]).contains("are judged"));
     assert!(ping(&lab, 3, 5));
@@ -78,17 +79,68 @@ fn the_panic_switch_works_while_the_gate_hangs() {
 }
 
 #[test]
-fn a_gate_that_crashes_says_so_at_once() {
-    for signal in [rustix::process::Signal::SEGV, rustix::process::Signal::ABORT] {
+fn a_gate_that_crashes_says_so_at_once_and_is_replaced() {
+    for signal in [Signal::SEGV, Signal::ABORT] {
         let (lab, place) = (lab(), Place::new());
         // So long that only the crash itself can tell.
         let gate = Gate::start(&lab, &place, "liveness = { limit-ms = 60000 }", "");
         assert!(ping(&lab, 2, 5));
-        gate.signal(signal);
-        assert_eq!(gate.wait().code(), None, "the signal still kills");
+        let judge = gate.judge();
+        gate.signal_judge(signal);
         assert!(ping(&lab, 3, 1));
-        Gate::start(&lab, &place, "", "").end(&lab);
+        gate.wait_for(&format!("was killed by signal {}", signal.as_raw()));
+        gate.wait_for_another(judge);
+        assert!(ping(&lab, 3, 5));
+        assert_eq!(gate.counter("gate.restarts"), 1);
+        gate.end(&lab);
     }
+}
+
+#[test]
+fn gates_that_are_killed_are_replaced_and_their_maps_stay() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    assert!(ping(&lab, 2, 5));
+    for deaths in 1..=3 {
+        let before = gate.counter("gate.to_worker");
+        let judge = gate.judge();
+        gate.signal_judge(Signal::KILL);
+        eventually("it is gone", || !lives(judge));
+        eventually("another judges", || place.said().matches("running:").count() == deaths + 1);
+        assert!(ping(&lab, 2, 5));
+        assert!(gate.counter("gate.to_worker") > before, "the kernel counts on");
+    }
+    assert_eq!(gate.counter("gate.restarts"), 3);
+    assert_eq!(place.said().matches("was killed by signal 9").count(), 3, "{}", place.said());
+    gate.end(&lab);
+}
+
+#[test]
+fn a_gate_whose_warden_died_goes_on_judging_until_a_successor_comes() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "fail = \"closed\"", "");
+    assert!(ping(&lab, 2, 5));
+    let judge = gate.kill_warden();
+    eventually("it notices", || place.said().contains("the warden is gone"));
+    assert!(ping(&lab, 3, 5), "it judges on");
+    let gate = Gate::start(&lab, &place, "fail = \"closed\"", "");
+    // Until then the one before answers.
+    gate.wait_for("running:");
+    assert!(!lives(judge), "the one without a warden has left");
+    assert!(place.said().contains("it leaves now"), "{}", place.said());
+    assert!(ping(&lab, 2, 5));
+    gate.end(&lab);
+}
+
+#[test]
+fn a_signal_to_the_whole_group_is_told_once() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    assert!(ping(&lab, 2, 5));
+    // As a service manager does: to every process of the service.
+    gate.signal_judge(Signal::TERM);
+    gate.end(&lab);
+    assert!(place.read("stdout").contains("packets"), "the summary: {}", place.said());
 }
 
 #[test]

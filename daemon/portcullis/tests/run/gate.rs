@@ -3,6 +3,7 @@
 use portcullis::control::client::Client;
 use portcullis::control::protocol::Outcome;
 use portcullis_testkit::{Lab, LabOptions, require_root};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ huge-pages = false
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for kind in ["lock", "ports"] {
+        for kind in ["lock", "ports", "gate"] {
             // Gates that were refused have made none.
             let _ = fs::remove_file(format!("/run/portcullis/{}.{kind}", self.name));
         }
@@ -105,7 +106,7 @@ pub(crate) fn command(lab: &Lab, config: &Path) -> Command {
     command
 }
 
-/// A gate that stands. Killed if a test leaves it behind.
+/// A gate that stands: the warden that was started, and the process that judges. Killed if a test leaves it behind.
 #[derive(Debug)]
 pub(crate) struct Gate<'a> {
     child: Child,
@@ -147,8 +148,37 @@ impl<'a> Gate<'a> {
         number(&counters, name)
     }
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    /// To the warden, as an operator sends it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The process that judges.
+    pub(crate) fn judge(&self) -> Pid {
+        let judges = self.judges();
+        assert_eq!(judges.len(), 1, "{judges:?}: {}", self.place.said());
+        judges[0]
+    }
+
+    /// The processes that the warden has started and that live.
+    pub(crate) fn judges(&self) -> Vec<Pid> {
+        children(self.child.id())
+    }
+
+    /// To the process that judges.
+    pub(crate) fn signal_judge(&self, signal: Signal) {
+        kill_process(self.judge(), signal).unwrap();
+    }
+
+    /// Waits until another process judges than this one.
+    pub(crate) fn wait_for_another(&self, judge: Pid) {
+        eventually("another process judges", || {
+            let judges = self.judges();
+            // The gate that was started last has said that it stands.
+            let said = self.place.said();
+            let stands = said.rfind("running:") > said.rfind("another is started");
+            judges.len() == 1 && judges[0] != judge && stands
+        });
     }
 
     /// Waits until the gate has said this.
@@ -156,10 +186,25 @@ impl<'a> Gate<'a> {
         eventually(&format!("{said:?} said"), || self.place.said().contains(said));
     }
 
-    /// Kills it as nothing but a crash does.
+    /// Kills all of it, as nothing but a crash of the machine or of its operator does.
     pub(crate) fn kill(mut self) {
+        self.kill_all();
+    }
+
+    /// Kills the warden alone; what is left goes on judging. Gives its process.
+    pub(crate) fn kill_warden(mut self) -> Pid {
+        let judge = self.judge();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        judge
+    }
+
+    fn kill_all(&mut self) {
+        // The warden first, or it would start another.
+        let judges = children(self.child.id());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        judges.into_iter().for_each(kill_and_wait);
     }
 
     /// Waits for its end by itself.
@@ -176,7 +221,7 @@ impl<'a> Gate<'a> {
 
     /// Ends it by SIGTERM and looks whether it ended well: with success, everything as before.
     pub(crate) fn end(self, lab: &Lab) {
-        self.signal(rustix::process::Signal::TERM);
+        self.signal(Signal::TERM);
         let place = self.place;
         let status = self.wait();
         assert!(status.success(), "{status}: {}", place.said());
@@ -189,9 +234,37 @@ impl<'a> Gate<'a> {
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         // Most have ended before.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill_all();
     }
+}
+
+/// The processes that this one has started and that live.
+fn children(parent: u32) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let mut children: Vec<i32> = ids.filter(|id| state(*id) == Some((parent, true))).collect();
+    children.sort_unstable();
+    children.into_iter().filter_map(Pid::from_raw).collect()
+}
+
+/// A process's parent, and whether it lives; `None` where there is none.
+fn state(process: i32) -> Option<(u32, bool)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut words = rest.split(' ');
+    let state = words.next()?;
+    Some((words.next()?.parse().ok()?, !matches!(state, "Z" | "X")))
+}
+
+/// Kills a process that is not ours to wait for, and waits until it is gone.
+pub(crate) fn kill_and_wait(process: Pid) {
+    let _ = kill_process(process, Signal::KILL);
+    eventually("a killed process is gone", || !lives(process));
+}
+
+/// Is this process there, and not only its remains?
+pub(crate) fn lives(process: Pid) -> bool {
+    state(process.as_raw_nonzero().get()).is_some_and(|(_, lives)| lives)
 }
 
 /// No XDP program and not promiscuous.

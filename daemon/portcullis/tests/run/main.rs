@@ -9,4 +9,5 @@ mod gate;
 mod plugins;
 mod refusals;
 mod rejecting;
+mod restarting;
 mod updating;

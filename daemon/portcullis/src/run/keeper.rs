@@ -1,0 +1,509 @@
+//! The warden's process: starts the gate, serves its requests, starts another where it dies, passes signals on, and has
+//! one gate follow another without the ports knowing.
+//!
+//! Invariants: at most one gate has the queues; whatever a gate sends that it should not, it is killed for and replaced;
+//! nothing here blocks but the waiting for all of them at once.
+
+use super::alive::Alive;
+use super::backoff::Backoff;
+use super::child::{Child, Stage, cause};
+use super::message::MessageError;
+use super::setup::Setup;
+use super::warden::{Order, Reply, Request, VERSION, Warden, permitted};
+use super::{AbortOnPanic, signals::Signals};
+use crate::cli::RunArgs;
+use crate::control::{ControlSocket, ServerError};
+use crate::exit::Failure;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How long a gate may take to leave its queues before it is made to.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// Where this very program is, also when its file was replaced.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// What there is to do.
+#[derive(Debug)]
+enum Happening {
+    Signal(i32),
+    /// A request of this process's.
+    Request(u32),
+    /// This process has ended.
+    End(u32),
+}
+
+/// How it all ends.
+type Outcome = Result<ExitCode, Failure>;
+
+/// Runs the gate until it is told to end; gives the exit status.
+///
+/// # Errors
+/// It cannot be started at all.
+pub(crate) fn keep(arguments: &RunArgs) -> Outcome {
+    let setup = Setup::load(arguments)?;
+    permitted().map_err(Failure::Runtime)?;
+    let fail = |error: std::io::Error| Failure::Runtime(format!("cannot watch for signals: {error}"));
+    let signals = Signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGUSR2]).map_err(fail)?;
+    let warden = match Warden::claim(&setup.plan.name) {
+        Ok(warden) => warden,
+        Err(reason) => {
+            is_unused(setup.control.as_deref())?;
+            return Err(Failure::Runtime(reason));
+        }
+    };
+    let alive = Alive::claim(&setup.plan.name).map_err(Failure::Runtime)?;
+    is_unused(setup.control.as_deref())?;
+    let _guard = AbortOnPanic;
+    let mut keeper = Keeper {
+        arguments: arguments.clone(),
+        program: std::env::current_exe().unwrap_or_else(|_| THIS_PROGRAM.into()),
+        warden,
+        children: Vec::new(),
+        control: None,
+        alive,
+        backoff: Backoff::default(),
+        restarts: 0,
+        next_start: None,
+        handover_until: None,
+        has_judged: false,
+        ending: false,
+    };
+    keeper.start(Path::new(THIS_PROGRAM), Rc::new(setup))?;
+    keeper.run(&signals)
+}
+
+/// Somebody who answers on the control socket is another daemon.
+fn is_unused(control: Option<&Path>) -> Result<(), Failure> {
+    match control {
+        Some(path) if UnixStream::connect(path).is_ok() => {
+            Err(Failure::Runtime(ServerError::InUse(path.to_owned()).to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Debug)]
+struct Keeper {
+    arguments: RunArgs,
+    /// Where the program is installed.
+    program: PathBuf,
+    children: Vec<Child>,
+    warden: Warden,
+    control: Option<ControlSocket>,
+    alive: Alive,
+    backoff: Backoff,
+    /// Gates that died.
+    restarts: u64,
+    /// When the next gate is to be started, after one has died.
+    next_start: Option<Instant>,
+    /// When a gate that hands over is made to.
+    handover_until: Option<Instant>,
+    /// Has any gate got through its start?
+    has_judged: bool,
+    /// It was told to end.
+    ending: bool,
+}
+
+impl Keeper {
+    fn run(mut self, signals: &Signals) -> Outcome {
+        loop {
+            for happening in self.wait(signals)? {
+                let outcome = match happening {
+                    Happening::Signal(signal) => self.on_signal(signal),
+                    Happening::Request(process) => {
+                        self.on_request(process);
+                        None
+                    }
+                    Happening::End(process) => self.on_end(process),
+                };
+                if let Some(outcome) = outcome {
+                    self.children.drain(..).for_each(Child::end);
+                    return outcome;
+                }
+            }
+            self.on_time();
+        }
+    }
+
+    /// Waits until something has happened or is due.
+    fn wait(&self, signals: &Signals) -> Result<Vec<Happening>, Failure> {
+        let due = [self.next_start, self.handover_until].into_iter().flatten().min();
+        let timeout = due.map(|due| timespec(due.saturating_duration_since(Instant::now())));
+        let mut fds = Vec::new();
+        fds.extend(signals.pipes().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+        let mut places = Vec::new();
+        for child in &self.children {
+            fds.push(PollFd::from_borrowed_fd(child.handle(), PollFlags::IN));
+            places.push(Happening::End(child.id()));
+            if !child.is_deaf {
+                fds.push(PollFd::from_borrowed_fd(child.requests(), PollFlags::IN));
+                places.push(Happening::Request(child.id()));
+            }
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(Failure::Runtime(format!("cannot wait for the gate: {error}"))),
+        }
+        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let (signal_fds, child_fds) = fds.split_at(fds.len() - places.len());
+        let mut happenings: Vec<Happening> = Vec::new();
+        if signal_fds.iter().any(ready) {
+            happenings.extend(signals.taken().map(Happening::Signal));
+        }
+        let places = places.into_iter().zip(child_fds).filter(|(_, fd)| ready(fd));
+        let (ends, requests): (Vec<_>, Vec<_>) =
+            places.map(|(place, _)| place).partition(|place| matches!(place, Happening::End(_)));
+        // What a gate said before it ended comes first.
+        happenings.extend(requests);
+        happenings.extend(ends);
+        Ok(happenings)
+    }
+
+    fn start(&mut self, program: &Path, setup: Rc<Setup>) -> Result<(), Failure> {
+        let child = Child::start(program, &self.arguments, setup)?;
+        self.alive.note(child.id());
+        self.children.push(child);
+        Ok(())
+    }
+
+    fn on_signal(&mut self, signal: i32) -> Option<Outcome> {
+        match signal {
+            SIGINT | SIGTERM => return self.end(),
+            SIGHUP => self.order_all(&Order::ReopenLogs),
+            SIGUSR2 => self.order_all(&Order::ReloadRules),
+            _ => {}
+        }
+        None
+    }
+
+    fn order_all(&self, order: &Order) {
+        self.children.iter().for_each(|child| child.order(order));
+    }
+
+    /// The first time gracefully, the second time at once.
+    fn end(&mut self) -> Option<Outcome> {
+        if self.ending {
+            let reason = "ended at once: records may be missing".to_owned();
+            return Some(Err(Failure::Runtime(reason)));
+        }
+        self.ending = true;
+        self.next_start = None;
+        for child in &mut self.children {
+            match child.stage {
+                Stage::Starting | Stage::Prepared => child.kill(),
+                Stage::Judging => child.order(&Order::End),
+                Stage::HandingOver | Stage::Over | Stage::Ending => {}
+            }
+        }
+        if self.children.is_empty() { Some(self.all_down(ExitCode::SUCCESS)) } else { None }
+    }
+
+    /// Takes everything down.
+    fn all_down(&mut self, code: ExitCode) -> Outcome {
+        self.control = None;
+        self.warden.take_down().map_err(Failure::Runtime)?;
+        Ok(code)
+    }
+
+    fn on_request(&mut self, process: u32) {
+        let Some(place) = self.place(process) else { return };
+        let Some(child) = self.children.get_mut(place) else { return };
+        match child.receive() {
+            Ok((request, descriptors)) => {
+                if self.serve(place, request, descriptors).is_none()
+                    && let Some(child) = self.children.get_mut(place)
+                {
+                    tracing::error!("the gate (process {process}) asked for {request:?} while it may not");
+                    child.kill();
+                }
+            }
+            Err(MessageError::Gone) => child.is_deaf = true,
+            Err(error) => {
+                tracing::error!("the gate (process {process}) is not listened to any more: {error}");
+                child.kill();
+            }
+        }
+    }
+
+    /// Serves a request; `None` where it has no place at this stage.
+    fn serve(&mut self, place: usize, request: Request, descriptors: Vec<OwnedFd>) -> Option<()> {
+        let stage = self.children.get(place)?.stage;
+        match request {
+            Request::Hello { version } if stage == Stage::Starting => return self.welcome(place, version),
+            Request::SetUp if stage == Stage::Starting => {
+                let setup = Rc::clone(&self.children.get(place)?.setup);
+                let facts = self.warden.set_up(&setup.plan);
+                let reply = facts.map_or_else(Reply::Refused, Reply::Gate);
+                self.children.get(place)?.answer(&reply, &self.warden.maps());
+            }
+            Request::OpenLog => {
+                let child = self.children.get(place)?;
+                let opened = child.setup.log.as_ref().map(|path| portcullis_eve::sink::open(path));
+                match opened? {
+                    Ok(file) => child.answer(&Reply::Done, &[file.as_fd()]),
+                    Err(error) => child.answer(&Reply::Refused(error.to_string()), &[]),
+                }
+            }
+            Request::OpenControl if stage == Stage::Judging => {
+                let path = self.children.get(place)?.setup.control.clone()?;
+                let opened = match self.control.take() {
+                    Some(socket) => Ok(socket),
+                    None => ControlSocket::open(&path),
+                };
+                let child = self.children.get(place)?;
+                match opened {
+                    Ok(socket) => {
+                        child.answer(&Reply::Done, &[socket.listener()]);
+                        self.control = Some(socket);
+                    }
+                    Err(error) => child.answer(&Reply::Refused(error.to_string()), &[]),
+                }
+            }
+            Request::Prepared if stage == Stage::Starting => {
+                self.children.get_mut(place)?.stage = Stage::Prepared;
+                self.advance();
+            }
+            Request::Publish { port, queue } if stage == Stage::Judging => {
+                let [socket] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
+                let done = self.warden.publish(port, queue, &socket);
+                self.done(place, done);
+            }
+            Request::Withdraw { port, queue } if stage.has_queues() => {
+                let done = self.warden.withdraw(port, queue);
+                self.done(place, done);
+            }
+            Request::Settle if stage == Stage::Judging => self.settle(place),
+            Request::Counters => {
+                let counters = self.warden.counters().map_or_else(Reply::Refused, Reply::Counters);
+                self.children.get(place)?.answer(&counters, &[]);
+            }
+            Request::Windows if stage.has_queues() => {
+                let windows = self.warden.windows().map_or_else(Reply::Refused, Reply::Windows);
+                self.children.get(place)?.answer(&windows, &[]);
+            }
+            Request::Restart { upgrade } if stage.has_queues() => {
+                let begun = self.restart(upgrade);
+                self.done(place, begun);
+            }
+            Request::HandedOver if stage == Stage::HandingOver => {
+                self.children.get_mut(place)?.stage = Stage::Over;
+                self.done(place, Ok(()));
+                self.follow(descriptors);
+            }
+            Request::TakeDown if matches!(stage, Stage::Judging | Stage::Ending) => {
+                self.children.get_mut(place)?.stage = Stage::Ending;
+                self.ending = true;
+                self.next_start = None;
+                self.children.iter_mut().filter(|child| child.stage.is_next()).for_each(Child::kill);
+                self.control = None;
+                let down = self.warden.take_down();
+                self.done(place, down);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn done(&self, place: usize, result: Result<(), String>) {
+        if let Some(child) = self.children.get(place) {
+            child.answer(&result.map_or_else(Reply::Refused, |()| Reply::Done), &[]);
+        }
+    }
+
+    fn welcome(&mut self, place: usize, version: u32) -> Option<()> {
+        let restarts = self.restarts;
+        let child = self.children.get_mut(place)?;
+        let orders = child.orders_end.take()?;
+        if version == VERSION {
+            child.answer(&Reply::Welcome { restarts }, &[orders.as_fd(), self.alive.as_fd()]);
+        } else {
+            let reason = "its warden is of another version: end it and start it anew".to_owned();
+            child.answer(&Reply::Refused(reason), &[]);
+        }
+        Some(())
+    }
+
+    /// Begins a restart.
+    fn restart(&mut self, upgrade: bool) -> Result<(), String> {
+        if self.ending {
+            return Err("the gate is ending".to_owned());
+        }
+        if self.children.len() > 1 {
+            return Err("a restart is under way already".to_owned());
+        }
+        let setup = Setup::load(&self.arguments).map_err(|failure| failure.to_string())?;
+        if !self.children.iter().all(|child| setup.fits(&child.setup)) {
+            return Err(
+                "inline set, ports or control socket have changed: that takes an end and a start".to_owned()
+            );
+        }
+        let program = if upgrade { self.program.clone() } else { THIS_PROGRAM.into() };
+        self.start(&program, Rc::new(setup)).map_err(|failure| failure.to_string())
+    }
+
+    /// Has the next gate follow, if it is prepared and the queues are free, or else has them freed.
+    fn advance(&mut self) {
+        if !self.children.iter().any(|child| child.stage == Stage::Prepared) {
+            return;
+        }
+        match self.children.iter_mut().find(|child| child.stage.has_queues()) {
+            None => self.follow(Vec::new()),
+            Some(child) if child.stage == Stage::Judging => {
+                child.stage = Stage::HandingOver;
+                child.order(&Order::HandOver);
+                self.handover_until = Some(Instant::now() + HANDOVER);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The queues are free: the next gate may take them, with what the one before left.
+    fn follow(&mut self, state: Vec<OwnedFd>) {
+        self.handover_until = None;
+        let Some(child) = self.children.iter_mut().find(|child| child.stage == Stage::Prepared) else {
+            return;
+        };
+        child.stage = Stage::Judging;
+        let plan = &child.setup.plan;
+        if let Err(reason) = self.warden.set_policies(plan.fail, plan.liveness) {
+            tracing::error!("{reason}");
+        }
+        let beside: Vec<BorrowedFd<'_>> = state.iter().map(OwnedFd::as_fd).take(1).collect();
+        child.answer(&Reply::Done, &beside);
+    }
+
+    fn settle(&mut self, place: usize) {
+        self.warden.settle();
+        self.has_judged = true;
+        if let Some(child) = self.children.get_mut(place) {
+            child.settled = true;
+        }
+        self.done(place, Ok(()));
+        self.tell_waiting(Ok(()));
+        if self.ending
+            && let Some(child) = self.children.get(place)
+        {
+            child.order(&Order::End);
+        }
+    }
+
+    /// Tells whoever waits for a restart how it went.
+    fn tell_waiting(&self, outcome: Result<(), String>) {
+        let waits = |child: &&Child| matches!(child.stage, Stage::Judging | Stage::HandingOver | Stage::Over);
+        let order = Order::Restarted(outcome);
+        // A gate that did not ask takes no notice.
+        self.children.iter().filter(waits).for_each(|child| child.order(&order));
+    }
+
+    fn on_end(&mut self, process: u32) -> Option<Outcome> {
+        let place = self.place(process)?;
+        let status = self.children.get_mut(place)?.status()?;
+        let child = self.children.swap_remove(place);
+        match child.stage {
+            Stage::Ending => return Some(self.all_down(code(status))),
+            Stage::Over => {
+                if !status.success() {
+                    tracing::error!("the gate before (process {process}) {}", cause(status));
+                }
+            }
+            Stage::Starting | Stage::Prepared => {
+                let stands = self.children.iter().any(|child| child.stage.has_queues());
+                if !stands && !self.ending {
+                    return self.on_death(&child, status);
+                }
+                self.tell_waiting(Err(format!("the new gate {}: the old one goes on", cause(status))));
+            }
+            Stage::Judging | Stage::HandingOver => {
+                if self.ending {
+                    tracing::error!("the gate (process {process}) {} on its way to the end", cause(status));
+                    return Some(self.all_down(code(status)));
+                }
+                return self.on_death(&child, status);
+            }
+        }
+        (self.ending && self.children.is_empty()).then(|| self.all_down(ExitCode::SUCCESS))
+    }
+
+    /// A gate died that had the queues or was to have them.
+    fn on_death(&mut self, child: &Child, status: ExitStatus) -> Option<Outcome> {
+        let (process, cause) = (child.id(), cause(status));
+        if !self.has_judged {
+            // It has said why itself, unless it could not.
+            if status.code().is_none() {
+                tracing::error!("the gate (process {process}) {cause} while it started");
+            }
+            return Some(Ok(code(status)));
+        }
+        if !self.warden.has_all_ports() {
+            tracing::error!("the gate (process {process}) {cause}, and an interface of it is gone");
+            self.warden.leave();
+            return Some(Ok(code(status)));
+        }
+        self.restarts += 1;
+        let wait = self.backoff.died(Instant::now());
+        if self.backoff.exceeds(child.setup.plan.liveness.latch_after) {
+            self.warden.latch(true);
+        }
+        if self.children.iter().any(|child| child.stage.is_next()) {
+            tracing::error!("the gate (process {process}) {cause}: the next one is on its way");
+            self.advance();
+            return None;
+        }
+        let when = if wait.is_zero() { "now".to_owned() } else { format!("in {} ms", wait.as_millis()) };
+        tracing::error!("the gate (process {process}) {cause}: another is started {when}");
+        self.next_start = Some(Instant::now() + wait);
+        None
+    }
+
+    /// What is due.
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.handover_until.is_some_and(|until| until <= now) {
+            self.handover_until = None;
+            if let Some(child) = self.children.iter_mut().find(|child| child.stage == Stage::HandingOver) {
+                tracing::error!("the gate (process {}) does not hand over: it is killed", child.id());
+                child.kill();
+            }
+        }
+        if self.next_start.is_some_and(|due| due <= now) {
+            self.next_start = None;
+            let started = Setup::load(&self.arguments)
+                .and_then(|setup| self.start(Path::new(THIS_PROGRAM), Rc::new(setup)));
+            if let Err(failure) = started {
+                tracing::error!("no gate can be started: {failure}");
+                self.next_start = Some(now + self.backoff.died(now).max(Duration::from_secs(1)));
+            }
+        }
+    }
+
+    fn place(&self, process: u32) -> Option<usize> {
+        self.children.iter().position(|child| child.id() == process)
+    }
+}
+
+/// The exit status that stands for a gate's.
+fn code(status: ExitStatus) -> ExitCode {
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(code) => ExitCode::from(code),
+        None => Failure::Runtime(String::new()).code(),
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    // Rounded up, so that what is waited for is due then.
+    let time = time + Duration::from_millis(1);
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
