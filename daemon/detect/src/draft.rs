@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use portcullis_flow::FlowBit;
 use portcullis_host::BitName;
 
 use crate::buffer::Buffer;
@@ -15,7 +14,7 @@ use crate::host::HostNeeds;
 use crate::input::Input;
 use crate::matcher::strength;
 use crate::pattern::FastPattern;
-use crate::rule::{BitChange, FlowNeeds, Kind, Rule};
+use crate::rule::{BitChange, FlowChange, FlowName, FlowNeeds, Kind, Rule};
 use crate::ruleset::LoadOptions;
 use crate::signature::{Metadata, Reference, Signature, Target};
 use crate::stream::Span;
@@ -34,6 +33,11 @@ pub(crate) trait PacketTest: fmt::Debug + Send + Sync {
     /// Can a packet with this key have it? What is not sure is `true`.
     fn admits(&self, _key: HeaderKey) -> bool {
         true
+    }
+
+    /// Is it about the flow, so that it can be asked of its streams as well as of a packet?
+    fn is_of_flow(&self) -> bool {
+        false
     }
 }
 
@@ -85,11 +89,11 @@ pub(crate) struct Draft {
     pub(crate) variables: Vec<String>,
     pub(crate) flow: Option<FlowNeeds>,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
-    pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
+    pub(crate) flow_changes: Vec<FlowChange>,
     pub(crate) reads_bits: bool,
     pub(crate) reads_age: bool,
-    /// The bits' places and names.
-    pub(crate) bit_names: Vec<(usize, FlowBit, Vec<u8>)>,
+    /// The places and names of the flow's bits and numbers.
+    pub(crate) flow_names: Vec<(usize, FlowName, Vec<u8>)>,
     /// What it has to do with state about hosts.
     pub(crate) host: HostNeeds,
     /// The places and names of hosts' bits.
@@ -159,7 +163,7 @@ impl Draft {
             && self.tests.is_empty()
             && self.flow.is_none()
             && !self.bypass
-            && self.bit_changes.iter().all(|(change, _)| *change == BitChange::Set)
+            && self.flow_changes.iter().all(|change| matches!(change, FlowChange::Bit(BitChange::Set, _)))
             && !matches!(header.protocol, Protocol::TcpPacket | Protocol::TcpStream | Protocol::PacketHeader);
         // What an address is remembered for may change while its flows last.
         let every_packet = header.negated_address || !self.host.tests.is_empty();
@@ -172,7 +176,9 @@ impl Draft {
         let fast_pattern = self.fast_pattern();
         let span = span(&self.parts);
         let contents = compile(self.parts);
-        let stream_capable = header.protocol == Protocol::Tcp && !flow.no_stream && self.tests.is_empty()
+        let stream_capable = header.protocol == Protocol::Tcp
+            && !flow.no_stream
+            && self.tests.iter().all(|test| test.is_of_flow())
             || header.protocol == Protocol::TcpStream;
         let signature = signature(self.texts, &header, end, options)?;
         let rule = Rule {
@@ -183,7 +189,7 @@ impl Draft {
             flow,
             tests: self.tests,
             bypass: self.bypass,
-            bit_changes: self.bit_changes,
+            flow_changes: self.flow_changes,
             reads_bits: self.reads_bits,
             reads_age: self.reads_age,
             host: self.host,

@@ -183,8 +183,8 @@ impl Judge<'_, '_> {
         }
         self.outcome.bypass |= rule.bypass;
         if let Some(bits) = self.input.bits {
-            for &(change, bit) in &rule.bit_changes {
-                self.outcome.bits_refused += u32::from(!change.apply(bit, bits));
+            for change in &rule.flow_changes {
+                self.outcome.bits_refused += u32::from(!change.apply(bits));
             }
         }
         let becomes = self.count(id, rule);

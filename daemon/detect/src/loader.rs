@@ -2,7 +2,6 @@
 
 use hashbrown::hash_map::{Entry, HashMap};
 
-use portcullis_flow::FlowBit;
 use portcullis_host::BitName;
 
 use crate::draft::Draft;
@@ -10,7 +9,7 @@ use crate::error::{Fault, RuleError, extent, printable};
 use crate::header::{self, AddressPool};
 use crate::keywords;
 use crate::lines::{LogicalLine, disabled, logical_lines};
-use crate::rule::Rule;
+use crate::rule::{FlowName, Rule};
 use crate::ruleset::{LoadOptions, Source};
 use crate::signature::Signature;
 use crate::syntax::{self, RawRule};
@@ -56,8 +55,8 @@ struct Loader<'a> {
     pool: AddressPool,
     /// Where each `gid` and `sid` was first used.
     seen: HashMap<(u32, u32), (String, usize)>,
-    /// Names of the bits in use.
-    bits: HashMap<FlowBit, Vec<u8>>,
+    /// Names of the flows' bits and numbers in use.
+    bits: HashMap<FlowName, Vec<u8>>,
     /// The same of hosts' bits.
     host_bits: HashMap<BitName, Vec<u8>>,
 }
@@ -119,7 +118,7 @@ impl Loader<'_> {
     fn know_bits(&mut self, draft: &Draft) -> Result<(), Fault> {
         let twice =
             |at: usize| Fault::new(at, "this name cannot be told from that of another bit: choose another");
-        for (at, bit, name) in &draft.bit_names {
+        for (at, bit, name) in &draft.flow_names {
             if *self.bits.entry(*bit).or_insert_with(|| name.clone()) != *name {
                 return Err(twice(*at));
             }

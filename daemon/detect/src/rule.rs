@@ -7,12 +7,14 @@ use crate::draft::PacketTest;
 use crate::header::Header;
 use crate::host::HostNeeds;
 use crate::input::{FlowFacts, Input};
+use crate::keywords::flowint;
 use crate::outcome::Scope;
 use crate::pattern::FastPattern;
 use crate::ruleset::RuleId;
 use crate::signature::Action;
 use crate::stream::{Span, StreamWindow};
-use portcullis_flow::{Direction, FlowBit};
+use portcullis_flow::{Direction, FlowBit, FlowBits, FlowNumber};
+use std::cell::Cell;
 
 /// When a rule is asked, and how far its action reaches, by Suricata's signature types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,30 @@ pub(crate) enum BitChange {
     Toggle,
 }
 
+/// What a match does to what is remembered about the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowChange {
+    Bit(BitChange, FlowBit),
+    Number(flowint::Change),
+}
+
+impl FlowChange {
+    /// Carries it out; `false` where there was no room.
+    pub(crate) fn apply(self, bits: &Cell<FlowBits>) -> bool {
+        match self {
+            Self::Bit(change, bit) => change.apply(bit, bits),
+            Self::Number(change) => change.apply(bits),
+        }
+    }
+}
+
+/// The name of what is remembered about a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FlowName {
+    Bit(FlowBit),
+    Number(FlowNumber),
+}
+
 /// One rule, compiled.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -76,9 +102,9 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
     pub(crate) flow: FlowNeeds,
     pub(crate) tests: Vec<Box<dyn PacketTest>>,
-    /// What a match does to the flow's bits.
-    pub(crate) bit_changes: Vec<(BitChange, FlowBit)>,
-    /// Does it ask for bits?
+    /// What a match does to the flow's bits and numbers.
+    pub(crate) flow_changes: Vec<FlowChange>,
+    /// Does it ask for them?
     pub(crate) reads_bits: bool,
     /// What it has to do with state about hosts.
     pub(crate) host: HostNeeds,
@@ -105,10 +131,10 @@ pub(crate) struct Searched<'a> {
 }
 
 impl Rule {
-    /// Where it stands among rules of the same action, as in Suricata: those that write bits come before
+    /// Where it stands among rules of the same action, as in Suricata: those that write bits or numbers come before
     /// those that read them, and both before all others.
     pub(crate) fn bit_order(&self) -> u8 {
-        match (self.bit_changes.is_empty(), self.reads_bits) {
+        match (self.flow_changes.is_empty(), self.reads_bits) {
             (false, false) => 0,
             (false, true) => 1,
             (true, true) => 2,

@@ -116,7 +116,7 @@ impl RuleSet {
         let rules = RuleSet {
             groups: Groups::build(&rules),
             uses_flow_age: rules.iter().any(|rule| rule.reads_age),
-            uses_bits: rules.iter().any(|rule| rule.reads_bits || !rule.bit_changes.is_empty()),
+            uses_bits: rules.iter().any(|rule| rule.reads_bits || !rule.flow_changes.is_empty()),
             uses_hosts: rules.iter().any(|rule| rule.host.uses_table()),
             signatures,
             rules,

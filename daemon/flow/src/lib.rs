@@ -55,7 +55,7 @@ mod track;
 pub mod tracker;
 pub mod words;
 
-pub use bits::{FlowBit, FlowBits};
+pub use bits::{FlowBit, FlowBits, FlowNumber};
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
 pub use handover::{Name, NotTaken, Pass, Told};
 pub use hash::FlowHash;

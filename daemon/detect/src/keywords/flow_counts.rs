@@ -85,6 +85,10 @@ impl PacketTest for Test {
             Fact::Bytes(side) => of(side, bytes),
         }
     }
+
+    fn is_of_flow(&self) -> bool {
+        true
+    }
 }
 
 /// `toserver|toclient|either, CONDITION`

@@ -8,7 +8,7 @@ use super::{Entry, Setting, Takes};
 use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
 use crate::input::Input;
-use crate::rule::BitChange;
+use crate::rule::{BitChange, FlowChange, FlowName};
 use crate::syntax::Value;
 
 pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["flowbits"], takes: Takes::Value, setup: flowbits }];
@@ -52,7 +52,7 @@ fn flowbits(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
         return Err(Fault::new(name.at, "only `isset` and `isnotset` take several names"));
     }
     let bit = bit(draft, name, name.bytes)?;
-    draft.bit_changes.push((change, bit));
+    draft.flow_changes.push(FlowChange::Bit(change, bit));
     Ok(())
 }
 
@@ -63,7 +63,7 @@ fn bit(draft: &mut Draft, name: Value<'_>, part: &[u8]) -> Result<FlowBit, Fault
         return Err(Fault::new(name.at, "a bit's name is one word"));
     }
     let bit = FlowBit::named(part);
-    draft.bit_names.push((name.at, bit, part.to_vec()));
+    draft.flow_names.push((name.at, FlowName::Bit(bit), part.to_vec()));
     Ok(bit)
 }
 
@@ -78,6 +78,10 @@ impl PacketTest for BitTest {
     fn matches(&self, input: &Input<'_>) -> bool {
         let Some(bits) = input.bits.map(Cell::get) else { return false };
         self.bits.iter().any(|&bit| bits.contains(bit) == self.set)
+    }
+
+    fn is_of_flow(&self) -> bool {
+        true
     }
 }
 

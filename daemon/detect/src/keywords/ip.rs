@@ -38,6 +38,10 @@ impl PacketTest for IpTest {
                 Self::SameAddress => packet.source == packet.destination,
             }
     }
+
+    fn is_of_flow(&self) -> bool {
+        matches!(self, Self::Protocol(_) | Self::SameAddress)
+    }
 }
 
 fn ttl(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {

@@ -13,6 +13,7 @@ mod event;
 mod flow;
 mod flow_counts;
 mod flowbits;
+pub(crate) mod flowint;
 mod fragment;
 mod hostbits;
 mod icmp;
@@ -73,6 +74,7 @@ const TABLE: &[&[Entry]] = &[
     requires::KEYWORDS,
     stream_size::KEYWORDS,
     flowbits::KEYWORDS,
+    flowint::KEYWORDS,
     hostbits::KEYWORDS,
     xbits::KEYWORDS,
     threshold::KEYWORDS,

@@ -58,6 +58,10 @@ impl PacketTest for StreamSize {
             Side::Either => holds(client) || holds(server),
         }
     }
+
+    fn is_of_flow(&self) -> bool {
+        true
+    }
 }
 
 /// `server|client|both|either, OPERATOR, NUMBER`

@@ -8,7 +8,7 @@ use portcullis_wire::decode::Decoder;
 use std::cell::Cell;
 
 /// The sids that alert on each of the packets of one flow; without `flow` they have none.
-fn alerts(rules: &str, payloads: &[&[u8]], flow: bool) -> Vec<Vec<u32>> {
+pub(crate) fn alerts(rules: &str, payloads: &[&[u8]], flow: bool) -> Vec<Vec<u32>> {
     let loaded = RuleSet::load(&[Source { name: "rules", text: rules.as_bytes() }], &LoadOptions::default());
     assert_eq!(loaded.errors, []);
     assert!(loaded.rules.uses_bits());

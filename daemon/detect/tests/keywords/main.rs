@@ -3,6 +3,7 @@
 
 mod bytes;
 mod flowbits;
+mod flowint;
 mod flows;
 mod headers;
 mod hosts;

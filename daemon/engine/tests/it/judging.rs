@@ -104,7 +104,9 @@ fn a_drop_on_tcp_data_that_is_not_of_the_stream_drops_that_packet_only() {
     let mut rig = Rig::new(&inline(), rule);
     let early = [tcp(true, TcpFlags::SYN, 100, 0, b"bad"), tcp(false, TcpFlags::SYN, 500, 0, b"bad")];
     assert_eq!(rig.send(&early), [RULES, RULES]);
-    assert_eq!(rig.send(&[tcp(true, data, 100, 0, b"good")]), [Verdict::Accept]);
+    let again =
+        [tcp(true, TcpFlags::SYN, 100, 0, b""), tcp(false, TcpFlags::SYN | TcpFlags::ACK, 500, 101, b"")];
+    assert_eq!(rig.send(&again), [Verdict::Accept; 2]);
 
     let mut rig = Rig::new(&inline(), rule);
     let _ = rig.send(&handshake());

@@ -16,7 +16,11 @@ fn tcp(to_server: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8
 }
 
 fn opened(isn: u32) -> Rig {
-    let mut rig = Rig::new(&inline(), RULE);
+    opened_with(RULE, isn)
+}
+
+fn opened_with(rules: &str, isn: u32) -> Rig {
+    let mut rig = Rig::new(&inline(), rules);
     let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
     let next = isn.wrapping_add(1);
     let handshake = [
@@ -49,6 +53,24 @@ fn a_keyword_split_over_segments_does_not_get_out() {
         check(isn, &[(0, b"forbid"), (3, b"bidden")], true);
         check(isn, &[(0, b"f"), (0, b"f"), (1, b"orbidde"), (8, b"n")], true);
         check(isn, &[(0, b"forbid"), (6, b"ten")], false);
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_flow_does_not_keep_a_rule_from_its_streams() {
+    let asked = ["flowbits:isset,seen", "flowint:n,==,1", "flow.pkts:toserver,>2", "stream_size:client,>,1"];
+    for asked in asked {
+        let marks = r#"alert tcp any any -> any any (content:"mark"; flowbits:set,seen; flowint:n,=,1; noalert; sid:2;)"#;
+        let rules = format!("{marks}\ndrop tcp any any -> any any ({asked}; content:\"forbidden\"; sid:1;)");
+        let mut rig = opened_with(&rules, 100);
+        let data = TcpFlags::PSH | TcpFlags::ACK;
+        let pieces = [(0, "mark"), (4, "forb"), (8, "idden")];
+        let frames = pieces.map(|(at, bytes)| tcp(true, data, 101 + at, 501, bytes.as_bytes()));
+        let verdicts = rig.send(&frames);
+        assert!(
+            matches!(verdicts[..], [Verdict::Accept, Verdict::Accept, Verdict::Drop(_)]),
+            "{asked}: {verdicts:?}"
+        );
     }
 }
 

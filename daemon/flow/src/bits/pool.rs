@@ -2,7 +2,7 @@
 //! them. Grows with the flows that have some, within what is left of memcap; a part of that is theirs
 //! alone, so that a flood of flows cannot keep rules from remembering.
 
-use super::{FlowBit, FlowBits};
+use super::FlowBits;
 use crate::memory::Mapped;
 use crate::settings::SetupError;
 use std::num::NonZeroU32;
@@ -28,7 +28,7 @@ const fn reserved(capacity: u64) -> u64 {
 /// The bits of a worker's flows.
 #[derive(Debug)]
 pub(crate) struct BitsPool {
-    /// Those of flows, and those given back: chained by their first bit.
+    /// Those of flows, and those given back: chained by their first slot.
     entries: Mapped<FlowBits>,
     free: Option<BitsHandle>,
     /// Entries that memcap allows at the moment.
@@ -92,7 +92,7 @@ impl BitsPool {
             && let Some(entry) = self.entries.as_mut_slice().get_mut(place(given))
         {
             *entry = FlowBits::default();
-            entry.0[0] = self.free.map(FlowBit);
+            entry.0[0] = self.free.map_or(0, NonZeroU32::get);
             self.free = Some(given);
         }
     }
@@ -100,7 +100,7 @@ impl BitsPool {
     fn take(&mut self) -> Option<BitsHandle> {
         if let Some(first) = self.free {
             let entry = self.entries.as_slice().get(place(first))?;
-            self.free = entry.0[0].map(|bit| bit.0);
+            self.free = NonZeroU32::new(entry.0[0]);
             return Some(first);
         }
         let has_room = (self.entries.len() as u64) < self.limit;
@@ -115,6 +115,7 @@ const fn place(handle: BitsHandle) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FlowBit;
     use super::*;
     use proptest::prelude::*;
 
