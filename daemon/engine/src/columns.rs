@@ -2,9 +2,11 @@
 //! only then, so that flows stay small otherwise. Both are charged to `flow.memcap`.
 
 use crate::settings::RecordSettings;
-use portcullis_event::{Counters, Ether, ExceptionPolicy, ExceptionTarget, Mac, PolicyTargets};
+use portcullis_event::{
+    self as event, Counters, Ether, ExceptionPolicy, ExceptionTarget, Mac, PolicyTargets,
+};
 use portcullis_flow::portable::Reader;
-use portcullis_flow::{Direction, Flow, Storage, StorageId};
+use portcullis_flow::{Counts, Direction, Flow, Storage, StorageId};
 
 /// Most Ethernet addresses that are kept of a flow in each direction, as in Suricata; others are not shown.
 const MOST_MACS: usize = 10;
@@ -14,6 +16,7 @@ const MOST_MACS: usize = 10;
 pub(crate) struct Columns {
     macs: Option<StorageId<MacSet>>,
     policies: Option<StorageId<PolicyTargets>>,
+    offloaded: Option<StorageId<Offloaded>>,
 }
 
 impl Columns {
@@ -23,7 +26,40 @@ impl Columns {
         Self {
             macs: if records.ethernet && flows { storage.add_column() } else { None },
             policies: if records.exception_policy && flows { storage.add_column() } else { None },
+            offloaded: None,
         }
+    }
+
+    /// With what is kept of flows whose packets are answered elsewhere.
+    pub(crate) fn with_offloaded(self, storage: &mut Storage) -> Self {
+        Self { offloaded: storage.add_column(), ..self }
+    }
+
+    /// What is kept of a flow that may be answered elsewhere; `None` where nothing is.
+    pub(crate) fn offloaded(&self, flow: &Flow<'_>) -> Option<Offloaded> {
+        self.offloaded.and_then(|id| flow.stored(id)).copied()
+    }
+
+    /// The same to write; `None` where no flow is answered elsewhere.
+    pub(crate) fn offloaded_mut<'f>(&self, flow: &'f mut Flow<'_>) -> Option<&'f mut Offloaded> {
+        let id = self.offloaded?;
+        if flow.stored(id).is_none() {
+            // The column is of this table, so there is room.
+            let _ = flow.store(id, Offloaded::default());
+        }
+        flow.stored_mut(id)
+    }
+
+    /// The packets of a flow that were answered elsewhere; `None` where none were.
+    pub(crate) fn answered(&self, flow: &Flow<'_>) -> Option<event::Counts> {
+        let [to_server, to_client] = self.offloaded(flow)?.counts;
+        let counts = event::Counts {
+            pkts_toserver: to_server.packets,
+            pkts_toclient: to_client.packets,
+            bytes_toserver: to_server.bytes,
+            bytes_toclient: to_client.bytes,
+        };
+        Some(counts).filter(|counts| counts.pkts_toserver + counts.pkts_toclient > 0)
     }
 
     /// Are Ethernet addresses kept?
@@ -88,6 +124,7 @@ impl Columns {
 pub(crate) struct Shown {
     macs: MacSet,
     policies: PolicyTargets,
+    offloaded: Option<Offloaded>,
 }
 
 impl Columns {
@@ -105,6 +142,15 @@ impl Columns {
             let policy = ExceptionPolicy::ALL.iter().position(|other| *other == policy);
             out.extend([target, policy].map(|place| place.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)));
         }
+        let offloaded = self.offloaded(flow);
+        out.push(u8::from(offloaded.is_some()));
+        if let Some(Offloaded { counts, condemned_by, .. }) = offloaded {
+            for word in counts.iter().flat_map(|counts| [counts.packets, counts.bytes]) {
+                out.extend(word.to_le_bytes());
+            }
+            let (gid, sid) = condemned_by.unwrap_or_default();
+            out.extend([gid, sid].map(u32::to_le_bytes).as_flattened());
+        }
     }
 
     /// Takes that from bytes; `None` where they are something else.
@@ -120,6 +166,16 @@ impl Columns {
             let policy = ExceptionPolicy::ALL.get(usize::from(reader.u8()?))?;
             shown.policies.set(*target, *policy);
         }
+        if reader.u8()? != 0 {
+            let mut kept = Offloaded { rules_version: u32::MAX, ..Offloaded::default() };
+            for counts in &mut kept.counts {
+                counts.packets = reader.u64()?;
+                counts.bytes = reader.u64()?;
+            }
+            let ids = (reader.u32()?, reader.u32()?);
+            kept.condemned_by = Some(ids).filter(|ids| *ids != (0, 0));
+            shown.offloaded = Some(kept);
+        }
         Some(shown)
     }
 
@@ -133,7 +189,25 @@ impl Columns {
             // As above.
             let _ = flow.store(id, shown.policies);
         }
+        if let Some(kept) = shown.offloaded
+            && let Some(offloaded) = self.offloaded_mut(flow)
+        {
+            *offloaded = kept;
+        }
     }
+}
+
+/// A flow that is decided, and whose packets somebody else may answer; pairs are by direction, to the server first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Offloaded {
+    /// What was answered.
+    pub(crate) counts: [Counts; 2],
+    /// When it was last put forward, in seconds; 0 for never.
+    pub(crate) offered: [u32; 2],
+    /// The rule that condemned it: gid and sid.
+    pub(crate) condemned_by: Option<(u32, u32)>,
+    /// Of the rules that were last seen to have that one.
+    pub(crate) rules_version: u32,
 }
 
 /// The Ethernet addresses of a flow's packets: on the client's side, and on the server's.

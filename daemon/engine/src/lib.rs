@@ -7,6 +7,7 @@
 //! - [`policy`]: exception policies, resolved, and injected faults
 //! - [`settings`]: what the engine is told at start
 //! - [`handover`]: flows that go on in another process
+//! - [`offload`]: decided flows, put forward to somebody who answers their packets before the engine
 //! - [`publish`]: counters to whoever reads them, a whole block at once
 //! - [`drive`](mod@drive): the loop of a worker thread
 //!
@@ -16,6 +17,7 @@
 
 pub mod drive;
 pub mod handover;
+pub mod offload;
 pub mod owner;
 pub mod policy;
 pub mod publish;
@@ -31,6 +33,7 @@ mod scopes;
 mod tally;
 
 pub use drive::{Command, drive};
+pub use offload::{Answered, Offer, OffloadAction, OffloadDesk, OffloadLink, OffloadRequest};
 pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};

@@ -146,6 +146,7 @@ pub(crate) fn flow(
     let mut record = FlowRecord::of(flow, now);
     record.common.ether = columns.macs(flow);
     record.exception_policies = columns.policies(flow);
+    record.bypassed = columns.answered(flow);
     if let (Some(told), Some(session)) = (record.tcp.as_mut().and_then(|tcp| tcp.session.as_mut()), session) {
         let regions = |side: DirectionSummary| u16::from(side.max_regions.max(1));
         told.gap_toserver = session.to_server.gap;

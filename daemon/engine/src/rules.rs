@@ -1,6 +1,6 @@
 //! A rule set as the workers use it: the compiled rules, and their texts packed once for records.
 
-use portcullis_detect::{RuleId, RuleSet, Scratch, Signature};
+use portcullis_detect::{Action, RuleId, RuleSet, Scratch, Signature};
 use portcullis_event::{Alert, AlertAction, TextListBuf};
 use portcullis_host::{HostSettings, HostTable};
 use std::sync::Arc;
@@ -12,6 +12,9 @@ pub struct Rules {
     set: RuleSet,
     texts: Vec<Texts>,
     hosts: Option<Arc<HostTable>>,
+    /// Gid and sid of those that drop, in order.
+    droppers: Vec<(u32, u32)>,
+    generation: u32,
 }
 
 /// Rules for a worker to judge by from now on, with the working memory that they need: made where they were
@@ -47,7 +50,28 @@ impl Rules {
     #[must_use]
     pub fn with_hosts(set: RuleSet, hosts: Option<Arc<HostTable>>) -> Self {
         let texts = set.signatures().iter().map(Texts::of).collect();
-        Self { set, texts, hosts }
+        let drops = |rule: &&Signature| matches!(rule.action, Action::Drop | Action::Reject);
+        let mut droppers: Vec<_> =
+            set.signatures().iter().filter(drops).map(|rule| (rule.gid, rule.sid)).collect();
+        droppers.sort_unstable();
+        Self { set, texts, hosts, droppers, generation: 0 }
+    }
+
+    /// Says which generation of rules this is: what was decided by one is known by it outside the engine.
+    #[must_use]
+    pub fn of_generation(self, generation: u32) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Which generation of rules this is; 0 where nobody said.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Is there a rule with this gid and sid that drops?
+    pub(crate) fn drops(&self, ids: (u32, u32)) -> bool {
+        self.droppers.binary_search(&ids).is_ok()
     }
 
     /// State about hosts, the same for all workers.

@@ -107,6 +107,9 @@ pub struct EngineSettings {
     pub stream_drop_invalid: bool,
     /// Which records are made.
     pub records: RecordSettings,
+    /// Are decided flows put forward for an answer before the engine
+    /// ([`FlowWorker::offload_to`](crate::FlowWorker::offload_to))? That takes 64 bytes a flow, of `flow.memcap`.
+    pub offload: bool,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
     pub seed: u64,
 }
@@ -142,6 +145,7 @@ impl Default for EngineSettings {
             stream: StreamSettings::default(),
             stream_drop_invalid: true,
             records: RecordSettings::default(),
+            offload: false,
             seed: 0x5eed,
         }
     }

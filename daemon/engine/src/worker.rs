@@ -7,6 +7,7 @@
 use crate::columns::Columns;
 use crate::handover::Head;
 use crate::judge::{Fragments, Judge, Unwrapping};
+use crate::offload::OffloadLink;
 use crate::owner::Owner;
 use crate::publish::Publisher;
 use crate::rules::{NewRules, Rules};
@@ -85,7 +86,10 @@ impl FlowWorker {
         let WorkerParts { id, workers, rules, mut callbacks, reporter, publisher, start } = parts;
         let share = Share { worker: id.0, workers };
         let mut storage = callbacks.take_storage();
-        let columns = Columns::add(&mut storage, &settings.records);
+        let mut columns = Columns::add(&mut storage, &settings.records);
+        if settings.offload {
+            columns = columns.with_offloaded(&mut storage);
+        }
         let streams = Streams::new(&settings.stream, stream::Share { workers, seed: settings.seed })?;
         // Streams tell better what a session is.
         let flow = FlowSettings { follow_tcp: false, ..settings.flow };
@@ -139,6 +143,7 @@ impl FlowWorker {
     /// What has to be done between bursts: a bounded look for expired flows, a bounded number of
     /// ended ones finished, counters published.
     pub fn keep_house(&mut self, now: Timestamp, capture: &CaptureStats) {
+        self.judge.take_answered(&mut self.table, now, SWEEP_PER_BURST);
         self.table.sweep(now, SWEEP_PER_BURST);
         self.judge.fragments.sweep(now, SWEEP_PER_BURST);
         self.table.work_injected(SWEEP_PER_BURST);
@@ -148,6 +153,7 @@ impl FlowWorker {
 
     /// What a worker does when no packet waits: more of the same.
     pub fn idle(&mut self, now: Timestamp, capture: &CaptureStats) {
+        self.judge.take_answered(&mut self.table, now, IDLE_BATCH);
         self.table.sweep(now, IDLE_BATCH);
         self.judge.fragments.sweep(now, IDLE_BATCH);
         self.table.work_injected(IDLE_BATCH);
@@ -159,6 +165,7 @@ impl FlowWorker {
     /// records wait for room from here on, rather than being refused.
     pub fn finish(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.judge.reporter.set_mode(RingMode::Lossless);
+        self.judge.take_answered(&mut self.table, now, usize::MAX);
         loop {
             let done = self.table.retire_all(now, IDLE_BATCH);
             while self.finish_flows(IDLE_BATCH, now) > 0 {}
@@ -167,6 +174,11 @@ impl FlowWorker {
             }
         }
         self.publish(capture);
+    }
+
+    /// Puts decided flows forward at `link`, if [`EngineSettings::offload`] is on. Before the first packet.
+    pub fn offload_to(&mut self, link: OffloadLink) {
+        self.judge.set_offload(link);
     }
 
     /// Ends the flows that match and are there now, a bounded number of places looked at a burst. A

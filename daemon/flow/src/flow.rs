@@ -244,6 +244,11 @@ impl Flow<'_> {
         first
     }
 
+    /// Takes back what was decided: the next decision counts again.
+    pub fn clear_action(&mut self) {
+        self.hot.action = None;
+    }
+
     /// Notes that a packet in this direction was dropped; `true` for the first of them.
     pub fn note_drop(&mut self, direction: Direction) -> bool {
         let bit = DROP_NOTED << direction.index();

@@ -1,9 +1,9 @@
 //! A packet's way to its flow: found, replaced or made, and brought up to date.
 
 use crate::arena::Parts;
-use crate::flow::{self, Direction, EndReason, Flow, FlowState};
+use crate::flow::{self, Counts, Direction, EndReason, Flow, FlowState};
 use crate::hash::FlowHash;
-use crate::key::{Keyed, protocol};
+use crate::key::{FlowKey, Keyed, protocol};
 use crate::slot::{Slot, SlotIndex};
 use crate::stats::FlowStats;
 use crate::table::{BLOCK, FlowTable};
@@ -91,6 +91,12 @@ impl FlowTable {
         let flow = Flow::at(slot, &mut self.arena, &mut self.storage);
         let direction = flow.direction_of(keyed);
         Some((flow, direction))
+    }
+
+    /// The flow with this key, if there is one. For those who know of a flow by other ways than its packets.
+    pub fn by_key(&mut self, key: &FlowKey) -> Option<Flow<'_>> {
+        let keyed = Keyed { key: *key, swapped: false, quoted: false };
+        self.look_up(&keyed, self.hash(key)).map(|(flow, _)| flow)
     }
 
     /// Is this flow still the packet's? One that is over or replaced is retired.
@@ -219,6 +225,16 @@ impl Flow<'_> {
             }
             _ => self.progress_when_answered(),
         }
+    }
+
+    /// Takes in packets that somebody else saw and answered, the last of them by `now`: they count, and the flow
+    /// lives on, but nothing else is known of them.
+    pub fn take_in_counts(&mut self, direction: Direction, counts: Counts, now: Timestamp) {
+        let side = direction.index();
+        self.hot.flags &= !flow::COPIED;
+        self.hot.last_seen = self.hot.last_seen.max(now);
+        self.hot.packets[side] += counts.packets;
+        self.hot.bytes[side] += counts.bytes;
     }
 
     fn progress_when_answered(&mut self) {

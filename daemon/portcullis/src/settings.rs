@@ -131,6 +131,7 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         },
         stream_drop_invalid: config.stream.drop_invalid,
         records: records(&config.eve, live),
+        offload: false,
         seed,
     }
 }

@@ -1,6 +1,7 @@
 //! The packet's flow: found or made, its callbacks, and what was decided for it before.
 
 use super::{Case, Judge, captured_length, control};
+use crate::offload::OffloadAction;
 use crate::policy::{self, ExceptionTarget};
 use crate::report;
 use portcullis_capture::{Packet, Verdict};
@@ -60,7 +61,8 @@ impl Judge {
         decoded: &Decoded,
         packet: &mut Packet<'_>,
     ) -> Verdict {
-        let bypassed = flow.bypass().is_some();
+        self.reconsider(flow);
+        let bypassed = flow.bypass();
         if decoded.inner.is_some() {
             self.carrier = flow.id();
         }
@@ -76,25 +78,29 @@ impl Judge {
         let dropped = matches!(action, Some(FlowAction::Drop(_))) && self.settings.inline;
         // The session goes on, but nothing of its stream is wanted.
         let unseen = asked.is_some() || dropped || action == Some(FlowAction::Pass);
-        if !bypassed {
+        if bypassed.is_none() {
             self.follow_stream(&mut case, packet, unseen);
         }
         if let Some(reason) = asked {
             self.report_drop(&mut case, packet, reason, None);
             return Verdict::Drop(reason);
         }
-        match action {
-            Some(FlowAction::Drop(reason)) if dropped => {
+        match (action, bypassed) {
+            (Some(FlowAction::Drop(reason)), _) if dropped => {
                 let reason = policy::follow_up(reason);
                 self.report_drop(&mut case, packet, reason, None);
+                self.offer(flow, direction, decoded, packet, OffloadAction::Drop);
                 Verdict::Drop(reason)
             }
-            _ if bypassed => {
-                self.counters.flow_bypassed_local_pkts += 1;
-                self.counters.flow_bypassed_local_bytes += u64::from(captured_length(packet));
+            (_, Some(bypass)) => {
+                self.count_bypassed(bypass, packet);
+                self.offer(flow, direction, decoded, packet, OffloadAction::Pass);
                 Verdict::Accept
             }
-            Some(FlowAction::Pass) => Verdict::Accept,
+            (Some(FlowAction::Pass), None) => {
+                self.offer(flow, direction, decoded, packet, OffloadAction::Pass);
+                Verdict::Accept
+            }
             _ => self.in_stream(&mut case, packet),
         }
     }

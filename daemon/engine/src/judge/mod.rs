@@ -1,6 +1,7 @@
 //! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
 
 use crate::columns::Columns;
+use crate::offload::OffloadLink;
 use crate::owner::Owner;
 use crate::reject;
 use crate::report::{self, PacketReport};
@@ -26,6 +27,7 @@ mod exception;
 mod flow;
 mod fragments;
 mod handover;
+mod offload;
 mod rules;
 mod stream;
 
@@ -65,6 +67,8 @@ pub(crate) struct Judge {
     transcript: Vec<u8>,
     /// Packets for which faults were injected in place of the flow table's refusal.
     refused_by_fault: u64,
+    /// Where decided flows are put forward.
+    offload: Option<OffloadLink>,
     pub(crate) reporter: Reporter,
     pub(crate) counters: Counters,
 }
@@ -105,6 +109,7 @@ impl Judge {
             streams,
             at_stream: None,
             transcript: Vec::with_capacity(stream::TRANSCRIPT_MAX + stream::TRANSCRIPT_MARGIN),
+            offload: None,
             reporter,
             counters: Counters::default(),
         };
@@ -190,6 +195,7 @@ impl Judge {
             report::flow(&mut self.reporter, &self.settings.records, self.columns, flow, session, at);
         }
         self.callbacks.finish(&mut self.context, flow);
+        self.withdraw(flow, is_over);
         self.counters.flow_callbacks_finish += 1;
     }
 

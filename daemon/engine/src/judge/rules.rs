@@ -80,6 +80,7 @@ impl Judge {
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
         counters.detect_pcre_limit_reached += u64::from(outcome.unjudged.pcre);
         let (mut verdict, dropped_by) = decide(case, &outcome, settings.inline);
+        let condemned = matches!(outcome.verdict, detect::Verdict::Drop { scope: Scope::Flow, .. });
         // A limit must not lose a drop: what could not be ruled out is dropped.
         let unsure = outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept;
         if unsure && settings.budget_policy != BudgetPolicy::Ignore {
@@ -111,6 +112,9 @@ impl Judge {
                 let verdict = report::alert_verdict(verdict, *rejected);
                 about.alert(reporter, rules, *alert, settings.inline, verdict);
             }
+        }
+        if let (Some(rule), Some((flow, _)), true) = (dropped_by, case.flow.as_mut(), condemned) {
+            self.note_condemned(flow, rule);
         }
         if let Verdict::Drop(reason) = verdict {
             self.report_drop(case, packet, reason, dropped_by);

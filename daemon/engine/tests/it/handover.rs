@@ -1,8 +1,10 @@
 //! Flows that go on in another process, with another number of workers: as if nothing had been.
 
-use crate::rig::{Rig, handshake, inline, tcp};
+use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, tcp, udp};
+use portcullis_capture::{CaptureStats, DropReason, Verdict};
 use portcullis_engine::EngineSettings;
 use portcullis_engine::handover::{self, Cursor, Router};
+use portcullis_engine::offload::{self, Answered, Offer, OffloadRequest};
 use portcullis_event::Record;
 use portcullis_wire::decoded::TcpFlags;
 
@@ -60,4 +62,33 @@ fn a_keyword_split_over_the_hand_over_is_found_and_the_flow_is_one() {
         _ => None,
     });
     assert_eq!(shown, [4]);
+}
+
+#[test]
+fn what_was_answered_elsewhere_and_who_condemned_a_flow_go_along() {
+    let settings = EngineSettings { offload: true, ..inline() };
+    let drop = "drop ip any any -> 10.0.0.2 any (sid:7;)";
+    let query = || udp((CLIENT, 4000), (SERVER, 53), b"query");
+    for (rules, verdict) in [(drop, Verdict::Drop(DropReason::FlowDrop)), ("", Verdict::Accept)] {
+        let (mut old, mut new) = (Rig::new(&settings, drop), Rig::new(&settings, rules));
+        let (link, mut desk) = offload::channel();
+        old.worker.offload_to(link);
+        old.send(&[query(), query()]);
+        let Some(OffloadRequest::Put(Offer { flow, key, direction, .. })) = desk.request() else {
+            panic!("nothing was put forward")
+        };
+        assert!(desk.tell(Answered { flow, key, direction, packets: 5, bytes: 300 }));
+        old.send(&[]);
+        old.worker.idle(old.now(), &CaptureStats::default());
+        let slices = export(&mut old, Cursor::leaving(), 1 << 16);
+        assert_eq!((import(&mut new, &settings, &slices).taken, old.finish().flow_bypassed_closed), (1, 0));
+        assert!(matches!(desk.request(), Some(OffloadRequest::Withdraw(id)) if id == flow));
+        assert_eq!(new.send(&[query()]), [verdict], "with rules {rules:?}");
+        new.finish();
+        let shown = new.records(|record| match record {
+            Record::Flow(flow) => Some((flow.counts.pkts_toserver, flow.bypassed.unwrap().bytes_toserver)),
+            _ => None,
+        });
+        assert_eq!(shown, [(8, 300)]);
+    }
 }

@@ -10,6 +10,7 @@ mod fragments;
 mod handover;
 mod hosts;
 mod judging;
+mod offload;
 mod policies;
 mod rejecting;
 mod rig;
