@@ -1,5 +1,6 @@
 //! What to attach where, and what happens to frames without a worker.
 
+use crate::lists::ListRoom;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +100,8 @@ pub struct GateConfig {
     pub tunnels: TunnelPorts,
     /// Most flows in the verdict cache; the kernel keeps 144 bytes for each. At 0 there is none.
     pub cache: u32,
+    /// How many entries of lists there is to be room for.
+    pub lists: ListRoom,
     /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
     pub forward: bool,
     /// How to attach.
@@ -120,6 +123,7 @@ impl Default for GateConfig {
             liveness: Liveness::default(),
             tunnels: TunnelPorts::default(),
             cache: 0,
+            lists: ListRoom::default(),
             forward: true,
             mode: XdpMode::default(),
             pin_dir: None,

@@ -29,6 +29,10 @@ pub struct GateCounters {
     pub cache_passed: u64,
     /// Dropped, because their flow's verdict is cached.
     pub cache_dropped: u64,
+    /// Passed to the peer port uninspected, because a static bypass says so.
+    pub list_bypassed: u64,
+    /// Dropped because a blocklist says so.
+    pub list_blocked: u64,
     /// Of those that no worker could take: there was no socket.
     pub no_socket: u64,
     /// Of those that no worker could take: its heartbeat was too old.
@@ -36,7 +40,7 @@ pub struct GateCounters {
 }
 
 /// Fields of the kernel's struct, all of them words.
-const WORDS: usize = 13;
+const WORDS: usize = 15;
 
 impl GateCounters {
     /// Bytes of the kernel's struct.
@@ -68,6 +72,7 @@ impl GateCounters {
         let Self { socket, control, uninspected, closed, no_peer, foreign, .. } = self;
         let Self { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = self;
         let Self { cache_passed, cache_dropped, .. } = self;
+        let Self { list_bypassed, list_blocked, .. } = self;
         [
             socket,
             control,
@@ -80,6 +85,8 @@ impl GateCounters {
             switched,
             cache_passed,
             cache_dropped,
+            list_bypassed,
+            list_blocked,
             no_socket,
             stale,
         ]

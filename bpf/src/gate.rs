@@ -7,6 +7,7 @@ use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
 use crate::layout;
+use crate::lists::ListMaps;
 use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps, Sizes};
 use crate::pulse::{BlindWindow, Pulses};
@@ -56,11 +57,16 @@ impl Gate {
             None => (None, Vec::new()),
         };
         let adopted = predecessor.is_some();
-        let sizes = Sizes { slots, cache: config.cache.max(1) };
-        let Loaded { program, mut maps, cache_is_new } = program::load(sizes, predecessor)?;
+        let sizes = Sizes { slots, cache: config.cache.max(1), lists: config.lists.lines() };
+        let Loaded { program, mut maps, cache_is_new, lists_are_new } = program::load(sizes, predecessor)?;
         fill(&maps, &known, config, queues)?;
-        if let Some(pins) = pins.as_ref().filter(|_| adopted && cache_is_new) {
-            maps.pin_cache_anew(pins)?;
+        if let Some(pins) = pins.as_ref().filter(|_| adopted) {
+            if cache_is_new {
+                maps.pin_cache_anew(pins)?;
+            }
+            if lists_are_new {
+                maps.pin_lists_anew(pins)?;
+            }
         }
         let ports = if adopted {
             take_over(&known, links, program.as_fd())?
@@ -156,6 +162,25 @@ impl Gate {
             owned.map_err(|error| refused("share the verdict cache", &error.into()))
         };
         Ok(VerdictCache::new(own(&self.maps.verdicts)?, own(&self.maps.cache_generation)?))
+    }
+
+    /// What is needed to put lists in force, here or in another process.
+    ///
+    /// # Errors
+    /// The process has no descriptors left.
+    pub fn lists(&self) -> Result<ListMaps, GateError> {
+        let Maps { lists, list_hits, list_samples, .. } = &self.maps;
+        let own = |map: &MapHandle| {
+            let owned = map.as_fd().try_clone_to_owned();
+            owned.map_err(|error| refused("share the lists", &error.into()))
+        };
+        Ok(ListMaps {
+            lines: own(lists)?,
+            hits: own(list_hits)?,
+            samples: own(list_samples)?,
+            line_count: lists.max_entries(),
+            hit_count: list_hits.max_entries(),
+        })
     }
 
     /// The blind windows that have ended since the last call, a predecessor's included.

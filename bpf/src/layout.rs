@@ -15,6 +15,29 @@ pub(crate) const SETTINGS_SIZE: usize = 40;
 /// Bytes of `struct pulse`: a cache line of the worker's, one of the program's.
 pub(crate) const PULSE_SIZE: usize = 128;
 
+/// Rules of bypasses (`BYPASS_RULES`).
+pub(crate) const BYPASS_RULES: usize = 64;
+
+/// Counters of lists and bypasses on a CPU (`LIST_COUNTERS`).
+pub(crate) const LIST_COUNTERS: usize = portcullis_lists::ListId::MAX + BYPASS_RULES;
+
+/// Bytes of the ring of samples (`LIST_SAMPLES`).
+pub(crate) const LIST_SAMPLES: usize = 262_144;
+
+/// Bytes of a frame in a sample (`LIST_SAMPLE_BYTES`).
+pub(crate) const LIST_SAMPLE_BYTES: usize = 128;
+
+/// Words of `struct list_sample`.
+pub(crate) const LIST_SAMPLE_WORDS: usize = 4 + LIST_SAMPLE_BYTES / 8;
+
+// Lines of a generation of lists, from its first; `lists.h` says what stands there.
+pub(crate) const LIST_BYPASS: usize = 1;
+pub(crate) const LIST_SEEN4: usize = LIST_BYPASS + 2 * BYPASS_RULES;
+pub(crate) const LIST_LENGTHS4: usize = LIST_SEEN4 + 32_768;
+pub(crate) const LIST_SHORT6: usize = LIST_LENGTHS4 + 4_096;
+pub(crate) const LIST_LONG6: usize = LIST_SHORT6 + 4_096;
+pub(crate) const LIST_BUCKETS: usize = LIST_LONG6 + 16_384;
+
 /// `struct settings` as bytes.
 pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness) -> [u8; SETTINGS_SIZE] {
     let Liveness { overload, room, beat_limit, full_limit, latch_after, latched_fail } = *liveness;

@@ -4,6 +4,7 @@
 //! - [`gate`]: [`Gate`], loads, attaches, pins, adopts and removes the program
 //! - [`counters`]: frames by outcome, as the program counted them
 //! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
+//! - [`lists`]: static bypasses, the allow-list and blocklists
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
 //! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
 //! - [`cache`]: flows that are decided, which the program answers by itself
@@ -26,6 +27,9 @@ pub mod device;
 pub mod error;
 pub mod gate;
 mod layout;
+#[cfg(test)]
+mod list_tests;
+pub mod lists;
 #[cfg(test)]
 mod liveness_tests;
 mod map_calls;
@@ -51,6 +55,7 @@ pub use counters::GateCounters;
 pub use crash::stop_on_crash;
 pub use error::GateError;
 pub use gate::Gate;
+pub use lists::{Bypass, ListHits, ListMaps, ListPolicy, ListRoom, ListSample, Lists, ListsError};
 pub use pulse::{Beat, BlindWindow, Pulses};
 pub use switch::PanicSwitch;
 pub use tuple::{Side, Tuple};

@@ -81,6 +81,30 @@ struct {
 	__uint(max_entries, 65536);
 } windows SEC(".maps");
 
+/* Both generations of the lists, see `lists.h`; sized by the loader, one line where there are no lists */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct list_line);
+} lists SEC(".maps");
+
+/* CPU * LIST_COUNTERS + list, or LIST_MOST + bypass; sized by the loader */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LIST_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct list_hits);
+} list_hits SEC(".maps");
+
+/* Frames that a list decided, some of them */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, LIST_SAMPLES);
+} list_samples SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MAX_PORTS);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * The gate's XDP program: link-local control frames go to the peer port, flows that are decided where they were
- * decided to go, everything else to the socket of its queue. Where no live worker stands behind that, the fail policy decides; where it has its hands full, the
+ * The gate's XDP program: link-local control frames go to the peer port, what the lists decide goes as they say, flows
+ * that are decided where they were decided to go, everything else to the socket of its queue. Where no live worker
+ * stands behind that, the fail policy decides; where it has its hands full, the
  * overload policy. Each frame is counted by what became of it.
  *
  * It uses no helper that is reserved for GPL programs.
@@ -15,6 +16,7 @@
 #include "maps.h"
 #include "liveness.h"
 #include "cache.h"
+#include "lists.h"
 
 /*
  * Frames that two neighbours exchange about the link itself, which a bump in the wire has to pass on although
@@ -59,6 +61,24 @@ static __always_inline __u32 policy_of(const struct settings *set, const struct 
 	return pulse && pulse->latched ? set->latched_fail : set->fail;
 }
 
+/* What the lists decide, whether or not a worker lives: XDP_PASS where they leave the frame to the others. */
+static __always_inline int by_lists(struct xdp_md *ctx, const struct parsed *parsed, __u32 generation, __u32 port,
+				    struct counters *count, __u64 now)
+{
+	switch (look_up_lists(ctx, parsed, generation, port, now)) {
+	case LIST_BYPASSED:
+		return to_peer(port, count, &count->list_bypassed);
+	case LIST_IGNORED:
+		count->list_bypassed++;
+		return XDP_DROP;
+	case LIST_BLOCKED:
+		count->list_blocked++;
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
 /* What the fail policy makes of a frame that nobody saw. */
 static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32 port, int worker,
 				struct counters *count)
@@ -86,8 +106,8 @@ static __always_inline int judge(struct xdp_md *ctx)
 	struct counters *count;
 	int is_control, action, worker = WORKER_ABSENT;
 	struct cached *cached = NULL;
-	struct parsed parsed;
-	__u32 generation;
+	struct parsed parsed __attribute__((aligned(8)));
+	__u32 generation, listing;
 	__u64 now;
 
 	known = bpf_map_lookup_elem(&port_of, &ifindex);
@@ -107,10 +127,16 @@ static __always_inline int judge(struct xdp_md *ctx)
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	generation = is_control ? 0 : cache_in_force();
-	if (generation) {
+	listing = is_control ? 0 : lists_in_force();
+	if (generation || listing)
 		parse(ctx, 0, port & 1, &parsed);
-		cached = look_up_cache(&parsed, generation, now);
+	if (listing) {
+		action = by_lists(ctx, &parsed, listing, port, count, now);
+		if (action != XDP_PASS)
+			return action;
 	}
+	if (generation)
+		cached = look_up_cache(&parsed, generation, now);
 	/* What was condemned stays so, whether a worker lives or not. */
 	if (cached && cached->action == CACHED_DROP) {
 		count_cached(cached, &parsed);

@@ -99,9 +99,50 @@ struct counters {
 	__u64 switched;          /* the panic switch is on: to the peer, unseen */
 	__u64 cache_passed;      /* its flow's verdict is cached: to the peer */
 	__u64 cache_dropped;     /* its flow's verdict is cached: dropped */
+	__u64 list_bypassed;     /* a static bypass: to the peer, unseen */
+	__u64 list_blocked;      /* a blocklist: dropped */
 	/* Why frames of `uninspected` and `closed` were. */
 	__u64 no_socket;
 	__u64 stale;
+};
+
+/* Lists of a table, rules of bypasses, and counters of both. */
+#define LIST_MOST 24
+#define BYPASS_RULES 64
+#define LIST_COUNTERS (LIST_MOST + BYPASS_RULES)
+
+/* One cache line of the map `lists`; `lists.h` says what stands where. */
+struct list_line {
+	__u64 words[8];
+};
+
+/* How often a list or a bypass was met, a CPU. */
+struct list_hits {
+	__u64 packets;
+	__u64 bytes;
+	__u64 lost;    /* samples that the ring had no room for */
+	__u64 second;  /* in which `noted` counts */
+	__u32 noted;   /* samples in it */
+	__u32 skipped; /* frames since the last sample */
+	__u64 reserved[3];
+};
+
+/* Bytes of the ring of samples. */
+#define LIST_SAMPLES 262144
+
+/* Bytes of a frame in a sample. */
+#define LIST_SAMPLE_BYTES 128
+
+/* A frame that a list decided, as it stands in the ring `list_samples`. Time is coarse monotonic. */
+struct list_sample {
+	__u64 time;
+	__u32 port;
+	__u32 list;
+	__u32 drops; /* else it went on to inspection */
+	__u32 length;
+	__u32 copied;
+	__u32 reserved;
+	__u8 bytes[LIST_SAMPLE_BYTES];
 };
 
 #endif

@@ -1,6 +1,7 @@
 //! Loads the program and its maps into the kernel, with maps of a predecessor where there are any.
 
 use crate::error::GateError;
+use crate::layout;
 use crate::messages;
 use crate::pins::Pins;
 use crate::skeleton::{OpenPortcullisSkel, PortcullisSkelBuilder};
@@ -22,14 +23,17 @@ pub(crate) struct Maps {
     pub(crate) cache_generation: MapHandle,
     pub(crate) panic_switch: MapHandle,
     pub(crate) windows: MapHandle,
+    pub(crate) lists: MapHandle,
+    pub(crate) list_hits: MapHandle,
+    pub(crate) list_samples: MapHandle,
     pub(crate) counters: MapHandle,
 }
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 11] {
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 14] {
         let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, .. } = self;
-        let Self { verdicts, cache_generation, counters, .. } = self;
+        let Self { verdicts, cache_generation, lists, list_hits, list_samples, counters, .. } = self;
         [
             ("port_of", port_of),
             ("sockets", sockets),
@@ -41,6 +45,9 @@ impl Maps {
             ("cache_generation", cache_generation),
             ("panic_switch", panic_switch),
             ("windows", windows),
+            ("lists", lists),
+            ("list_hits", list_hits),
+            ("list_samples", list_samples),
             ("counters", counters),
         ]
     }
@@ -59,6 +66,9 @@ impl Maps {
             cache_generation: open("cache_generation")?,
             panic_switch: open("panic_switch")?,
             windows: open("windows")?,
+            lists: open("lists")?,
+            list_hits: open("list_hits")?,
+            list_samples: open("list_samples")?,
             counters: open("counters")?,
         };
         (maps.sockets.max_entries() == slots && maps.pulses.max_entries() == slots).then_some(maps)
@@ -70,6 +80,14 @@ impl Maps {
         let failed = |source| GateError::Pin { path: path.clone(), source };
         std::fs::remove_file(&path).map_err(failed)?;
         self.verdicts.pin(&path).map_err(|error| failed(std::io::Error::other(error)))
+    }
+
+    /// Pins tables of lists in the place of smaller ones.
+    pub(crate) fn pin_lists_anew(&mut self, pins: &Pins) -> Result<(), GateError> {
+        let path = pins.path("lists");
+        let failed = |source| GateError::Pin { path: path.clone(), source };
+        std::fs::remove_file(&path).map_err(failed)?;
+        self.lists.pin(&path).map_err(|error| failed(std::io::Error::other(error)))
     }
 
     /// Pins all of them.
@@ -90,6 +108,8 @@ pub(crate) struct Loaded {
     pub(crate) maps: Maps,
     /// A predecessor's verdict cache has another size: this one is empty, and not pinned yet.
     pub(crate) cache_is_new: bool,
+    /// A predecessor's tables of lists were too small: these are empty, and not pinned yet.
+    pub(crate) lists_are_new: bool,
 }
 
 /// How much the maps have room for.
@@ -99,11 +119,13 @@ pub(crate) struct Sizes {
     pub(crate) slots: u32,
     /// Entries of the verdict cache, at least 1.
     pub(crate) cache: u32,
+    /// Lines of lists, at least 1.
+    pub(crate) lists: u32,
 }
 
 /// Loads the program, over a predecessor's maps where given.
 pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, GateError> {
-    let Sizes { slots, cache } = sizes;
+    let Sizes { slots, cache, lists } = sizes;
     messages::capture();
     let mut storage = MaybeUninit::uninit();
     let mut open = PortcullisSkelBuilder::default().open(&mut storage).map_err(|error| refused(&error))?;
@@ -114,6 +136,9 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, Ga
         None => {
             open.maps.sockets.set_max_entries(slots).map_err(|error| refused(&error))?;
             open.maps.pulses.set_max_entries(slots).map_err(|error| refused(&error))?;
+            let cpus = libbpf_rs::num_possible_cpus().map_err(|error| refused(&error))?;
+            let hits = u32::try_from(cpus * layout::LIST_COUNTERS).unwrap_or(u32::MAX);
+            open.maps.list_hits.set_max_entries(hits).map_err(|error| refused(&error))?;
         }
     }
     let refuse = |error: libbpf_rs::Error| refused(&error);
@@ -121,12 +146,19 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, Ga
         Some(maps) => open.maps.verdicts.reuse_fd(maps.verdicts.as_fd()).map(|()| false).map_err(refuse)?,
         None => open.maps.verdicts.set_max_entries(cache).map(|()| true).map_err(refuse)?,
     };
+    let lists_are_new = match predecessor.as_ref().filter(|maps| maps.lists.max_entries() >= lists) {
+        Some(maps) => open.maps.lists.reuse_fd(maps.lists.as_fd()).map(|()| false).map_err(refuse)?,
+        None => open.maps.lists.set_max_entries(lists).map(|()| true).map_err(refuse)?,
+    };
     let skeleton = open.load().map_err(|error| refused(&error))?;
     let handle = |map| MapHandle::try_from(map).map_err(|error| refused(&error));
     let maps = match predecessor {
         Some(mut maps) => {
             if cache_is_new {
                 maps.verdicts = handle(&skeleton.maps.verdicts)?;
+            }
+            if lists_are_new {
+                maps.lists = handle(&skeleton.maps.lists)?;
             }
             maps
         }
@@ -141,12 +173,15 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, Ga
             cache_generation: handle(&skeleton.maps.cache_generation)?,
             panic_switch: handle(&skeleton.maps.panic_switch)?,
             windows: handle(&skeleton.maps.windows)?,
+            lists: handle(&skeleton.maps.lists)?,
+            list_hits: handle(&skeleton.maps.list_hits)?,
+            list_samples: handle(&skeleton.maps.list_samples)?,
             counters: handle(&skeleton.maps.counters)?,
         },
     };
     let program = skeleton.progs.gate.as_fd().try_clone_to_owned();
     let program = program.map_err(|error| refused(&libbpf_rs::Error::from(error)))?;
-    Ok(Loaded { program, maps, cache_is_new })
+    Ok(Loaded { program, maps, cache_is_new, lists_are_new })
 }
 
 fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()> {
@@ -159,6 +194,8 @@ fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()
     open.maps.cache_generation.reuse_fd(maps.cache_generation.as_fd())?;
     open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
     open.maps.windows.reuse_fd(maps.windows.as_fd())?;
+    open.maps.list_hits.reuse_fd(maps.list_hits.as_fd())?;
+    open.maps.list_samples.reuse_fd(maps.list_samples.as_fd())?;
     open.maps.counters.reuse_fd(maps.counters.as_fd())
 }
 

@@ -28,6 +28,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(fail: Fail, forward: bool) -> Self {
+        Self::with_lists(fail, forward, 1)
+    }
+
+    /// With as many lines of lists.
+    pub(crate) fn with_lists(fail: Fail, forward: bool, lines: u32) -> Self {
         require_root();
         let namespace = NetNs::new("program").unwrap();
         VethPair::between(&namespace, "port0", &namespace, "port1", QUEUES, 1500).unwrap();
@@ -35,7 +40,7 @@ impl Bench {
         let indices: Vec<u32> = namespace
             .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
             .to_vec();
-        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8 }, None).unwrap();
+        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8, lists: lines }, None).unwrap();
         let maps = &loaded.maps;
         maps.settings
             .update(&[0; 4], &layout::settings(fail, QUEUES, &Liveness::default()), MapFlags::ANY)
@@ -126,6 +131,8 @@ pub(crate) const NONE: GateCounters = GateCounters {
     switched: 0,
     cache_passed: 0,
     cache_dropped: 0,
+    list_bypassed: 0,
+    list_blocked: 0,
     no_socket: 0,
     stale: 0,
 };

@@ -47,6 +47,19 @@ pub(crate) fn link_ifindex(link: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(xdp.ifindex)
 }
 
+/// Returns when every program that ran when this was called has ended, so that nobody reads any more what was taken
+/// out of force before.
+pub(crate) fn wait_for_readers() {
+    /// `MEMBARRIER_CMD_GLOBAL` (linux/membarrier.h): waits for an RCU grace period.
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes three numbers and touches no memory.
+    let answer = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
+    if answer != 0 {
+        // Not to be had here (a kernel with nohz_full refuses): a program runs for microseconds.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
 /// Pins a map, program or link.
 pub(crate) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let path = c_string(path.as_os_str().as_bytes())?;

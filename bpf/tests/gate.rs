@@ -2,14 +2,19 @@
 #![expect(unsafe_code, reason = "a mount namespace of its own for the test's bpffs")]
 #![expect(clippy::unwrap_used, reason = "what fails here is the test")]
 
-use portcullis_bpf::{AttachedMode, Fail, Gate, GateConfig, GateError, GatePort, XdpMode};
+use portcullis_bpf::{AttachedMode, Bypass, Fail, Gate, GateConfig, GateError, GatePort, XdpMode};
+use portcullis_bpf::{ListPolicy, ListRoom, Lists};
+use portcullis_lists::Table;
 use portcullis_testkit::{NetNs, VethPair, require_root};
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, set_capabilities, unshare_unsafe};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Two ports in a namespace of their own, and a bpffs that only this test sees and that ends with it.
 struct Bench {
@@ -172,6 +177,32 @@ fn a_verdict_cache_of_another_size_is_made_anew() {
             gate.leave_pinned();
         }
         load(0).0.detach().unwrap();
+    });
+}
+
+#[test]
+fn lists_stay_in_force_until_there_is_too_little_room_for_the_new_ones() {
+    Bench::with(1, 1500, |bench| {
+        let load = |entries| {
+            let lists = ListRoom { wanted: entries > 0, entries, entries_v6: 0 };
+            bench.load(&GateConfig { lists, ..bench.pinned(1) }).unwrap()
+        };
+        let lines = |gate: &Gate| gate.lists().unwrap().line_count;
+        let gate = load(1000);
+        let room = lines(&gate);
+        let rule = || vec![Bypass { network: (LOCALHOST, 8), peer: None, protocol: None, ports: None }];
+        let mut lists = Lists::open(&gate.lists().unwrap()).unwrap();
+        assert!(!lists.any_in_force());
+        lists.publish(&Table::default(), &rule(), &ListPolicy::default()).unwrap();
+        gate.leave_pinned();
+        for (entries, expected) in [(1000, true), (10, true), (0, true), (10_000, false), (1000, false)] {
+            let gate = load(entries);
+            let held = Lists::open(&gate.lists().unwrap()).unwrap().any_in_force();
+            assert_eq!((gate.adopted(), held), (true, expected), "{entries}");
+            assert_eq!(lines(&gate) > room, !expected, "{entries}");
+            gate.leave_pinned();
+        }
+        load(0).detach().unwrap();
     });
 }
 

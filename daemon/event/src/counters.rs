@@ -422,6 +422,10 @@ counters! {
     gate_cache_passed: sum "gate.cache_passed",
     #[doc = "Frames dropped in the kernel: the verdict cache drops their flow (ours)."]
     gate_cache_dropped: sum "gate.cache_dropped",
+    #[doc = "Frames that passed to the peer port uninspected: a static bypass says so (ours)."]
+    gate_list_bypassed: sum "gate.list_bypassed",
+    #[doc = "Frames dropped in the kernel: an address is on a blocklist (ours)."]
+    gate_list_dropped: sum "gate.list_dropped",
     #[doc = "Of those that no worker could take: there was no socket (ours)."]
     gate_no_socket: sum "gate.no_socket",
     #[doc = "Of those that no worker could take: its heartbeat was too old (ours)."]

@@ -40,7 +40,7 @@ pub(crate) fn packets_by_worker(workers: &mut [Worker]) -> Vec<u64> {
 pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     let GateCounters { socket, control, uninspected, closed, no_peer, foreign, .. } = *gate;
     let GateCounters { overload_bypassed, overload_dropped, switched, no_socket, stale, .. } = *gate;
-    let GateCounters { cache_passed, cache_dropped, .. } = *gate;
+    let GateCounters { cache_passed, cache_dropped, list_bypassed, list_blocked, .. } = *gate;
     counters.gate_to_worker = socket;
     counters.gate_passed_control = control;
     counters.gate_passed_uninspected = uninspected;
@@ -52,6 +52,8 @@ pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     counters.gate_switched = switched;
     counters.gate_cache_passed = cache_passed;
     counters.gate_cache_dropped = cache_dropped;
+    counters.gate_list_bypassed = list_bypassed;
+    counters.gate_list_dropped = list_blocked;
     counters.gate_no_socket = no_socket;
     counters.gate_stale = stale;
 }
@@ -82,6 +84,8 @@ mod tests {
             switched: 9,
             cache_passed: 12,
             cache_dropped: 13,
+            list_bypassed: 14,
+            list_blocked: 15,
             no_socket: 10,
             stale: 11,
         };
@@ -100,6 +104,8 @@ mod tests {
             ("gate.switched", 9),
             ("gate.cache_passed", 12),
             ("gate.cache_dropped", 13),
+            ("gate.list_bypassed", 14),
+            ("gate.list_dropped", 15),
             ("gate.no_socket", 10),
             ("gate.stale", 11),
             ("gate.blind_windows", 0),

@@ -6,7 +6,7 @@ use crate::config::{
 };
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_bpf::{Fail, GateConfig, GatePort, Liveness, Overload, TunnelPorts};
+use portcullis_bpf::{Fail, GateConfig, GatePort, ListRoom, Liveness, Overload, TunnelPorts};
 use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
 use portcullis_wire::{DecoderConfig, Ports};
@@ -111,6 +111,7 @@ impl Plan {
             liveness: self.liveness,
             tunnels: tunnels(&self.engine.decoder),
             cache: 0,
+            lists: ListRoom::default(),
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
