@@ -4,6 +4,8 @@
 use crate::module::XdpModule;
 use portcullis_bpf::Pulses;
 use portcullis_bpf::pulse::{Beat, coarse_now};
+use portcullis_capture::Unseen;
+use portcullis_wire::Timestamp;
 use std::time::Duration;
 
 /// One lane's side of it.
@@ -23,6 +25,10 @@ pub(crate) struct Hearts {
     limit: u64,
     /// The last heartbeat.
     last: u64,
+    /// The end of the last time in which packets may have passed a worker: as it was noticed here, and as it was
+    /// told to whoever judges.
+    noticed: Timestamp,
+    told: Timestamp,
 }
 
 impl Hearts {
@@ -34,7 +40,7 @@ impl Hearts {
             Some(Heart { beat, taken })
         };
         let limit = u64::try_from(pulses.limit().as_nanos()).unwrap_or(u64::MAX);
-        Self { lanes: slots.filter_map(heart).collect(), limit, last: 0 }
+        Self { lanes: slots.filter_map(heart).collect(), limit, ..Self::default() }
     }
 
     /// A lane's ring gave this many frames; was it empty then? What was offered and is not there was lost.
@@ -70,8 +76,29 @@ impl XdpModule {
         let now = coarse_now();
         if self.hearts.was_dead(now) {
             self.discard_received();
+            let until = self.clock;
+            let gap = now.saturating_sub(self.hearts.last);
+            let since = Timestamp::from_nanos(until.as_nanos().saturating_sub(gap));
+            self.shared.note_unseen(Unseen { since, until });
         }
         self.hearts.beat(now);
+    }
+
+    /// Is there a time in which packets may have passed that whoever judges cannot know of yet? Once for each: then
+    /// nothing is lent until the next poll.
+    pub(crate) fn must_tell_first(&mut self) -> bool {
+        let until = self.shared.unseen().until;
+        let is_new = until > self.hearts.noticed;
+        self.hearts.noticed = self.hearts.noticed.max(until);
+        is_new
+    }
+
+    /// The last such time, if it was not asked for yet.
+    pub(crate) fn tell_unseen(&mut self) -> Option<Unseen> {
+        let time = self.shared.unseen();
+        let is_new = time.until > self.hearts.told;
+        self.hearts.told = self.hearts.told.max(time.until);
+        is_new.then_some(time)
     }
 
     /// Puts every frame that has been received back into the pool. Bounded by the rings: while the worker counts as

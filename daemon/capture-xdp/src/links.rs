@@ -3,10 +3,11 @@
 use crate::doorbell::Doorbell;
 use crate::error::XdpError;
 use crate::frames::{Filled, Frame, Ledger, Place};
-use portcullis_capture::{PacketMeta, WorkerId};
+use portcullis_capture::{PacketMeta, Unseen, WorkerId};
+use portcullis_wire::Timestamp;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Packets that wait on the ring from one worker to another at most.
 const STEERING: usize = 1024;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     draining: AtomicBool,
     quiet: Vec<AtomicBool>,
     ended: Vec<AtomicBool>,
+    /// The last time in which a worker was taken for dead, on the wall clock: since, until.
+    unseen: [AtomicU64; 2],
 }
 
 impl Shared {
@@ -33,7 +36,8 @@ impl Shared {
         let bells: Result<Vec<_>, _> = (0..workers).map(bell).collect();
         let bells = bells.map_err(|source| XdpError::System { action: "make an eventfd", source })?;
         let flags = || (0..workers).map(|_| AtomicBool::new(false)).collect();
-        Ok(Arc::new(Self { bells, draining: AtomicBool::new(false), quiet: flags(), ended: flags() }))
+        let unseen = [AtomicU64::new(0), AtomicU64::new(0)];
+        Ok(Arc::new(Self { bells, draining: AtomicBool::new(false), quiet: flags(), ended: flags(), unseen }))
     }
 
     /// Tells every worker that nothing will be received any more.
@@ -46,6 +50,20 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Tells every worker that packets may have passed one of them: any of them may own their flows.
+    pub(crate) fn note_unseen(&self, time: Unseen) {
+        let [since, until] = &self.unseen;
+        since.store(time.since.as_nanos(), Ordering::Relaxed);
+        until.fetch_max(time.until.as_nanos(), Ordering::Release);
+    }
+
+    /// The last time in which packets may have passed; none is all 0.
+    pub(crate) fn unseen(&self) -> Unseen {
+        let [since, until] = &self.unseen;
+        let until = Timestamp::from_nanos(until.load(Ordering::Acquire));
+        Unseen { since: Timestamp::from_nanos(since.load(Ordering::Relaxed)), until }
     }
 
     /// Says whether a worker has had nothing to do for a while.

@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use portcullis_bpf::Pulses;
 use portcullis_capture::outbox::MAX_FORGED;
 use portcullis_capture::{
-    BURST, Burst, CaptureStats, Outbox, PacketModule, Poll, PortId, Properties, Wake, WorkerId,
+    BURST, Burst, CaptureStats, Outbox, PacketModule, Poll, PortId, Properties, Unseen, Wake, WorkerId,
 };
 use portcullis_wire::{LinkType, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
@@ -216,7 +216,9 @@ impl PacketModule for XdpModule {
         self.links.take_returned(&self.arena.ledger, &mut self.pool);
         self.reclaim(false);
         self.beat();
-        self.gather(now);
+        if !self.must_tell_first() {
+            self.gather(now);
+        }
         let count = self.batch.len();
         if count > 0 {
             let judgements = self.lend(inspect);
@@ -252,6 +254,10 @@ impl PacketModule for XdpModule {
     }
 
     /// `kernel_drops` is what XDP_STATISTICS tells, at most 100 ms old.
+    fn unseen(&mut self) -> Option<Unseen> {
+        self.tell_unseen()
+    }
+
     fn stats(&self) -> CaptureStats {
         CaptureStats { forged_refused: self.stats.forged_refused + self.outbox.refused(), ..self.stats }
     }

@@ -28,7 +28,7 @@ pub mod verdict;
 pub use burst::{BURST, Burst, Judgement, Packet, PacketMeta};
 pub use copy_mode::CopyMode;
 pub use frame::{Frame, FrameSink, FrameSource, Read};
-pub use module::{CaptureStats, PacketModule, Poll, Properties, Wake};
+pub use module::{CaptureStats, PacketModule, Poll, Properties, Unseen, Wake};
 pub use offline::{Offline, OfflineOptions};
 pub use outbox::Outbox;
 pub use verdict::{DropReason, PortId, Verdict, WorkerId};

@@ -39,8 +39,24 @@ pub trait PacketModule: Send {
     /// the largest of the whole source.
     fn now(&self) -> Timestamp;
 
+    /// A time in which packets may have passed that no state of this module lent, or `None`. Each is told once,
+    /// and before any packet that came after it is lent: ask before each [`poll`](Self::poll). Modules whose
+    /// packets cannot pass them by have none.
+    fn unseen(&mut self) -> Option<Unseen> {
+        None
+    }
+
     /// Counts since the module was opened.
     fn stats(&self) -> CaptureStats;
+}
+
+/// A time in which packets may have passed that nobody judged, on the module's [clock](PacketModule::now).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// The last moment at which all were lent.
+    pub since: Timestamp,
+    /// The first one after it.
+    pub until: Timestamp,
 }
 
 /// What a poll brought.

@@ -5,8 +5,8 @@ use crate::rules::NewRules;
 use crate::settings::LiveSettings;
 use crate::worker::FlowWorker;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError};
-use portcullis_capture::{PacketModule, Poll};
-use portcullis_flow::FlowSelector;
+use portcullis_capture::{PacketModule, Poll, Unseen};
+use portcullis_flow::{Blind, FlowSelector};
 use portcullis_wire::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,9 @@ pub enum Command {
     HandOver(Sender<Vec<u8>>),
     /// Take over the flows of a slice, all of which this worker owns. What cannot be taken is counted.
     TakeOver(Vec<u8>),
+    /// Packets may have passed unjudged in this time: see [`FlowWorker::blind`]. For what the module
+    /// cannot know.
+    Blind(Blind),
     /// Stop once the module has nothing more at the moment.
     Drain,
 }
@@ -66,11 +69,15 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Ok(Command::Rules(rules)) => worker.swap_rules(*rules),
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
+            Ok(Command::Blind(time)) => worker.blind(time),
             Ok(Command::HandOver(slices)) => *leaving = Some(Leaving::new(slices)),
             // What is refused is counted by the worker; a slice for somebody else has nothing to be counted.
             Ok(Command::TakeOver(slice)) => drop(worker.import(&slice, module.now())),
             Ok(Command::Drain) | Err(TryRecvError::Disconnected) => draining = true,
             Err(TryRecvError::Empty) => {}
+        }
+        if let Some(Unseen { since, until }) = module.unseen() {
+            worker.blind(Blind { since, until });
         }
         match module.poll(&mut |burst| worker.inspect(burst))? {
             Poll::Received(_) => worker.keep_house(module.now(), &module.stats()),

@@ -38,5 +38,7 @@ pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};
 pub use publish::{Published, Publisher};
 pub use rules::{NewRules, Rules};
-pub use settings::{BudgetPolicy, DropRecords, EngineSettings, LiveSettings, RecordSettings, SetupError};
+pub use settings::{
+    BudgetPolicy, DropRecords, EngineSettings, LiveSettings, MidstreamGrace, RecordSettings, SetupError,
+};
 pub use worker::{FlowWorker, WorkerParts};

@@ -5,6 +5,7 @@ use portcullis_defrag::DefragSettings;
 use portcullis_flow::{FlowSettings, FlowTimeouts, TimeoutOverride};
 use portcullis_stream::StreamSettings;
 use portcullis_wire::DecoderConfig;
+use std::time::Duration;
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +106,9 @@ pub struct EngineSettings {
     pub stream: StreamSettings,
     /// `stream.drop-invalid`: are segments that their session cannot have dropped, where packets may be?
     pub stream_drop_invalid: bool,
+    /// `stream.midstream-grace`: TCP connections that are picked up after a start, and after a time in which
+    /// packets passed unjudged.
+    pub midstream_grace: MidstreamGrace,
     /// Which records are made.
     pub records: RecordSettings,
     /// Are decided flows put forward for an answer before the engine
@@ -112,6 +116,16 @@ pub struct EngineSettings {
     pub offload: bool,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
     pub seed: u64,
+}
+
+/// `stream.midstream-grace`: for how long, and how many, TCP connections are picked up whose beginning nobody could
+/// see. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MidstreamGrace {
+    /// How long after the first packet, or after the end of a blind time.
+    pub time: Duration,
+    /// How many flows each time, over all workers.
+    pub flows: u32,
 }
 
 /// What happens inline to a packet of which a limit (on work, or of a regular expression) left open whether a
@@ -144,6 +158,7 @@ impl Default for EngineSettings {
             decoder: DecoderConfig::default(),
             stream: StreamSettings::default(),
             stream_drop_invalid: true,
+            midstream_grace: MidstreamGrace::default(),
             records: RecordSettings::default(),
             offload: false,
             seed: 0x5eed,

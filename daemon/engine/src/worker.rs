@@ -17,7 +17,7 @@ use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Callbacks, FlowHash, FlowKey, FlowSelector, FlowSettings, FlowTable, IdleTimeouts, Keyed, Share,
+    Blind, Callbacks, FlowHash, FlowKey, FlowSelector, FlowSettings, FlowTable, IdleTimeouts, Keyed, Share,
     TimeoutOverride, TimeoutOverrides, prefetch_start,
 };
 use portcullis_stream::{self as stream, Streams};
@@ -144,6 +144,7 @@ impl FlowWorker {
     /// ended ones finished, counters published.
     pub fn keep_house(&mut self, now: Timestamp, capture: &CaptureStats) {
         self.judge.take_answered(&mut self.table, now, SWEEP_PER_BURST);
+        self.judge.grace.begin(now);
         self.table.sweep(now, SWEEP_PER_BURST);
         self.judge.fragments.sweep(now, SWEEP_PER_BURST);
         self.table.work_injected(SWEEP_PER_BURST);
@@ -179,6 +180,15 @@ impl FlowWorker {
     /// Puts decided flows forward at `link`, if [`EngineSettings::offload`] is on. Before the first packet.
     pub fn offload_to(&mut self, link: OffloadLink) {
         self.judge.set_offload(link);
+    }
+
+    /// Says that packets may have passed unjudged, whichever worker's they were: flows that were there then are
+    /// marked as uninspected, their sessions go on from where they are now, and unknown ones get their grace.
+    /// Costs nothing for each flow: it is found out when its next packet comes. To be told before that.
+    pub fn blind(&mut self, time: Blind) {
+        if self.table.blind(time) {
+            self.judge.grace.renew(time);
+        }
     }
 
     /// Ends the flows that match and are there now, a bounded number of places looked at a burst. A

@@ -143,6 +143,8 @@ counters! {
     flow_handed_over: sum "flow.handed_over",
     #[doc = "Flows that another process told of and that could not be taken over (ours)."]
     flow_take_over_refused: sum "flow.take_over_refused",
+    #[doc = "Flows of which packets may have passed unjudged: there in a blind time, or picked up by grace (ours)."]
+    flow_uninspected: sum "flow.uninspected",
     #[doc = "Flows in the table now."]
     flow_active: sum "flow.active",
     flow_tcp: sum "flow.tcp",
@@ -235,6 +237,8 @@ counters! {
     tcp_pseudo: sum "tcp.pseudo",
     tcp_invalid_checksum: sum "tcp.invalid_checksum",
     tcp_midstream_pickups: sum "tcp.midstream_pickups",
+    #[doc = "Connections picked up by `stream.midstream-grace`, of those picked up (ours)."]
+    tcp_midstream_grace: sum "tcp.midstream_grace",
     tcp_ssn_from_cache: sum "tcp.ssn_from_cache",
     tcp_ssn_from_pool: sum "tcp.ssn_from_pool",
     tcp_pkt_on_wrong_thread: sum "tcp.pkt_on_wrong_thread",

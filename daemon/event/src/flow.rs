@@ -31,6 +31,8 @@ pub struct FlowRecord<'a> {
     pub reason: EndReason,
     /// Did a rule alert on it?
     pub alerted: bool,
+    /// May packets of it have passed uninspected?
+    pub uninspected: bool,
     /// Was it an elephant to the server (`flow.rate-tracking`)?
     pub elephant_toserver: bool,
     /// Was it one to the client?
@@ -59,6 +61,7 @@ impl FlowRecord<'_> {
             bypass: flow.bypass(),
             reason: flow.end().unwrap_or(EndReason::Unknown),
             alerted: flow.alerted(),
+            uninspected: flow.uninspected(),
             elephant_toserver: flow.elephant(Direction::ToServer),
             elephant_toclient: flow.elephant(Direction::ToClient),
             action: flow.action(),

@@ -130,6 +130,7 @@ fn a_tcp_flow() {
         bypass: None,
         reason: EndReason::Shutdown,
         alerted: true,
+        uninspected: false,
         elephant_toserver: false,
         elephant_toclient: false,
         action: Some(FlowAction::Pass),

@@ -52,6 +52,8 @@ pub struct Flow<'t> {
     pub(crate) bits: &'t mut BitsPool,
     pub(crate) storage: &'t mut Storage,
     pub(crate) slot: SlotIndex,
+    /// See [`Flow::was_unseen`].
+    pub(crate) unseen: bool,
 }
 
 impl<'t> Flow<'t> {
@@ -59,7 +61,7 @@ impl<'t> Flow<'t> {
     #[inline]
     pub(crate) fn at(slot: SlotIndex, arena: &'t mut Arena, storage: &'t mut Storage) -> Self {
         let Parts { hot, cold, deadline, bits } = arena.parts(slot);
-        Self { hot, cold, deadline, bits, storage, slot }
+        Self { hot, cold, deadline, bits, storage, slot, unseen: false }
     }
 }
 
@@ -314,9 +316,18 @@ impl Flow<'_> {
         self.has(UNINSPECTED)
     }
 
-    /// Packets of it may have passed uninspected.
-    pub fn set_uninspected(&mut self) {
+    /// Packets of it may have passed uninspected: `true` if that was not known.
+    pub fn set_uninspected(&mut self) -> bool {
+        let is_new = !self.has(UNINSPECTED);
         self.hot.flags |= UNINSPECTED;
+        is_new
+    }
+
+    /// Is this packet its first since a time in which [nobody judged](crate::FlowTable::blind)? What is known of
+    /// its session may be of the past then.
+    #[must_use]
+    pub const fn was_unseen(&self) -> bool {
+        self.unseen
     }
 
     /// Where the outermost addresses around its packets put it, in 65,536ths of all workers, if these are not

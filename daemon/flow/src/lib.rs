@@ -17,7 +17,7 @@
 //! - [`stats`]: what is counted, by Suricata's names
 //! - [`tracker`]: flows for programs that only watch: any key, own state, events
 //!
-//! Below them: `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
+//! Below them: `blind` (times that nobody saw), `index` (key to slot), `arena` (the flows' memory), `slot` (the one handle to a
 //! flow's memory), `queue` (spare pool and work queue), `timeouts` (when a flow is over), `memory`
 //! (huge pages and prefetch).
 //!
@@ -28,6 +28,7 @@
 
 mod arena;
 pub mod bits;
+mod blind;
 mod callbacks;
 mod evict;
 pub mod flow;
@@ -56,6 +57,7 @@ pub mod tracker;
 pub mod words;
 
 pub use bits::{FlowBit, FlowBits, FlowNumber};
+pub use blind::Blind;
 pub use flow::{Counts, Direction, EndReason, Flow, FlowAction, FlowState};
 pub use handover::{Name, NotTaken, Pass, Told};
 pub use hash::FlowHash;

@@ -2,6 +2,7 @@
 //! to the work queue and back. Finding and creating is in `track`, making room in `evict`.
 
 use crate::arena::{Arena, FLOW_BYTES, NO_DEADLINE, Parts};
+use crate::blind::Blind;
 use crate::evict::Cursor;
 use crate::flow::{CAPTURE_BYPASSED, EMERGENCY, EndReason, Flow};
 use crate::handover::{Departed, Name};
@@ -61,6 +62,8 @@ pub struct FlowTable {
     pub(crate) injection: Injection,
     /// Ends to be told of, once flows were copied.
     pub(crate) departed: Option<Box<Departed>>,
+    /// The last time that nobody saw.
+    pub(crate) blind: Blind,
     hasher: Hasher,
     sweep: Cursor,
     retire: Cursor,
@@ -141,6 +144,7 @@ impl FlowTable {
             storage,
             injection: Injection::new(),
             departed: None,
+            blind: Blind::default(),
             share,
             flow_bytes,
             hasher: Hasher::new(seed),
@@ -229,6 +233,7 @@ impl FlowTable {
         let mut finished = 0;
         while finished < budget {
             let Some(slot) = self.work.pop(&mut self.arena) else { break };
+            self.mark_unseen_at_end(slot.index());
             on_end(&mut Flow::at(slot.index(), &mut self.arena, &mut self.storage));
             let hot = self.arena.hot(slot.index());
             let session = hot.session.summary();

@@ -162,8 +162,8 @@ impl Session {
 
     /// Does this packet begin a new session in place of this one? Suricata's rule: a SYN (midstream:
     /// also a SYN/ACK) with another initial sequence number, when this session is about to be over or
-    /// there is none.
-    pub(crate) fn is_replaced_by(&self, tcp: &Tcp, midstream: bool) -> bool {
+    /// there is none. `unseen`: its end may have passed while nobody looked.
+    pub(crate) fn is_replaced_by(&self, tcp: &Tcp, midstream: bool, unseen: bool) -> bool {
         let sender = match (is_syn(tcp), midstream && is_syn_ack(tcp)) {
             (true, _) => 0,
             (false, true) => 1,
@@ -172,7 +172,7 @@ impl Session {
         if self.bits & PRESENT == 0 {
             return true;
         }
-        let over = self.state == TcpState::None || self.state >= TcpState::LastAck;
+        let over = unseen || self.state == TcpState::None || self.state >= TcpState::LastAck;
         over && self.isn[sender] != tcp.seq
     }
 

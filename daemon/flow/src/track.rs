@@ -56,7 +56,11 @@ impl FlowTable {
         let following = self.follow_tcp.then_some(self.midstream);
         let found = self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
         if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
-            let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
+            let unseen = self.is_unseen(slot);
+            if unseen {
+                self.mark_unseen(slot);
+            }
+            let mut flow = Flow { unseen, ..Flow::at(slot, &mut self.arena, &mut self.storage) };
             let direction = flow.direction_of(packet.keyed);
             flow.take_in(packet, direction, following);
             count_elephant(&mut self.stats, &mut flow, packet, direction);
@@ -108,7 +112,7 @@ impl FlowTable {
         let hot = self.arena.hot(slot);
         if let (Transport::Tcp(tcp), false) = (packet.decoded.transport, packet.keyed.quoted)
             && !packet.decoded.bad_checksums.transport
-            && hot.session.is_replaced_by(&tcp, self.midstream)
+            && hot.session.is_replaced_by(&tcp, self.midstream, hot.last_seen < self.blind.until)
         {
             self.stats.tcp_reuse += 1;
             self.retire(slot, EndReason::TcpReuse);

@@ -7,7 +7,8 @@ use crate::config::{
 };
 use portcullis_defrag::{DefragSettings, OverlapPolicy};
 use portcullis_engine::{
-    BudgetPolicy, DropRecords, EngineSettings, ExceptionPolicies, Faults, LiveSettings, RecordSettings,
+    BudgetPolicy, DropRecords, EngineSettings, ExceptionPolicies, Faults, LiveSettings, MidstreamGrace,
+    RecordSettings,
 };
 use portcullis_eve::{AlertOptions, DropOptions, EveOptions, EventTypes};
 use portcullis_flow::{FlowSettings, FlowTimeouts, KeyOptions};
@@ -130,6 +131,10 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
             ..stream(&config.stream)
         },
         stream_drop_invalid: config.stream.drop_invalid,
+        midstream_grace: MidstreamGrace {
+            time: Duration::from_secs(u64::from(config.stream.midstream_grace)),
+            flows: config.stream.midstream_grace_flows,
+        },
         records: records(&config.eve, live),
         offload: false,
         seed,

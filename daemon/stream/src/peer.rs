@@ -22,9 +22,11 @@ pub(crate) const STAMPS: u16 = 1 << 6;
 pub(crate) const DEPTH: u16 = 1 << 7;
 /// Something of it was never seen.
 pub(crate) const GAP: u16 = 1 << 8;
+/// It may have sent what nobody saw: its numbers are learnt again, once.
+pub(crate) const UNSURE: u16 = 1 << 9;
 
 /// The marks that go with a session to another process.
-pub(crate) const CARRIED: u16 = (GAP << 1) - 1;
+pub(crate) const CARRIED: u16 = (UNSURE << 1) - 1;
 
 /// One side of a session. Plain data: it can be copied to another process.
 #[derive(Clone, Copy, Debug, Default)]

@@ -26,6 +26,8 @@ pub struct Segment<'p> {
     /// Is the packet to be dropped whatever we find? Then its payload is not taken in: its receiver will
     /// not get it.
     pub lost: bool,
+    /// If its session's beginning was not seen, is it picked up all the same?
+    pub pick_up: bool,
     /// Memory that is to be missing, for tests of what happens then.
     pub faults: Faults,
 }
@@ -75,6 +77,8 @@ pub struct Seen {
     /// Inline: some of its payload differs from what was sent before in its place:
     /// [`Streams::rewrite`](crate::Streams::rewrite) makes it the same.
     pub conflict: bool,
+    /// Was its session picked up only because [`Segment::pick_up`] said so?
+    pub forgiven: bool,
     /// Are both directions at their depth, and may the flow be bypassed (`stream.bypass`)?
     pub bypass: bool,
 }

@@ -3,6 +3,7 @@
 //! - `open`: from nothing to established
 //! - `data`: established and later: acknowledgements, windows, sequence numbers
 //! - `close`: FINs, and the states they lead to
+//! - `relearn`: numbers after a time in which nobody saw the session
 //! - `reset`: resets, and what comes after one
 //! - `timestamps`: protection against old segments (RFC 7323 §5)
 //!
@@ -23,6 +24,7 @@ use portcullis_wire::decoded::TcpFlags;
 mod close;
 mod data;
 mod open;
+mod relearn;
 mod reset;
 mod timestamps;
 
@@ -37,11 +39,13 @@ pub(crate) struct Step {
     pub(crate) payload: bool,
     /// What was kept of the sender's payload is void: the other side did not take it.
     pub(crate) restart: bool,
+    /// The stream of the client, and of the server, begins anew at its `next_seq`: it is another connection's.
+    pub(crate) anew: [bool; 2],
 }
 
 impl Step {
-    const NOTHING: Self = Self { payload: false, restart: false };
-    const PAYLOAD: Self = Self { payload: true, restart: false };
+    const NOTHING: Self = Self { payload: false, restart: false, anew: [false; 2] };
+    const PAYLOAD: Self = Self { payload: true, ..Self::NOTHING };
 }
 
 /// One segment before its session.
@@ -63,6 +67,13 @@ impl Machine<'_, '_> {
         if self.flag(TcpFlags::SYN) && self.flag(TcpFlags::FIN) {
             return self.invalid(StreamEvent::FinSyn);
         }
+        if self.session.peers.iter().any(|peer| peer.has(peer::UNSURE)) {
+            return self.step_after_blindness();
+        }
+        self.step_by_state()
+    }
+
+    fn step_by_state(&mut self) -> Result<Step, Invalid> {
         match self.session.state {
             TcpState::None => Ok(Step::NOTHING),
             TcpState::SynSent => self.syn_sent(),

@@ -163,6 +163,14 @@ impl Streams {
         }
     }
 
+    /// Says that packets of the session may have passed unseen: each side's numbers are learnt again from its
+    /// next segments, once, and what was missed is a gap.
+    pub fn resync(&mut self, session: StreamHandle) {
+        if let Some(session) = self.arena.get_mut(session) {
+            session.peers.iter_mut().for_each(|peer| peer.set(peer::UNSURE, true));
+        }
+    }
+
     /// What the session is now.
     #[must_use]
     pub fn summary(&self, session: StreamHandle) -> Option<SessionSummary> {
@@ -240,7 +248,10 @@ impl Streams {
             Beginning::Syn => {}
             Beginning::Midstream => {
                 seen.fate = Fate::Midstream;
-                if !settings.midstream && !settings.async_oneside {
+                if segment.pick_up {
+                    seen.fate = Fate::Valid;
+                    seen.forgiven = true;
+                } else if !settings.midstream && !settings.async_oneside {
                     if segment.tcp.flags.has(TcpFlags::FIN) {
                         seen.events.insert(StreamEvent::FinNoSession);
                     }
@@ -308,6 +319,11 @@ impl Streams {
             // What was not taken is the client's: it came with its SYN.
             let client = session.sides(Direction::ToServer).0;
             client.track.restart(pages, client.isn.wrapping_add(1));
+        }
+        for (peer, _) in session.peers.iter_mut().zip(step.anew).filter(|(_, anew)| *anew) {
+            let begin = peer.isn.wrapping_add(1);
+            peer.track.restart(pages, begin);
+            peer.set(peer::GAP, true);
         }
         if step.payload && !segment.payload.is_empty() && !segment.lost {
             self.take_payload(handle, segment, seen);

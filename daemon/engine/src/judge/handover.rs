@@ -50,7 +50,7 @@ impl Judge {
         flow.set_stream(session.map_or(0, StreamHandle::to_bits));
         if refused {
             // What is left of it will be picked up, unseen as its beginning is.
-            flow.set_uninspected();
+            self.uninspected += u64::from(flow.set_uninspected());
         }
         flow.set_rules_version(self.rules_version);
         self.columns.restore(&mut flow, shown);

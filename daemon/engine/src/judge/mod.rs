@@ -8,6 +8,7 @@ use crate::report::{self, PacketReport};
 use crate::rules::{NewRules, Rules};
 use crate::settings::{DropRecords, EngineSettings, LiveSettings};
 use crate::tally;
+use grace::Grace;
 use portcullis_capture::{DropReason, Outbox, Packet, Verdict, WorkerId};
 use portcullis_detect::{self as detect, Scratch};
 use portcullis_event::{Counters, RejectTarget, Reporter};
@@ -26,6 +27,7 @@ mod derived;
 mod exception;
 mod flow;
 mod fragments;
+mod grace;
 mod handover;
 mod offload;
 mod rules;
@@ -63,6 +65,9 @@ pub(crate) struct Judge {
     streams: Streams,
     /// The TCP session of the packet at hand, and what it says.
     at_stream: Option<AtStream>,
+    pub(crate) grace: Grace,
+    /// Flows marked as uninspected for another reason than a blind time.
+    uninspected: u64,
     /// What is kept of a stream, for the records of matches.
     transcript: Vec<u8>,
     /// Packets for which faults were injected in place of the flow table's refusal.
@@ -108,6 +113,8 @@ impl Judge {
             refused_by_fault: 0,
             streams,
             at_stream: None,
+            grace: Grace::new(settings.midstream_grace, share.workers),
+            uninspected: 0,
             transcript: Vec::with_capacity(stream::TRANSCRIPT_MAX + stream::TRANSCRIPT_MARGIN),
             offload: None,
             reporter,
@@ -204,6 +211,7 @@ impl Judge {
         let counters = &mut self.counters;
         counters.set_flow(table.stats());
         counters.flow_memcap += self.refused_by_fault;
+        counters.flow_uninspected += self.uninspected;
         counters.set_defrag(&self.fragments.stats());
         counters.memcap_pressure =
             table.stats().memuse.saturating_mul(100).checked_div(self.memcap).unwrap_or(0);

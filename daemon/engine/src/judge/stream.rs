@@ -40,6 +40,13 @@ impl Judge {
             self.streams.note_invalid_checksum();
             return;
         }
+        let session = StreamHandle::from_bits(flow.stream());
+        if let Some(session) = session.filter(|_| flow.was_unseen()) {
+            self.streams.resync(session);
+        }
+        // What was not seen of it passed for a reason: it is picked up.
+        let unknown = session.is_none() && !self.settings.stream.midstream;
+        let pick_up = unknown && (flow.uninspected() || self.grace.is_granted(packet.meta.clock));
         let frame = packet.bytes();
         let fault = |at: Option<u64>| at.is_some_and(|at| at == packet.meta.id);
         let faults = &self.settings.faults;
@@ -52,13 +59,21 @@ impl Judge {
             destination: decoded.destination,
             now: packet.meta.clock,
             lost: unseen,
+            pick_up,
             faults: Faults {
                 session: fault(faults.tcp_ssn_memcap),
                 payload: fault(faults.tcp_reassembly_memcap),
             },
         };
-        let seen = self.streams.packet(StreamHandle::from_bits(flow.stream()), &segment);
+        let seen = self.streams.packet(session, &segment);
         flow.set_stream(seen.session.map_or(0, StreamHandle::to_bits));
+        if seen.forgiven && seen.session.is_some() {
+            self.counters.tcp_midstream_grace += 1;
+            if flow.set_uninspected() {
+                self.uninspected += 1;
+                self.grace.take();
+            }
+        }
         let summary = seen.session.and_then(|session| self.streams.summary(session)).unwrap_or_default();
         let [isn_ts, isn_tc] = [summary.to_server.isn, summary.to_client.isn];
         let tcp = TcpSummary {

@@ -1,6 +1,7 @@
 //! The engine from outside: packets in, verdicts, records and counters out.
 #![expect(clippy::unwrap_used, reason = "a test that fails tells so")]
 
+mod blindness;
 mod callbacks;
 mod conservation;
 mod defects;

@@ -75,6 +75,9 @@ struct FlowObject {
     bypass: Option<&'static str>,
     reason: &'static str,
     alerted: bool,
+    /// Ours: no key of Suricata's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uninspected: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     elephant: Option<bool>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -101,6 +104,7 @@ impl FlowObject {
             bypass: record.bypass.map(bypass_name),
             reason: record.reason.name(),
             alerted: record.alerted,
+            uninspected: record.uninspected.then_some(true),
             elephant: (!elephant.is_empty()).then_some(true),
             elephant_direction: elephant,
             action: record.action.map(action_name),

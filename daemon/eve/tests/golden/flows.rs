@@ -41,6 +41,7 @@ fn a_flow_with_everything() {
     record.bypass = Some(Bypass::Local);
     record.reason = EndReason::Forced;
     record.alerted = true;
+    record.uninspected = true;
     (record.elephant_toserver, record.elephant_toclient) = (true, true);
     record.action = Some(FlowAction::Drop(DropReason::Rules));
     record.exception_policies.set(ExceptionTarget::StreamMidstream, ExceptionPolicy::Ignore);
@@ -60,7 +61,7 @@ fn a_flow_with_everything() {
             r#""bypassed":{"pkts_toserver":2,"pkts_toclient":1,"bytes_toserver":20,"bytes_toclient":10},"#,
             r#""start":"2026-11-21T09:57:40.000001+0000","end":"2026-11-21T09:57:46.999999+0000","age":6,"#,
             r#""emergency":true,"state":"bypassed","bypass":"local","reason":"forced","alerted":true,"#,
-            r#""elephant":true,"elephant_direction":["toserver","toclient"],"action":"drop","#,
+            r#""uninspected":true,"elephant":true,"elephant_direction":["toserver","toclient"],"action":"drop","#,
             r#""exception_policy":[{"target":"flow_memcap","policy":"drop_flow"},"#,
             r#"{"target":"stream_midstream","policy":"ignore"}]},"#,
             r#""metadata":{"flowbits":["bit"]},"#,

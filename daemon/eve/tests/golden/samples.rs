@@ -144,6 +144,7 @@ pub(crate) fn flow_record() -> FlowRecord<'static> {
         bypass: None,
         reason: EndReason::Timeout,
         alerted: false,
+        uninspected: false,
         elephant_toserver: false,
         elephant_toclient: false,
         action: None,

@@ -38,6 +38,7 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
         bypass,
         reason,
         alerted,
+        uninspected,
         elephant_toserver,
         elephant_toclient,
         action,
@@ -54,6 +55,7 @@ pub(super) fn put_flow(writer: &mut Writer<'_>, record: &FlowRecord<'_>) {
     writer.option(*bypass, |writer, bypass| writer.u8(bypass as u8));
     writer.u8(*reason as u8);
     writer.bool(*alerted);
+    writer.bool(*uninspected);
     writer.bool(*elephant_toserver);
     writer.bool(*elephant_toclient);
     writer.option(*action, put_action);
@@ -73,6 +75,7 @@ pub(super) fn flow<'a>(reader: &mut Reader<'a>) -> Result<FlowRecord<'a>, Decode
         bypass: reader.option(|reader| reader.code("bypass", |code| by_code(&BYPASSES, code)))?,
         reason: reader.code("end reason", |code| by_code(&REASONS, code))?,
         alerted: reader.bool()?,
+        uninspected: reader.bool()?,
         elephant_toserver: reader.bool()?,
         elephant_toclient: reader.bool()?,
         action: reader.option(|reader| reader.code("flow action", action))?,

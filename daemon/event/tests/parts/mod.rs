@@ -149,6 +149,7 @@ impl Parts {
             bypass: self.maybe(7, self.one_of(8, &[Bypass::Local, Bypass::Capture])),
             reason: self.one_of(9, &[EndReason::TcpReuse, EndReason::Timeout, EndReason::Unknown]),
             alerted: self.flag(10),
+            uninspected: self.flag(12),
             elephant_toserver: self.flag(13),
             elephant_toclient: self.flag(14),
             action: self.maybe(11, self.one_of(12, &actions)),

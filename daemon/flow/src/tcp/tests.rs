@@ -135,7 +135,7 @@ fn a_reset_that_its_receiver_ignores_is_ignored() {
     }
     check(&["c:S 100/0", "c:R 100/0", "c:R 5/0"], &["syn_sent"; 3]);
     check(&["c:S 100/0", "s:SA 300/101", "s:R 300/0"], &["syn_sent", "syn_recv", "syn_recv"]);
-    assert!(!play(false, &["c:S 100/0", "c:R 5/0"]).0.is_replaced_by(&parse("c:S 200/0").1, false));
+    assert!(!play(false, &["c:S 100/0", "c:R 5/0"]).0.is_replaced_by(&parse("c:S 200/0").1, false, false));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn flags_are_remembered_by_direction() {
 #[test]
 fn reuse_needs_a_new_number_and_an_old_session() {
     let replaced = |before: &[&str], segment: &str, midstream| {
-        play(midstream, before).0.is_replaced_by(&parse(segment).1, midstream)
+        play(midstream, before).0.is_replaced_by(&parse(segment).1, midstream, false)
     };
     let closed = ["c:S 100/0", "c:R 101/0"];
     assert!(replaced(&closed, "c:S 200/0", false));

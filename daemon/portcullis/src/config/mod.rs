@@ -235,6 +235,7 @@ impl Config {
     fn read(table: &Table, folder: &Path, inline: Inline, notes: &Notes) -> Self {
         let mut root = Section::root(table, notes);
         let copy_mode = root.or("copy-mode", CopyMode::Ips);
+        let live = inline == Inline::ByCopyMode;
         let inline = match inline {
             Inline::Yes => true,
             Inline::No => false,
@@ -262,7 +263,7 @@ impl Config {
                 livedev: root.section("livedev", |section| section.or("use-for-tracking", true)),
                 recursion_level: true,
             },
-            stream: root.section("stream", |section| StreamConfig::read(section, master, inline)),
+            stream: root.section("stream", |section| StreamConfig::read(section, master, inline, live)),
             defrag: root.section("defrag", |section| DefragConfig::read(section, master)),
             host_os: root.section("host-os-policy", HostOsPolicy::read),
             app_layer: root.section("app-layer", |section| AppLayerConfig::read(section, master)),

@@ -6,6 +6,12 @@ use super::section::Section;
 use super::tree::Node;
 use super::value::{Setting, Size, words};
 
+/// Seconds within which most connections that are in use show themselves.
+const GRACE: u32 = 60;
+
+/// Connections that a busy gate may have when it starts.
+const GRACE_FLOWS: u32 = 100_000;
+
 /// `[stream]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
@@ -22,6 +28,11 @@ pub struct StreamConfig {
     pub midstream: bool,
     /// What happens to TCP flows that were not seen from the beginning. Acts on flows.
     pub midstream_policy: ExceptionPolicy,
+    /// For how many seconds after a start, or after a time in which packets passed unjudged, connections are
+    /// picked up whose beginning nobody could see; 0 for none.
+    pub midstream_grace: u32,
+    /// How many of them each time.
+    pub midstream_grace_flows: u32,
     /// Are connections followed of which only one direction is seen?
     pub async_oneside: bool,
     /// Is data inspected as it comes, rather than once it was acknowledged?
@@ -41,8 +52,8 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
-    /// `inline`: can packets be dropped?
-    pub(crate) fn read(section: &mut Section<'_>, master: Master, inline: bool) -> Self {
+    /// `inline`: can packets be dropped? `live`: do they come from a wire, where connections were there before?
+    pub(crate) fn read(section: &mut Section<'_>, master: Master, inline: bool, live: bool) -> Self {
         let midstream = section.or("midstream", false);
         Self {
             memcap: memory(section, "memcap", 64 << 20, LEAST_SESSIONS),
@@ -51,6 +62,12 @@ impl StreamConfig {
             checksum_validation: section.or("checksum-validation", true),
             midstream,
             midstream_policy: master.midstream(section, midstream),
+            midstream_grace: section.within(
+                "midstream-grace",
+                if inline && live { GRACE } else { 0 },
+                0..=86_400,
+            ),
+            midstream_grace_flows: section.or("midstream-grace-flows", GRACE_FLOWS),
             async_oneside: section.or("async-oneside", false),
             inline: match section.or("inline", Switch::Auto) {
                 Switch::Auto => inline,

@@ -4,7 +4,9 @@ use super::start::{Running, wall_clock};
 use portcullis_bpf::BlindWindow;
 use portcullis_bpf::pulse::coarse_now;
 use portcullis_capture::PortId;
+use portcullis_engine::Command;
 use portcullis_event::{BlindRecord, Counters};
+use portcullis_flow::Blind;
 use portcullis_wire::Timestamp;
 use std::time::Duration;
 
@@ -25,7 +27,13 @@ pub(crate) fn tell(gate: &mut Running) {
     for window in &windows {
         frames = frames.saturating_add(window.frames);
         passed = passed.saturating_add(window.passed);
-        gate.log.blind(record(window, wall, coarse));
+        let told = record(window, wall, coarse);
+        // Workers know of their own, but not of those that only the kernel made. One that has no time for it now
+        // has its packets judged as if none had passed.
+        for worker in &gate.workers {
+            worker.tell(Command::Blind(Blind { since: told.start, until: told.end }));
+        }
+        gate.log.blind(told);
     }
     let plural = if windows.len() == 1 { "" } else { "s" };
     tracing::warn!(

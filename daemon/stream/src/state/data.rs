@@ -11,7 +11,7 @@ use portcullis_flow::TcpState;
 use portcullis_wire::decoded::TcpFlags;
 
 /// A receiver that never granted more may still have sent acknowledgements so old.
-const LEAST_WINDOW: u32 = 65_535;
+pub(super) const LEAST_WINDOW: u32 = 65_535;
 
 impl Machine<'_, '_> {
     pub(super) fn synchronized(&mut self) -> Result<Step, Invalid> {

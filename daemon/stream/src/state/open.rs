@@ -50,10 +50,26 @@ impl Machine<'_, '_> {
 
     /// A session of which the begin was not seen: its numbers are what this segment says.
     fn pick_up(&mut self) -> Step {
+        self.stats.midstream_pickups += 1;
+        self.join_session();
+        if self.session.state == TcpState::SynRecv {
+            return Step::NOTHING;
+        }
+        self.session.set(session::ASYNC, self.settings.async_oneside);
+        let end = self.payload_end();
+        self.sender().advance(end);
+        if self.flag(TcpFlags::FIN) {
+            self.note_fin();
+        }
+        self.tear_down();
+        Step::PAYLOAD
+    }
+
+    /// Takes numbers and windows from a segment of which nothing before is known.
+    pub(super) fn join_session(&mut self) {
         let tcp = self.segment.tcp;
         let syn_ack = self.flag(TcpFlags::SYN);
         self.session.set(session::MIDSTREAM, true);
-        self.stats.midstream_pickups += 1;
         let syn = Alternative { scale: self.options.window_scale, ..self.as_alternative() };
         let isn = if syn_ack { tcp.seq } else { tcp.seq.wrapping_sub(1) };
         let now = self.seconds();
@@ -71,19 +87,7 @@ impl Machine<'_, '_> {
         }
         let window = self.granted();
         self.receiver().grant(window);
-        if syn_ack {
-            self.enter(TcpState::SynRecv);
-            return Step::NOTHING;
-        }
-        self.session.set(session::ASYNC, self.settings.async_oneside);
-        self.enter(TcpState::Established);
-        let end = self.payload_end();
-        self.sender().advance(end);
-        if self.flag(TcpFlags::FIN) {
-            self.note_fin();
-        }
-        self.tear_down();
-        Step::PAYLOAD
+        self.enter(if syn_ack { TcpState::SynRecv } else { TcpState::Established });
     }
 
     /// A SYN was sent; what comes now?

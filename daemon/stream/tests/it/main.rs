@@ -1,5 +1,6 @@
 //! What a worker's sessions say about segments, seen from outside.
 
+mod blindness;
 mod closing;
 mod handshake;
 mod limits;

@@ -67,6 +67,7 @@ impl Told {
             destination: mapped([10, 0, 0, 1]),
             now: Timestamp::from_secs(1_000 + self.secs),
             lost: self.lost,
+            pick_up: false,
             faults: self.faults,
         }
     }
