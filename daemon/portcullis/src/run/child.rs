@@ -18,7 +18,7 @@ use std::rc::Rc;
 pub(crate) enum Stage {
     /// It loads rules and takes memory.
     Starting,
-    /// It waits for the queues.
+    /// It has all but the queues.
     Prepared,
     /// The queues are its.
     Judging,
@@ -54,8 +54,8 @@ pub(crate) struct Child {
     /// What it was started for.
     pub(crate) setup: Rc<Setup>,
     pub(crate) stage: Stage,
-    /// Has it said that its start is over?
-    pub(crate) settled: bool,
+    /// Does it wait for the queues to be free?
+    pub(crate) waits: bool,
     /// Has it hung up, or is it not listened to any more?
     pub(crate) is_deaf: bool,
 }
@@ -91,7 +91,7 @@ impl Child {
             orders_end: Some(orders_end),
             setup,
             stage: Stage::Starting,
-            settled: false,
+            waits: false,
             is_deaf: false,
         })
     }
@@ -125,7 +125,12 @@ impl Child {
 
     /// Gives an order.
     pub(crate) fn order(&self, order: &Order) {
-        if let Err(error) = self.orders.send(order, &[]) {
+        self.order_with(order, &[]);
+    }
+
+    /// The same with descriptors beside it.
+    pub(crate) fn order_with(&self, order: &Order, beside: &[BorrowedFd<'_>]) {
+        if let Err(error) = self.orders.send(order, beside) {
             tracing::debug!("gate {}: {error}", self.id());
         }
     }

@@ -110,7 +110,7 @@ pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
     faults.extend(reason(&ended));
     // The next gate cannot bind before these are closed.
     drop(ended);
-    let outcome = warden.handed_over(None).map_err(|failure| failure.to_string());
+    let outcome = warden.handed_over().map_err(|failure| failure.to_string());
     let outcome = outcome.and_then(|()| wait_for_the_next(&events));
     if let Some(answer) = restart {
         let done = "done: another process judges".to_owned();
@@ -133,7 +133,7 @@ pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
 fn wait_for_the_next(events: &Receiver<Event>) -> Result<(), String> {
     loop {
         match events.recv_timeout(NEXT) {
-            Ok(Event::Order(Order::Restarted(outcome))) => return outcome,
+            Ok(Event::Order(Order::Restarted(outcome), _)) => return outcome,
             Ok(Event::Orphaned) | Err(_) => return Err("nobody tells what became of the new gate".to_owned()),
             Ok(_) => {}
         }

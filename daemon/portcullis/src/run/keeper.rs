@@ -18,7 +18,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::io::{PipeReader, pipe};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
@@ -26,7 +27,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long a gate may take to leave its queues before it is made to.
-const HANDOVER: Duration = Duration::from_secs(10);
+const HANDOVER: Duration = Duration::from_secs(30);
 
 /// Where this very program is, also when its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -271,7 +272,13 @@ impl Keeper {
             }
             Request::Prepared if stage == Stage::Starting => {
                 self.children.get_mut(place)?.stage = Stage::Prepared;
-                self.advance();
+                let flows = self.have_handed_over();
+                let beside: Vec<BorrowedFd<'_>> = flows.iter().map(AsFd::as_fd).collect();
+                self.children.get(place)?.answer(&Reply::Done, &beside);
+            }
+            Request::Follow if stage == Stage::Prepared => {
+                self.children.get_mut(place)?.waits = true;
+                self.follow();
             }
             Request::Publish { port, queue } if stage == Stage::Judging => {
                 let [socket] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
@@ -295,10 +302,16 @@ impl Keeper {
                 let begun = self.restart(upgrade);
                 self.done(place, begun);
             }
-            Request::HandedOver if stage == Stage::HandingOver => {
+            Request::HandedOver if matches!(stage, Stage::HandingOver | Stage::Judging) => {
                 self.children.get_mut(place)?.stage = Stage::Over;
+                self.handover_until = None;
                 self.done(place, Ok(()));
-                self.follow(descriptors);
+                if self.children.iter().any(|child| child.stage.is_next()) {
+                    self.follow();
+                } else if !self.ending {
+                    // The one that was to follow died meanwhile.
+                    self.next_start = Some(Instant::now());
+                }
             }
             Request::TakeDown if matches!(stage, Stage::Judging | Stage::Ending) => {
                 self.children.get_mut(place)?.stage = Stage::Ending;
@@ -351,26 +364,31 @@ impl Keeper {
         self.start(&program, Rc::new(setup)).map_err(|failure| failure.to_string())
     }
 
-    /// Has the next gate follow, if it is prepared and the queues are free, or else has them freed.
-    fn advance(&mut self) {
-        if !self.children.iter().any(|child| child.stage == Stage::Prepared) {
-            return;
-        }
-        match self.children.iter_mut().find(|child| child.stage.has_queues()) {
-            None => self.follow(Vec::new()),
-            Some(child) if child.stage == Stage::Judging => {
-                child.stage = Stage::HandingOver;
-                child.order(&Order::HandOver);
-                self.handover_until = Some(Instant::now() + HANDOVER);
+    /// Has the gate that judges, if there is one, leave; gives the pipe that its flows come by.
+    fn have_handed_over(&mut self) -> Option<PipeReader> {
+        let child = self.children.iter_mut().find(|child| child.stage == Stage::Judging)?;
+        child.stage = Stage::HandingOver;
+        self.handover_until = Some(Instant::now() + HANDOVER);
+        let (reader, writer) = match pipe() {
+            Ok((reader, writer)) => (Some(reader), Some(writer)),
+            Err(error) => {
+                tracing::error!("flows cannot be handed over: {error}");
+                (None, None)
             }
-            Some(_) => {}
-        }
+        };
+        let beside: Vec<BorrowedFd<'_>> = writer.iter().map(AsFd::as_fd).collect();
+        child.order_with(&Order::HandOver, &beside);
+        reader
     }
 
-    /// The queues are free: the next gate may take them, with what the one before left.
-    fn follow(&mut self, state: Vec<OwnedFd>) {
-        self.handover_until = None;
-        let Some(child) = self.children.iter_mut().find(|child| child.stage == Stage::Prepared) else {
+    /// Has the next gate take the queues, if it waits for them and nobody else has them.
+    fn follow(&mut self) {
+        if self.children.iter().any(|child| child.stage.has_queues()) {
+            return;
+        }
+        let Some(child) =
+            self.children.iter_mut().find(|child| child.stage == Stage::Prepared && child.waits)
+        else {
             return;
         };
         child.stage = Stage::Judging;
@@ -378,16 +396,12 @@ impl Keeper {
         if let Err(reason) = self.warden.set_policies(plan.fail, plan.liveness) {
             tracing::error!("{reason}");
         }
-        let beside: Vec<BorrowedFd<'_>> = state.iter().map(OwnedFd::as_fd).take(1).collect();
-        child.answer(&Reply::Done, &beside);
+        child.answer(&Reply::Done, &[]);
     }
 
     fn settle(&mut self, place: usize) {
         self.warden.settle();
         self.has_judged = true;
-        if let Some(child) = self.children.get_mut(place) {
-            child.settled = true;
-        }
         self.done(place, Ok(()));
         self.tell_waiting(Ok(()));
         if self.ending
@@ -422,6 +436,10 @@ impl Keeper {
                     return self.on_death(&child, status);
                 }
                 self.tell_waiting(Err(format!("the new gate {}: the old one goes on", cause(status))));
+                for child in self.children.iter_mut().filter(|child| child.stage == Stage::HandingOver) {
+                    child.stage = Stage::Judging;
+                }
+                self.handover_until = None;
             }
             Stage::Judging | Stage::HandingOver => {
                 if self.ending {
@@ -456,7 +474,7 @@ impl Keeper {
         }
         if self.children.iter().any(|child| child.stage.is_next()) {
             tracing::error!("the gate (process {process}) {cause}: the next one is on its way");
-            self.advance();
+            self.follow();
             return None;
         }
         let when = if wait.is_zero() { "now".to_owned() } else { format!("in {} ms", wait.as_millis()) };

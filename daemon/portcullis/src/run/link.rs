@@ -106,9 +106,14 @@ impl WardenLink {
         self.descriptor(Request::OpenControl).map(UnixListener::from)
     }
 
-    /// Waits until no other gate has the queues; gives the state that it left.
+    /// All is ready but for the queues; gives the pipe that another gate's flows come by, where there is one.
     pub(crate) fn prepared(&self) -> Result<Option<OwnedFd>, Failure> {
         self.command(Request::Prepared)
+    }
+
+    /// Waits until no other gate has the queues.
+    pub(crate) fn follow(&self) -> Result<(), Failure> {
+        self.command(Request::Follow).map(drop)
     }
 
     /// The start has come to its end.
@@ -138,8 +143,8 @@ impl WardenLink {
     }
 
     /// The queues are free.
-    pub(crate) fn handed_over(&self, state: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
-        self.ask(Request::HandedOver, state.as_slice()).map(drop)
+    pub(crate) fn handed_over(&self) -> Result<(), Failure> {
+        self.command(Request::HandedOver).map(drop)
     }
 
     /// Has everything taken back, and tells what could not be.
@@ -181,7 +186,7 @@ pub(crate) fn listen(orders: Link, events: Sender<Event>) -> Result<(), Failure>
     let listen = move || {
         loop {
             let event = match orders.receive::<Order>() {
-                Ok((order, _)) => Event::Order(order),
+                Ok((order, beside)) => Event::Order(order, beside.into_iter().next()),
                 Err(_) => Event::Orphaned,
             };
             let is_last = matches!(event, Event::Orphaned);

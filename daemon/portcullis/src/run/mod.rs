@@ -19,6 +19,7 @@
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
 //! - `supervisor`: orders, signals, commands, statistics, and the way to the end
+//! - `handover`: flows from one gate to the one that follows
 //! - `reload`: new rules for the workers while they judge
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `ending`: the last records, what must balance, the summary
@@ -36,6 +37,7 @@ mod child;
 mod control;
 mod counters;
 mod ending;
+mod handover;
 mod keeper;
 mod link;
 mod live;

@@ -5,6 +5,7 @@
 
 use super::AbortOnPanic;
 use super::control::Desk;
+use super::handover;
 use super::link::{WardenLink, listen};
 use super::plan::Plan;
 use super::privileges::Identity;
@@ -24,6 +25,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use portcullis_bpf::{AttachedMode, GateCounters};
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
+use portcullis_engine::handover::Router;
 use portcullis_engine::{Rules, WorkerParts};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
 use portcullis_host::HostTable;
@@ -65,6 +67,10 @@ pub(crate) struct Running {
     pub(crate) orphaned: bool,
     /// What the kernel had counted when it was asked last.
     pub(crate) kernel: GateCounters,
+    /// Hands events to whoever gets `events`.
+    pub(crate) sender: Sender<Event>,
+    /// Is it handing its flows over?
+    pub(crate) leaving: bool,
     /// Who waits for a restart.
     pub(crate) restart: Option<Sender<Restarted>>,
 }
@@ -146,8 +152,10 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
         Ok((workers, Loader::start(config.clone(), &rules, counts, sender.clone())?))
     })?;
-    // What another gate leaves is dropped: flows begin anew.
-    drop(warden.prepared()?);
+    if let Some(flows) = warden.prepared()? {
+        handover::take(&workers, &Router::new(&plan.engine, count), flows);
+    }
+    warden.follow()?;
     let mut capture = plan.capture.clone();
     capture.workers = Some(count);
     let (mut set, mut modules) = InlineSet::bind(&capture, &warden).map_err(device)?;
@@ -158,7 +166,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         worker.seat(module);
     }
     let server = match &config.control_socket {
-        Some(_) => Some(serve(&warden, Desk::new(sender, plan.interfaces()))?),
+        Some(_) => Some(serve(&warden, Desk::new(sender.clone(), plan.interfaces()))?),
         None => None,
     };
     warden.settle()?;
@@ -181,6 +189,8 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         warden,
         orphaned: false,
         kernel: GateCounters::default(),
+        sender,
+        leaving: false,
         restart: None,
     })
 }

@@ -3,7 +3,7 @@
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
 use super::warden::Order;
-use super::{blind, counters, ending, live};
+use super::{blind, counters, ending, handover, live};
 use crate::exit::Failure;
 use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
@@ -13,6 +13,7 @@ use portcullis_event::{Counters, StatsRecord};
 use portcullis_flow::FlowSelector;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,10 @@ const GLANCE: Duration = Duration::from_secs(1);
 pub(crate) enum Event {
     /// A signal came.
     Signal(i32),
-    /// The warden wants something.
-    Order(Order),
+    /// The warden wants something; the descriptor is what came beside it.
+    Order(Order, Option<OwnedFd>),
+    /// All flows were copied to the next gate: the queues can be left.
+    Copied,
     /// The warden is gone.
     Orphaned,
     /// The control socket wants something.
@@ -100,7 +103,9 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Option<Summary>, Failure> {
         let event = gate.events.recv_timeout(watch.left().min(GLANCE));
         let next = match event {
             Ok(Event::Signal(signal)) => on_signal(&mut gate, signal),
-            Ok(Event::Order(order)) => on_order(&mut gate, order),
+            Ok(Event::Order(order, beside)) => on_order(&mut gate, order, beside),
+            Ok(Event::Copied) if gate.leaving => Next::HandOver,
+            Ok(Event::Copied) => Next::Stay,
             Ok(Event::Orphaned) => {
                 tracing::error!(
                     "the warden is gone: packets are judged on, but nothing is set up or restored"
@@ -142,13 +147,25 @@ fn on_signal(gate: &mut Running, signal: i32) -> Next {
     Next::Stay
 }
 
-fn on_order(gate: &mut Running, order: Order) -> Next {
+fn on_order(gate: &mut Running, order: Order, beside: Option<OwnedFd>) -> Next {
     match order {
         Order::End => return Next::Drain,
-        Order::HandOver => return Next::HandOver,
+        Order::HandOver => {
+            gate.leaving = true;
+            let given = beside.map(|pipe| handover::give(&gate.workers, pipe, gate.sender.clone()));
+            match given {
+                Some(Ok(())) => tracing::info!("flows are copied to another gate"),
+                Some(Err(error)) => {
+                    tracing::error!("flows are not handed over: {error}");
+                    return Next::HandOver;
+                }
+                None => return Next::HandOver,
+            }
+        }
         Order::ReopenLogs => reopen(gate),
         Order::ReloadRules => gate.loader.load(None),
         Order::Restarted(outcome) => {
+            gate.leaving = false;
             if let (Some(answer), Err(reason)) = (gate.restart.take(), outcome) {
                 let _ = answer.send(Restarted { is_over: false, outcome: Err(reason) });
             }

@@ -36,9 +36,11 @@ pub(crate) enum Request {
     OpenLog,
     /// Open the control socket; the listener is beside the answer.
     OpenControl,
-    /// All is ready but for the queues. Answered when no other gate has them any more; beside the answer is the state
-    /// that it left, if it did.
+    /// All is ready but for the queues. Where another gate has them, it is told to leave; beside the answer is the pipe
+    /// that its flows come by.
     Prepared,
+    /// There are no more flows to come. Answered when no other gate has the queues any more.
+    Follow,
     /// Let a queue's frames go to the socket beside the request.
     Publish { port: u8, queue: u32 },
     /// Let the fail policy act on a queue.
@@ -52,7 +54,7 @@ pub(crate) enum Request {
     /// Have another gate take over; with `upgrade`, one of the program that is installed now. How that went is told by
     /// [`Order::Restarted`].
     Restart { upgrade: bool },
-    /// The queues are free for the next gate; beside it is the state to hand on, if there is any.
+    /// The queues are free for the next gate.
     HandedOver,
     /// This is the end: take everything back, program off, pins removed, ports as they were.
     TakeDown,
@@ -87,7 +89,7 @@ pub(crate) enum Order {
     ReopenLogs,
     /// Judge by the rules as the files have them now.
     ReloadRules,
-    /// The next gate is prepared: leave the queues to it.
+    /// The next gate is prepared: give it your flows by the pipe beside the order, and leave the queues to it.
     HandOver,
     /// What came of a restart: the next gate judges, or why this one goes on.
     Restarted(Result<(), String>),

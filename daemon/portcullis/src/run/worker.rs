@@ -2,10 +2,11 @@
 //! there, and is lent its queues only then, so that no packet waits for memory.
 
 use super::AbortOnPanic;
+use super::start::wall_clock;
 use super::supervisor::Event;
 use crate::exit::Failure;
 use core_affinity::CoreId;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded, select};
 use portcullis_capture::PacketModule as _;
 use portcullis_capture_xdp::{XdpError, XdpModule};
 use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, WorkerParts, drive, publish};
@@ -107,6 +108,11 @@ impl Worker {
         sent
     }
 
+    /// Gives the worker a command and waits where many are waiting; false where it takes none.
+    pub(crate) fn hand(&self, command: Command) -> bool {
+        self.commands.as_ref().is_some_and(|orders| orders.send(command).is_ok())
+    }
+
     /// Has the worker end as soon as it has nothing to judge, whether others have or not: one that
     /// failed never tells them that it has.
     pub(crate) fn end_alone(&mut self) {
@@ -148,11 +154,35 @@ fn run(start: Start) -> Option<Ended> {
     let _ = ready.send(Ok(()));
     drop(ready);
     // Without queues something else went wrong, which is told elsewhere.
-    let mut module = seat.recv().ok()?;
+    let mut module = wait_for_queues(&mut worker, &seat, &commands)?;
     let error = drive(&mut module, &mut worker, &commands).err();
     // The supervisor outlives its workers but where it gave up.
     let _ = events.send(Event::Ended { failed: error.is_some() });
     Some(Ended { error, module })
+}
+
+/// Takes the flows of another gate until there are queues; flows go first, for packets may be theirs.
+fn wait_for_queues(
+    worker: &mut FlowWorker,
+    seat: &Receiver<XdpModule>,
+    commands: &Receiver<Command>,
+) -> Option<XdpModule> {
+    let mut take = |command| {
+        if let Command::TakeOver(slice) = command
+            && let Err(error) = worker.import(&slice, wall_clock())
+        {
+            tracing::warn!("{error}");
+        }
+    };
+    loop {
+        select! {
+            recv(commands) -> command => take(command.ok()?),
+            recv(seat) -> module => {
+                commands.try_iter().for_each(&mut take);
+                return module.ok();
+            }
+        }
+    }
 }
 
 /// Counters from each worker to the supervisor.

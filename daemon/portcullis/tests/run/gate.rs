@@ -262,9 +262,11 @@ pub(crate) fn kill_and_wait(process: Pid) {
     eventually("a killed process is gone", || !lives(process));
 }
 
-/// Is this process there, and not only its remains?
+/// Is this process there, and not only its remains? Its first thread may be gone before the others.
 pub(crate) fn lives(process: Pid) -> bool {
-    state(process.as_raw_nonzero().get()).is_some_and(|(_, lives)| lives)
+    let process = process.as_raw_nonzero().get();
+    let threads = fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
+    threads > 1 || state(process).is_some_and(|(_, lives)| lives)
 }
 
 /// No XDP program and not promiscuous.

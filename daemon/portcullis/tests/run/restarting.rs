@@ -194,6 +194,35 @@ fn a_connection_outlives_restarts_deaths_and_hangs() {
 }
 
 #[test]
+fn a_flow_is_one_flow_over_a_restart() {
+    let (lab, place) = (lab(), Place::new());
+    let rules = "alert udp any any -> any 4001 (content:\"one\"; flowbits:set,seen; noalert; sid:1;)\n\
+                 alert udp any any -> any 4001 (content:\"two\"; flowbits:isset,seen; sid:2;)\n";
+    let gate = Gate::start(&lab, &place, "", rules);
+    assert!(ping(&lab, 1, 5), "addresses are known");
+    let client = lab.client.run(|| UdpSocket::bind((Lab::CLIENT_ADDRESS, 4000))).unwrap();
+    let send = |text: &str| client.send_to(text.as_bytes(), (Lab::SERVER_ADDRESS, 4001)).unwrap();
+    for _ in 0..5 {
+        send("one");
+    }
+    eventually("all are judged", || gate.counter("decoder.udp") >= 5);
+    restart(&gate, &lab, "restart").unwrap();
+    assert!(gate.counter("flow.taken_over") >= 1);
+    for _ in 0..5 {
+        send("two");
+    }
+    eventually("all are judged", || gate.counter("decoder.udp") >= 5);
+    gate.end(&lab);
+    let mut flows = place.records("flow");
+    flows.retain(|flow| flow["dest_port"] == 4001);
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    assert_eq!(flows[0]["flow"]["pkts_toserver"], 10, "{flows:?}");
+    let alerts = place.records("alert");
+    assert_eq!(alerts.len(), 5, "the bit was handed over: {alerts:?}");
+    assert!(alerts.iter().all(|alert| alert["flow_id"] == flows[0]["flow_id"]), "{alerts:?}");
+}
+
+#[test]
 fn a_restart_that_cannot_be_leaves_the_gate_as_it_is() {
     let (lab, place) = (lab(), Place::new());
     let gate = Gate::start(&lab, &place, "", "");
