@@ -22,8 +22,13 @@ pub(crate) enum Kind {
     Noted,
 }
 
-/// The frame of this number that enters at `port`; no two are alike, whatever their series.
-pub(crate) fn frame(series: u32, port: usize, number: u32) -> Vec<u8> {
+/// The longest frame that there is: two VLAN tags more.
+pub(crate) const ANY: usize = LONGEST + 8;
+/// The longest frame that the kernel forwards by itself at that MTU: one VLAN tag more.
+pub(crate) const KERNEL: usize = LONGEST + 4;
+
+/// The frame of this number that enters at `port`, of at most `longest` bytes; no two are alike, whatever their series.
+pub(crate) fn frame(series: u32, port: usize, number: u32, longest: usize) -> Vec<u8> {
     let shape = number % 6;
     let tags = match shape {
         2 | 5 => 4,
@@ -31,7 +36,7 @@ pub(crate) fn frame(series: u32, port: usize, number: u32) -> Vec<u8> {
         _ => 0,
     };
     // Neither 2 nor 3 divides the number of steps, so that every size comes with every shape.
-    let length = (SHORTEST + (number.wrapping_mul(37) % 1457) as usize).min(LONGEST);
+    let length = (SHORTEST + (number.wrapping_mul(37) % 1457) as usize).min(LONGEST).min(longest - tags);
     let head = match shape {
         0 | 5 => 14,
         3 | 4 => 14 + 40 + 8,
@@ -101,7 +106,7 @@ mod tests {
         for series in 0..2 {
             for port in 0..2 {
                 for number in 0..9_000_u32 {
-                    let frame = frame(series, port, number);
+                    let frame = frame(series, port, number, ANY);
                     let shape = (number % 6) as usize;
                     longest[shape] = longest[shape].max(frame.len());
                     assert!(frame.len() >= SHORTEST, "{number}");
@@ -110,6 +115,7 @@ mod tests {
             }
         }
         assert_eq!(longest, [1514, 1514, 1518, 1522, 1514, 1518]);
+        assert!((0..9_000).all(|number| frame(0, 0, number, KERNEL).len() <= KERNEL));
     }
 
     #[test]

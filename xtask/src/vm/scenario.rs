@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::frames::{Kind, frame, marked};
+use super::frames::{ANY, KERNEL, Kind, frame, marked};
 use super::guest::{Guest, Nic, address};
 use super::image::{CONFIG, GATE};
 use super::wire::{Tally, Wire};
@@ -138,17 +138,18 @@ impl Scenario {
 
     fn opened(&mut self, by: &str) -> Result<()> {
         let series = self.next_series();
-        let took = self.wire.wait_until_open(LINK_LIMIT, |port, number| frame(series, port, number))?;
+        let took =
+            self.wire.wait_until_open(LINK_LIMIT, |port, number| frame(series, port, number, KERNEL))?;
         say::detail(&format!("frames pass {by} after {:.1} s", took.as_secs_f32()));
         Ok(())
     }
 
     /// Every frame comes out at the other port, byte by byte as it went in.
-    fn all_come_through(&mut self, count: u32) -> Result<()> {
+    fn all_come_through(&mut self, count: u32, longest: usize) -> Result<()> {
         let series = self.next_series();
         let started = Instant::now();
         let Tally { sent, through } =
-            self.wire.exchange(count, |port, number| frame(series, port, number))?;
+            self.wire.exchange(count, |port, number| frame(series, port, number, longest))?;
         ensure!(sent == through, "{} of {sent} frames were lost", sent - through);
         say::detail(&format!(
             "{through} of {sent} frames came through byte by byte ({:.1} s)",
@@ -160,7 +161,7 @@ impl Scenario {
     /// The same, and a worker has judged each of them: none passed by way of the kernel alone.
     fn all_judged(&mut self, count: u32) -> Result<()> {
         let before = self.judged()?;
-        self.all_come_through(count)?;
+        self.all_come_through(count, ANY)?;
         let judged = self.judged()? - before;
         ensure!(judged == 2 * u64::from(count), "of {} frames {judged} were judged", 2 * count);
         Ok(())
@@ -203,7 +204,7 @@ impl Scenario {
         self.guest.run("kill -9 $(cat /tmp/gate.pid)", SHORT)?;
         say::detail("the gate was killed; fail is open");
         self.opened("without it")?;
-        self.all_come_through(self.frames / 4).context("with the gate killed")
+        self.all_come_through(self.frames / 4, KERNEL).context("with the gate killed")
     }
 
     /// An end by command: what had to balance did, and the ports are what they were.

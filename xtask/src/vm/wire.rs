@@ -17,7 +17,9 @@ const WINDOW: usize = 64;
 /// So long silence means that what is missing is lost.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How often it is tried whether a frame comes through.
-const TRY_EVERY: Duration = Duration::from_millis(200);
+const TRY_EVERY: Duration = Duration::from_millis(100);
+/// So many times in a row it must have.
+const STEADY: u32 = 12;
 
 /// The host's ends of both cables.
 #[derive(Debug)]
@@ -92,39 +94,44 @@ impl Wire {
         Ok(tally)
     }
 
-    /// Sends frames of `make` until one comes through in each direction: links take their time. What is under way
-    /// is then taken from the cables.
+    /// Sends frames of `make` until they come through in both directions for a while: links take their time, and
+    /// drivers reset their cards one after the other. How long it took until the first did.
     pub(crate) fn wait_until_open(
         &self,
         limit: Duration,
         make: impl Fn(usize, u32) -> Vec<u8>,
     ) -> Result<Duration> {
         let started = Instant::now();
-        let mut open = [false; 2];
+        let mut first = None;
+        let mut streak = 0;
         let mut number = 0;
-        while open != [true, true] {
-            self.interrupt.check()?;
+        while streak < STEADY {
             if started.elapsed() > limit {
-                let dark: Vec<usize> = (0..2).filter(|port| !open[1 - port]).collect();
-                bail!("nothing that came in at port {dark:?} got through within {} seconds", limit.as_secs());
+                bail!("no frames get through, or not for long, within {} seconds", limit.as_secs());
             }
             for port in 0..2 {
                 self.send(port, &make(port, number))?;
             }
             number += 1;
-            let end = Instant::now() + TRY_EVERY;
-            while Instant::now() < end {
-                for (port, open) in open.iter_mut().enumerate() {
-                    while self.receive(port)?.is_some() {
-                        *open = true;
-                    }
-                }
-                self.pause();
+            let came = self.drain_for(TRY_EVERY)?;
+            streak = if came.contains(&0) { 0 } else { streak + 1 };
+            if streak == 1 {
+                first.get_or_insert_with(|| started.elapsed());
             }
         }
-        let took = started.elapsed();
-        self.drain(SILENCE / 3)?;
-        Ok(took)
+        self.drain(SILENCE / 6)?;
+        Ok(first.unwrap_or_default())
+    }
+
+    /// Takes everything off the cables for `time`; how many frames came out of each port.
+    fn drain_for(&self, time: Duration) -> Result<[usize; 2]> {
+        let mut came = [0; 2];
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.take(&mut came)?;
+            self.pause();
+        }
+        Ok(came)
     }
 
     /// Takes everything off the cables until nothing has come for `silence`; how many frames came out of each port.
@@ -132,16 +139,24 @@ impl Wire {
         let mut came = [0; 2];
         let mut last = Instant::now();
         while last.elapsed() < silence {
-            self.interrupt.check()?;
-            for (port, came) in came.iter_mut().enumerate() {
-                while self.receive(port)?.is_some() {
-                    *came += 1;
-                    last = Instant::now();
-                }
+            if self.take(&mut came)? {
+                last = Instant::now();
             }
             self.pause();
         }
         Ok(came)
+    }
+
+    /// Takes off the cables what is there, and counts it by port; was there anything?
+    fn take(&self, came: &mut [usize; 2]) -> Result<bool> {
+        self.interrupt.check()?;
+        let before = *came;
+        for (port, came) in came.iter_mut().enumerate() {
+            while self.receive(port)?.is_some() {
+                *came += 1;
+            }
+        }
+        Ok(*came != before)
     }
 
     /// Sends a frame into a port, waiting for room; for few frames.
