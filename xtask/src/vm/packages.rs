@@ -1,7 +1,7 @@
 //! Debian packages for the virtual machine: the emulator, installed, and guest kernels, downloaded and unpacked only.
 //!
 //! apt does it with a configuration, lists and a cache of its own below the user's cache folder: that of the system is
-//! left alone. It resumes downloads that broke off and checks what came by the archive's signature.
+//! left alone. Lists are signed; they say what a package's checksum is, and downloads that broke off are resumed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,13 +75,41 @@ impl Packages {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Downloads packages into `folder` and says where they are.
+    /// Downloads packages into `folder`, goes on where that broke off, and says where they are.
     pub(crate) fn download(&self, packages: &[String], folder: &Path) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        self.succeed(self.apt("apt-get").arg("download").args(packages).current_dir(folder))?;
-        let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-        let paths = entries.flatten().map(|entry| entry.path());
-        Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
+        let output = self.apt("apt-get").args(["download", "--print-uris"]).args(packages).output();
+        let output = output.context("cannot start apt-get")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "apt-get does not find {}: {}", packages.join(" "), said.trim());
+        let text = String::from_utf8_lossy(&output.stdout);
+        let archives: Vec<Archive<'_>> = text.lines().filter_map(Archive::parse).collect();
+        ensure!(archives.len() == packages.len(), "apt-get does not say where {} is", packages.join(" "));
+        archives.iter().map(|archive| self.fetch(archive, folder)).collect()
+    }
+
+    fn fetch(&self, archive: &Archive<'_>, folder: &Path) -> Result<PathBuf> {
+        let path = folder.join(archive.name);
+        let size = || fs::metadata(&path).map_or(0, |file| file.len());
+        if size() != archive.size {
+            let mut curl = Command::new("curl");
+            curl.args(["--fail", "--silent", "--show-error", "--location", "--retry", "3"]);
+            curl.args(["--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60"]);
+            curl.args(["--continue-at", "-", "--output"]).arg(&path).arg(archive.uri);
+            let fetched = self.succeed(&mut curl).with_context(|| format!("cannot download {}", archive.uri));
+            if size() > archive.size {
+                let _ = fs::remove_file(&path);
+            }
+            fetched?;
+        }
+        let output = Command::new("sha256sum").arg(&path).output().context("cannot start sha256sum")?;
+        let sum = String::from_utf8_lossy(&output.stdout);
+        if sum.split_whitespace().next() != Some(archive.sha256) {
+            // The next attempt begins anew.
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            bail!("{} was damaged on its way", archive.uri);
+        }
+        Ok(path)
     }
 
     /// Installs emulator and busybox, as far as they are missing or too old.
@@ -94,7 +122,7 @@ impl Packages {
             wanted.push("busybox-static");
         }
         for (program, package) in
-            [("dpkg-deb", "dpkg"), ("tar", "tar"), ("xz", "xz-utils"), ("ldd", "libc-bin")]
+            [("dpkg-deb", "dpkg"), ("tar", "tar"), ("xz", "xz-utils"), ("ldd", "libc-bin"), ("curl", "curl")]
         {
             if !is_installed(program) {
                 wanted.push(package);
@@ -187,6 +215,25 @@ impl Packages {
     }
 }
 
+/// Where a package is, as apt says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Archive<'a> {
+    uri: &'a str,
+    name: &'a str,
+    size: u64,
+    sha256: &'a str,
+}
+
+impl<'a> Archive<'a> {
+    /// From a line `'http://…/a.deb' a.deb 14138336 SHA256:7e32…`.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let uri = words.next()?.strip_prefix('\'')?.strip_suffix('\'')?;
+        let (name, size) = (words.next()?, words.next()?.parse().ok()?);
+        Some(Self { uri, name, size, sha256: words.next()?.strip_prefix("SHA256:")? })
+    }
+}
+
 /// The mirror that the system's own packages come from.
 fn mirror() -> String {
     let output =
@@ -235,6 +282,16 @@ mod tests {
         assert_eq!(major("QEMU emulator version 10.0.2 (Debian 1:10.0.2)\nCopyright"), Some(10));
         assert_eq!(major("QEMU emulator version 7.2.9"), Some(7));
         assert_eq!(major("something else"), None);
+    }
+
+    #[test]
+    fn what_apt_says_of_a_package_is_read() {
+        let line = "'http://deb.example.org/a%2bb.deb' a+b_1_amd64.deb 14138336 SHA256:7e32";
+        let (uri, name) = ("http://deb.example.org/a%2bb.deb", "a+b_1_amd64.deb");
+        assert_eq!(Archive::parse(line), Some(Archive { uri, name, size: 14_138_336, sha256: "7e32" }));
+        for line in ["", "Reading lists", "'http://x' a.deb 1 MD5Sum:7e"] {
+            assert_eq!(Archive::parse(line), None, "{line}");
+        }
     }
 
     #[test]
