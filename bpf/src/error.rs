@@ -170,6 +170,14 @@ pub enum GateError {
         /// What libbpf made of it.
         reason: String,
     },
+    /// An interface could not be taken down and up.
+    #[error("cannot restart {name}: {source}")]
+    Restart {
+        /// The interface.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A fact about an interface could not be read.
     #[error("cannot read {what} of {name}: {source}")]
     Device {

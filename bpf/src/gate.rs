@@ -105,6 +105,22 @@ impl Gate {
         }
     }
 
+    /// Takes the interface of a port down and up again, so that its driver sets its queues up anew. The program stays
+    /// attached.
+    ///
+    /// # Errors
+    /// There is no such port, or the kernel refuses.
+    pub fn restart_port(&self, port: u8) -> Result<(), GateError> {
+        let known = self.ports.get(usize::from(port)).ok_or(GateError::NoSuchSlot { port, queue: 0 })?;
+        let name = known.name.as_str();
+        let restart = || {
+            let flags = device::flags(name)?;
+            device::set_flags(name, flags & !IFF_UP)?;
+            device::set_flags(name, flags | IFF_UP)
+        };
+        restart().map_err(|source| GateError::Restart { name: name.to_owned(), source })
+    }
+
     /// Changes the fail policy while traffic passes.
     ///
     /// # Errors
@@ -356,6 +372,9 @@ fn inspect(port: &GatePort) -> Result<(&GatePort, u32), GateError> {
     }
     Ok((port, ifindex))
 }
+
+/// linux/if.h
+const IFF_UP: i16 = 0x1;
 
 /// Writes settings, ports and peers.
 fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {

@@ -14,9 +14,6 @@
 //!
 //! Invariants: a live module never waits for room, what does not fit is dropped and counted; only `port` knows
 //! xsk-rs, and there is no system call a packet, only a few a burst.
-//!
-//! A limit of xsk-rs: it binds a socket before its fill ring can be filled. The driver igb then receives nothing
-//! in zero-copy mode until its link has been down and up once; other drivers do not mind.
 #![deny(unsafe_code)]
 
 mod addresses;
@@ -36,6 +33,7 @@ pub mod ports;
 pub mod set;
 mod sleep;
 pub mod slots;
+mod wake;
 
 pub use config::{BindMode, CopyMode, XdpConfig};
 pub use error::{PortError, XdpError};

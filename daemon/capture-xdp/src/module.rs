@@ -169,6 +169,18 @@ impl XdpModule {
         self.ports.iter().copied().zip(&self.lanes)
     }
 
+    /// The ports of sockets that are bound without copying and whose driver has taken up no frame yet. Wakes the
+    /// drivers that want to be told.
+    pub(crate) fn sleeping_ports(&mut self) -> Vec<PortId> {
+        // A driver that cannot be woken is one that sleeps.
+        let _ = self.refill();
+        let lanes = self.ports.iter().zip(&mut self.lanes);
+        let asleep = lanes.filter_map(|(port, lane)| {
+            (lane.is_zero_copy().unwrap_or(false) && lane.is_fill_untouched()).then_some(*port)
+        });
+        asleep.collect()
+    }
+
     /// Is there so little in the pool that fill rings starve?
     pub(crate) fn is_hungry(&self) -> bool {
         self.lanes.iter().any(|lane| lane.in_fill() < self.fill_target / 2)

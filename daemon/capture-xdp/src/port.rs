@@ -183,6 +183,11 @@ impl Lane {
         self.in_fill
     }
 
+    /// Has the kernel left every frame on the fill ring so far?
+    pub(crate) fn is_fill_untouched(&mut self) -> bool {
+        self.in_fill > 0 && self.ring_size - self.fill.nb_free_exact().min(self.ring_size) >= self.in_fill
+    }
+
     /// Frames that the kernel has to send, or has sent and not been asked for.
     pub(crate) const fn in_transmit(&self) -> u32 {
         self.in_transmit

@@ -7,6 +7,7 @@ use crate::links::{Links, Shared};
 use crate::module::{Parts, XdpModule};
 use crate::port::{Arena, Lane};
 use crate::slots::SocketSlots;
+use crate::wake;
 use portcullis_bpf::{GatePort, device};
 use portcullis_capture::PortId;
 use std::num::NonZeroU32;
@@ -125,6 +126,7 @@ impl InlineSet {
         if let Some(pulses) = gate.pulses() {
             modules.iter_mut().for_each(|module| module.watch(&pulses));
         }
+        wake::drivers(modules, gate)?;
         for module in modules {
             for (port, lane) in module.sockets() {
                 gate.set_socket(port.0, lane.queue(), lane.fd())?;

@@ -22,6 +22,12 @@ pub trait SocketSlots {
     /// There is no such slot, or the socket is refused.
     fn set_socket(&mut self, port: u8, queue: u32, socket: BorrowedFd<'_>) -> Result<(), XdpError>;
 
+    /// Takes the interface of a port down and up again, so that its driver sets its queues up anew.
+    ///
+    /// # Errors
+    /// There is no such port, or the kernel refuses.
+    fn restart_port(&mut self, port: u8) -> Result<(), XdpError>;
+
     /// Takes the socket out of a slot: from now on the fail policy acts on that queue.
     ///
     /// # Errors
@@ -48,5 +54,9 @@ impl SocketSlots for Gate {
 
     fn clear_socket(&mut self, port: u8, queue: u32) -> Result<(), XdpError> {
         Ok(Self::clear_socket(self, port, queue)?)
+    }
+
+    fn restart_port(&mut self, port: u8) -> Result<(), XdpError> {
+        Ok(Self::restart_port(self, port)?)
     }
 }

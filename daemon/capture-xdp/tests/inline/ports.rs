@@ -1,7 +1,9 @@
-//! Interfaces are made fit and restored.
+//! Interfaces are made fit, restarted and restored.
 
+use crate::common::{Bench, Options, PATIENCE, all};
 use portcullis_bpf::GateError;
 use portcullis_bpf::device::{self, Offload};
+use portcullis_capture::Verdict;
 use portcullis_capture_xdp::{PortError, PortSetup};
 use portcullis_testkit::{NetNs, VethPair, require_root};
 
@@ -100,4 +102,18 @@ fn a_missing_port_is_named() {
         matches!(&error, PortError::Device(GateError::InterfaceMissing { name }) if name == "nowhere"),
         "{error}"
     );
+}
+
+#[test]
+fn a_port_that_is_restarted_keeps_program_and_socket() {
+    let mut bench = Bench::new(&Options::default());
+    bench.lab.gate.run(|| {
+        bench.gate.restart_port(0).unwrap();
+        let missing = bench.gate.restart_port(2).expect_err("there are two ports");
+        assert!(matches!(missing, GateError::NoSuchSlot { port: 2, .. }), "{missing}");
+    });
+    let frame = [[2; 12].as_slice(), &[0x88, 0xb5], &[7; 60]].concat();
+    bench.client.send(&frame).unwrap();
+    bench.run(1, |_, burst| all(burst, Verdict::Accept));
+    assert!(bench.server.receive_matching(PATIENCE, |seen| seen == frame).unwrap().is_some());
 }

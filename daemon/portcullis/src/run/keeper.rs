@@ -289,6 +289,10 @@ impl Keeper {
                 let done = self.warden.withdraw(port, queue);
                 self.done(place, done);
             }
+            Request::RestartPort { port } if stage == Stage::Judging => {
+                let done = self.warden.restart_port(port);
+                self.done(place, done);
+            }
             Request::Settle if stage == Stage::Judging => self.settle(place),
             Request::Counters => {
                 let counters = self.warden.counters().map_or_else(Reply::Refused, Reply::Counters);

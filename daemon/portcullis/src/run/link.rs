@@ -175,6 +175,11 @@ impl SocketSlots for WardenLink {
         let done = self.command(Request::Withdraw { port, queue });
         done.map(drop).map_err(|failure| XdpError::Slot(failure.to_string()))
     }
+
+    fn restart_port(&mut self, port: u8) -> Result<(), XdpError> {
+        let done = self.command(Request::RestartPort { port });
+        done.map(drop).map_err(|failure| XdpError::Slot(failure.to_string()))
+    }
 }
 
 /// Makes events of the orders that come, until the warden is gone.

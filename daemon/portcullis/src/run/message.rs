@@ -161,6 +161,7 @@ mod tests {
         fn messages_come_out_as_they_went_in(port: u8, queue: u32, word: u64, upgrade: bool, text in ".{0,200}") {
             round_trip(&Request::Publish { port, queue });
             round_trip(&Request::Withdraw { port, queue });
+            round_trip(&Request::RestartPort { port });
             round_trip(&Request::Restart { upgrade });
             round_trip(&Request::Hello { version: queue });
             round_trip(&Reply::Refused(text.clone()));

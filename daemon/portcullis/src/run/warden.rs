@@ -45,6 +45,8 @@ pub(crate) enum Request {
     Publish { port: u8, queue: u32 },
     /// Let the fail policy act on a queue.
     Withdraw { port: u8, queue: u32 },
+    /// Take the interface of a port down and up again.
+    RestartPort { port: u8 },
     /// The start has come to its end: what a predecessor left is ours from now on.
     Settle,
     /// What did the kernel count?
@@ -183,6 +185,11 @@ impl Warden {
     /// Lets the fail policy act on a queue.
     pub(crate) fn withdraw(&mut self, port: u8, queue: u32) -> Result<(), String> {
         self.with_gate(|gate| gate.clear_socket(port, queue))
+    }
+
+    /// Takes the interface of a port down and up again.
+    pub(crate) fn restart_port(&mut self, port: u8) -> Result<(), String> {
+        self.with_gate(|gate| gate.restart_port(port))
     }
 
     /// Puts other policies in force.

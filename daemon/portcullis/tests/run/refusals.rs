@@ -129,6 +129,10 @@ impl SocketSlots for Nowhere {
     fn clear_socket(&mut self, _: u8, _: u32) -> Result<(), XdpError> {
         Ok(())
     }
+
+    fn restart_port(&mut self, _: u8) -> Result<(), XdpError> {
+        Ok(())
+    }
 }
 
 #[test]
