@@ -167,10 +167,16 @@ fn attached_name(ifindex: u32) -> String {
 }
 
 fn attached_mode(ifindex: u32) -> AttachedMode {
-    // linux/if_link.h: XDP_ATTACHED_DRV, _SKB, _HW, _MULTI.
-    match sys::attached(ifindex) {
-        Ok((_, 2)) => AttachedMode::Generic,
-        Ok((_, 3)) => AttachedMode::Offloaded,
-        _ => AttachedMode::Native,
+    sys::attached(ifindex).map_or(AttachedMode::Native, |(_, mode)| AttachedMode::of(mode))
+}
+
+impl AttachedMode {
+    /// From linux/if_link.h: `XDP_ATTACHED_DRV`, `_SKB`, `_HW`, `_MULTI`.
+    pub(crate) const fn of(mode: u8) -> Self {
+        match mode {
+            2 => Self::Generic,
+            3 => Self::Offloaded,
+            _ => Self::Native,
+        }
     }
 }

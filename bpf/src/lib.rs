@@ -25,6 +25,7 @@ pub mod counters;
 mod crash;
 pub mod device;
 pub mod error;
+pub mod facts;
 pub mod gate;
 mod layout;
 #[cfg(test)]

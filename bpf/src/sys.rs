@@ -87,6 +87,18 @@ pub(crate) fn attached(ifindex: u32) -> io::Result<(u32, u8)> {
     Ok((ids.into_iter().find(|id| *id != 0).unwrap_or(0), options.attach_mode))
 }
 
+/// What an interface can do with XDP (`NETDEV_XDP_ACT_*`); 0 where the kernel does not tell.
+pub(crate) fn xdp_features(ifindex: u32) -> io::Result<u64> {
+    let ifindex = i32::try_from(ifindex).map_err(io::Error::other)?;
+    let mut options = raw::bpf_xdp_query_opts {
+        sz: size_of::<raw::bpf_xdp_query_opts>() as raw::size_t,
+        ..Default::default()
+    };
+    // SAFETY: `options` is a valid struct of the size it states, and lives over the call.
+    check(unsafe { raw::bpf_xdp_query(ifindex, 0, &raw mut options) })?;
+    Ok(options.feature_flags)
+}
+
 /// The name of a loaded program.
 pub(crate) fn program_name(id: u32) -> io::Result<String> {
     let fd = libbpf_rs::Program::fd_from_id(id).map_err(io::Error::other)?;

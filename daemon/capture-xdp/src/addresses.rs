@@ -3,7 +3,9 @@
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 
 /// One address as the kernel described it: the body of an `RTM_NEWADDR` message (`struct ifaddrmsg` and
@@ -11,6 +13,23 @@ use std::os::fd::OwnedFd;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     body: Vec<u8>,
+}
+
+impl fmt::Display for Address {
+    /// As `ip address` has it: `10.0.0.1/24`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((&[_, prefix, ..], attributes)) = self.body.split_first_chunk::<ADDRESS_BODY>() else {
+            return out.write_str("?");
+        };
+        let value = attribute(attributes, IFA_LOCAL).or_else(|| attribute(attributes, IFA_ADDRESS));
+        match value.unwrap_or_default() {
+            &[a, b, c, d] => write!(out, "{}/{prefix}", Ipv4Addr::new(a, b, c, d)),
+            bytes => match bytes.first_chunk::<16>() {
+                Some(bytes) => write!(out, "{}/{prefix}", Ipv6Addr::from(*bytes)),
+                None => out.write_str("?"),
+            },
+        }
+    }
 }
 
 // linux/netlink.h, linux/rtnetlink.h
@@ -28,6 +47,8 @@ const NLM_F_CREATE: u16 = 0x400;
 const NLM_F_REPLACE: u16 = 0x100;
 const RT_TABLE_MAIN: u8 = 254;
 const RTA_OIF: u16 = 4;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
 /// `IFA_F_PERMANENT` is not set on what a router advertisement or DHCP gave; IPv6 link-local ones come back by
 /// themselves.
 const RT_SCOPE_LINK: u8 = 253;
@@ -156,5 +177,29 @@ fn error_of(body: &[u8]) -> io::Result<()> {
         Some(0) => Ok(()),
         Some(code) => Err(io::Error::from_raw_os_error(-code)),
         None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(attributes: &[(u16, &[u8])], expected: &str) {
+        let mut body = vec![2, 24, 0, 0, 7, 0, 0, 0];
+        for (kind, value) in attributes {
+            body.extend(u16::try_from(value.len() + 4).unwrap().to_ne_bytes());
+            body.extend(kind.to_ne_bytes());
+            body.extend(*value);
+        }
+        assert_eq!(Address { body }.to_string(), expected);
+    }
+
+    #[test]
+    fn addresses_are_shown_as_everybody_writes_them() {
+        check(&[(IFA_ADDRESS, &[10, 0, 0, 2])], "10.0.0.2/24");
+        check(&[(IFA_ADDRESS, &[10, 0, 0, 2]), (IFA_LOCAL, &[10, 0, 0, 1])], "10.0.0.1/24");
+        check(&[(IFA_ADDRESS, &[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7])], "fd00::7/24");
+        check(&[(IFA_ADDRESS, &[1])], "?");
+        check(&[], "?");
     }
 }

@@ -39,6 +39,6 @@ pub use config::{BindMode, CopyMode, XdpConfig};
 pub use error::{PortError, XdpError};
 pub use frames::FrameAccount;
 pub use module::XdpModule;
-pub use ports::{PortRestore, PortSetup};
+pub use ports::{HostTies, PortRestore, PortSetup};
 pub use set::{Bound, InlineSet};
 pub use slots::SocketSlots;

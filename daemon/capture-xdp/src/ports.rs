@@ -41,6 +41,29 @@ pub struct PortRestore {
     pub addresses: Vec<Address>,
 }
 
+/// What ties an interface to the host that it is in: an inline port should have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostTies {
+    /// Its addresses, but the IPv6 link-local ones that the kernel makes.
+    pub addresses: Vec<Address>,
+    /// Does a default route leave by it?
+    pub default_route: bool,
+}
+
+impl HostTies {
+    /// Those of the interface `name`.
+    ///
+    /// # Errors
+    /// [`PortError`]: it is missing, or the kernel does not tell.
+    pub fn of(name: &str) -> Result<Self, PortError> {
+        let index = device::ifindex(name)?;
+        let addresses = addresses::of(index).map_err(|source| setting(name, "read the addresses", source))?;
+        let default_route =
+            addresses::has_default_route(index).map_err(|source| setting(name, "read the routes", source))?;
+        Ok(Self { addresses, default_route })
+    }
+}
+
 impl PortSetup {
     /// Makes the interface `name` fit: up, promiscuous, VLAN stripping, LRO and GRO off, IPv6 off, addresses taken
     /// off. Where something cannot be done, what was done before is undone.
