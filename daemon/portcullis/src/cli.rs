@@ -38,6 +38,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Send a command to the running daemon and print its answer
     Ctl(CtlArgs),
+    /// Look whether this machine and its ports are fit, and say what mends what is not
+    Doctor(DoctorArgs),
 }
 
 /// Settings from a file and from the command line.
@@ -189,6 +191,35 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// What `doctor --help` says below the options.
+const DOCTOR_STATUS: &str = "\
+Exit status:
+  0  all is as it should be
+  1  warnings: it works, but less well than it could
+  2  faults: it does not work or loses packets, or the configuration or the command line is wrong";
+
+/// Arguments of `doctor`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = DOCTOR_STATUS)]
+pub struct DoctorArgs {
+    /// Ports to look at, each two of them as a pair
+    #[arg(value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+
+    /// Look at the ports of this configuration file, and whether it suits them
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Apply what mends and is safe: it can be undone, takes nothing from other programs, and does not touch a port
+    /// that this host itself talks through
+    #[arg(long)]
+    pub fix: bool,
+}
+
 /// Arguments of `ctl`.
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
@@ -270,6 +301,8 @@ mod tests {
         check("portcullis ctl bypass on --set dmz --for 10m", Ok(()));
         check("portcullis ctl bypass on --for ever", Err("a time such as"));
         check("portcullis ctl", Err("<COMMAND>"));
+        check("portcullis doctor", Ok(()));
+        check("portcullis doctor eth1 eth2 -c a.toml --json --fix", Ok(()));
         check("portcullis chek -c a", Err("check"));
         check("portcullis", Err("Usage"));
     }

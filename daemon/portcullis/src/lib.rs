@@ -3,7 +3,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`config`]: the TOML file and `--set`, as typed settings
-//! - [`run`](mod@run) with its `gate`, [`check`], [`replay`], [`ctl`]: one module a subcommand
+//! - [`run`](mod@run) with its `gate`, [`check`], [`replay`], [`ctl`], [`doctor`]: one module a subcommand
 //! - [`control`]: the control socket, its protocol, server and client
 //! - [`plugins`]: from `[plugins]` to hooks that every worker gets
 //! - [`output`]: the only module that prints
@@ -11,7 +11,7 @@
 //! - [`exit`]: which failure ends with which exit status
 //!
 //! Invariants: only this crate knows TOML; only [`output`] prints; JSON is spoken here on the
-//! control socket and by `check --json` (records are the `eve` crate's).
+//! control socket, by `check --json` and `doctor --json` (records are the `eve` crate's).
 #![forbid(unsafe_code)]
 
 mod bypass;
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod ctl;
+pub mod doctor;
 pub mod exit;
 pub mod log;
 pub mod output;
@@ -58,6 +59,8 @@ fn dispatch(arguments: &cli::Cli) -> Result<ExitCode, exit::Failure> {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Ctl(arguments) => ctl::run(arguments),
+        // Its exit status tells what it found.
+        Command::Doctor(arguments) => return doctor::run(arguments),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

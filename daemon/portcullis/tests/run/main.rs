@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is the test")]
 
 mod commands;
+mod doctor;
 mod failing;
 mod forwarding;
 mod gate;
