@@ -10,6 +10,8 @@
 //! Nothing here knows the daemon, AF_XDP or BPF, and nothing here is linked into a release binary
 //! of the daemon.
 
+pub mod evasion;
+
 mod error;
 mod lab;
 mod netns;

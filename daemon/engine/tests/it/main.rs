@@ -5,6 +5,7 @@ mod blindness;
 mod callbacks;
 mod conservation;
 mod defects;
+mod evasion;
 mod examples;
 mod flow_records;
 mod fragments;

@@ -78,12 +78,24 @@ impl Rig {
 
     /// The same, with frames that came in on this port.
     pub(crate) fn send_on(&mut self, ingress: PortId, frames: &[Vec<u8>]) -> Vec<Verdict> {
+        self.judge(ingress, &mut frames.to_vec())
+    }
+
+    /// Lets one frame through, as it goes on from here, or not.
+    pub(crate) fn forward(&mut self, ingress: PortId, frame: Vec<u8>) -> Option<Vec<u8>> {
+        let mut frames = [frame];
+        let verdict = self.judge(ingress, &mut frames);
+        let [frame] = frames;
+        (verdict == [Verdict::Accept]).then_some(frame)
+    }
+
+    /// Judges frames in bursts; they become what is sent on.
+    fn judge(&mut self, ingress: PortId, frames: &mut [Vec<u8>]) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        for chunk in frames.chunks(BURST) {
+        for chunk in frames.chunks_mut(BURST) {
             let mut outbox = Outbox::default();
-            let mut bytes = chunk.to_vec();
             let mut burst = Burst::new(&mut outbox);
-            for frame in &mut bytes {
+            for frame in chunk {
                 let meta = PacketMeta {
                     id: self.next_id,
                     timestamp: self.now,
