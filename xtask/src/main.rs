@@ -5,6 +5,7 @@
 //! xtask has no native dependency, so that it builds before `setup` has installed any.
 
 mod demo;
+mod fuzz;
 mod lab;
 mod privilege;
 mod program;
@@ -44,6 +45,8 @@ enum Task {
     Test,
     /// Run the tests of plugins under the address sanitizer; `test` does this, too.
     Sanitize,
+    /// Run a fuzz target; `test` runs each for a few seconds.
+    Fuzz(fuzz::Options),
     /// All that must hold before a change is taken in: the tests, then the demo.
     Ci,
 }
@@ -66,6 +69,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Vm(options) => vm::run(&options)?,
         Task::Test => test::run()?,
         Task::Sanitize => sanitize::run()?,
+        Task::Fuzz(options) => fuzz::run(&options)?,
         Task::Ci => {
             test::run()?;
             demo::run(&demo::Options::default())?;

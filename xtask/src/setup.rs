@@ -33,6 +33,7 @@ enum Sign {
 
 const NEEDS: &[Need] = &[
     program("gcc", "gcc", "compiles libbpf and libxdp"),
+    program("g++", "g++", "compiles libFuzzer"),
     program("make", "make", "builds libbpf and libxdp"),
     program("m4", "m4", "builds libxdp"),
     program("clang", "clang", "compiles the XDP program"),
@@ -48,6 +49,7 @@ const NEEDS: &[Need] = &[
     program("python3", "python3", "serves the demo's files"),
     program("tcpdump", "tcpdump", "captures the demo's traffic"),
     program("suricata-update", "suricata-update", "keeps the rules that a test loads"),
+    program("tcprewrite", "tcpreplay", "cuts captures up to try evasions"),
     program("trafgen", "netsniff-ng", "turns captures into load and replays it"),
 ];
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{privilege, sanitize, say, vm, workspace};
+use crate::{fuzz, privilege, sanitize, say, vm, workspace};
 
 /// What cargo's test programs said of themselves, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     say::step("Running the tests, as root where they make interfaces");
     let (tally, mut success) = test_all()?;
     success &= sanitize::run().inspect_err(say::error).is_ok();
+    success &= fuzz::brief().inspect_err(say::error).is_ok();
     let machine = vm::test().inspect_err(say::error).is_ok();
     success &= machine;
     let machine = if machine { "well" } else { "failed" };

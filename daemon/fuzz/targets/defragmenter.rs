@@ -1,7 +1,7 @@
 //! Fragments at random through a defragmenter: it must not panic, stay within its memory, and inline let
 //! nothing out that receivers could put together otherwise than it was judged.
 //!
-//! `cargo +nightly fuzz run defragmenter` in `daemon/defrag`. The first byte chooses the settings; then six
+//! The first byte chooses the settings; then six
 //! bytes make a fragment, or eight bits of rubbish thrown in.
 #![no_main]
 

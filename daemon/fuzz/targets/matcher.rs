@@ -15,7 +15,8 @@ fuzz_target!(|data: &[u8]| {
     let flow = decoded.invalid.is_none().then(FlowFacts::default);
     let input = Input { decoded: &decoded, frame, payload, flow, bits: None };
     let mut scratch = Scratch::new(&rules);
-    let first = (rules.inspect(&input, &mut scratch).verdict, rules.inspect(&input, &mut scratch).alerts.len());
+    let first =
+        (rules.inspect(&input, &mut scratch).verdict, rules.inspect(&input, &mut scratch).alerts.len());
     let mut fresh = Scratch::new(&rules);
     let outcome = rules.inspect(&input, &mut fresh);
     assert_eq!((outcome.verdict, outcome.alerts.len()), first);

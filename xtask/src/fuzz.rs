@@ -1,0 +1,132 @@
+//! Fuzz targets: built with the coverage counters of the stable compiler, and run. What is found by a long run
+//! stays in `daemon/fuzz/corpus`, which is not committed; `daemon/fuzz/seeds` is, and small.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::{say, workspace};
+
+/// Every target, as its file in `daemon/fuzz/targets` is called.
+const TARGETS: [&str; 6] = ["decoder", "defragmenter", "reassembler", "parser", "matcher", "engine"];
+
+/// Seconds that each target is run as part of the tests, the seeds first.
+const BRIEF_SECONDS: u32 = 5;
+
+/// What libFuzzer needs of the compiler: counters at every edge, and what is compared with what.
+const FLAGS: [&str; 8] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Ccodegen-units=1",
+    "-Cdebug-assertions",
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The target: decoder, defragmenter, reassembler, parser, matcher or engine.
+    target: String,
+    /// Executions; without end where neither this nor `--seconds` is given.
+    #[arg(long)]
+    runs: Option<u64>,
+    /// Seconds.
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Add to the seeds the smallest part of the corpus that reaches all that it reaches, and do nothing else.
+    #[arg(long)]
+    minimize: bool,
+}
+
+/// Runs one target for as long as is asked for.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let Some(target) = TARGETS.iter().find(|target| **target == options.target) else {
+        bail!("there is no target {:?}, only {}", options.target, TARGETS.join(", "));
+    };
+    let program = build(target)?;
+    let (corpus, seeds) = (folder("corpus", target)?, folder("seeds", target)?);
+    let mut command = Command::new(program);
+    if options.minimize {
+        command.arg("-merge=1").arg(seeds).arg(corpus);
+    } else {
+        command.args(options.runs.map(|runs| format!("-runs={runs}")));
+        command.args(options.seconds.map(|seconds| format!("-max_total_time={seconds}")));
+        command.args(["-print_final_stats=1", "-timeout=20"]).args(words(target)?).arg(corpus).arg(seeds);
+    }
+    perform(&mut command, target)
+}
+
+/// Runs each target for a short while. Finds what was found before, and what is found easily.
+pub(crate) fn brief() -> Result<()> {
+    say::step("Running the fuzz targets for a while");
+    for target in TARGETS {
+        let program = build(target)?;
+        let mut command = Command::new(program);
+        // What is new is not kept.
+        let new = tempfile::tempdir().context("cannot make a folder")?;
+        command.args([&format!("-max_total_time={BRIEF_SECONDS}"), "-verbosity=0", "-timeout=60"]);
+        perform(command.arg(new.path()).arg(folder("seeds", target)?), target)?;
+        say::detail(target);
+    }
+    Ok(())
+}
+
+/// Rules are made of words, which chance does not find.
+fn words(target: &str) -> Result<Option<String>> {
+    let file = root()?.join("dictionaries").join("rules");
+    Ok(matches!(target, "parser" | "matcher").then(|| format!("-dict={}", file.display())))
+}
+
+fn perform(command: &mut Command, target: &str) -> Result<()> {
+    // Each execution sets up a worker and gives it back: memory that the system takes and gives costs more than
+    // all else.
+    command.env("MALLOC_MMAP_THRESHOLD_", "1073741824").env("MALLOC_TRIM_THRESHOLD_", "4294967296");
+    command.env("MALLOC_TOP_PAD_", "67108864").arg("-max_len=2000");
+    let artifacts = folder("artifacts", target)?;
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    let status = command.current_dir(&artifacts).status().context("cannot start the target")?;
+    ensure!(status.success(), "{target} found something: see {}", artifacts.display());
+    Ok(())
+}
+
+fn build(target: &str) -> Result<PathBuf> {
+    let into = workspace::target()?.join("fuzz");
+    let host = workspace::host()?;
+    let mut cargo = workspace::cargo()?;
+    cargo.args(["build", "--quiet", "--release", "--bin", target]).arg("--target").arg(&host);
+    cargo.arg("--manifest-path").arg(root()?.join("Cargo.toml")).arg("--target-dir").arg(&into);
+    let status = cargo.env("RUSTFLAGS", FLAGS.join(" ")).status().context("cannot start cargo")?;
+    ensure!(status.success(), "{target} does not build");
+    Ok(into.join(host).join("release").join(target))
+}
+
+fn root() -> Result<PathBuf> {
+    Ok(workspace::root()?.join("daemon/fuzz"))
+}
+
+fn folder(kind: &str, target: &str) -> Result<PathBuf> {
+    let folder = root()?.join(kind).join(target);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", Path::display(&folder)))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_is_named() {
+        let files = fs::read_dir(root().unwrap().join("targets")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        names.sort();
+        let mut known =
+            TARGETS.map(|target| root().unwrap().join("targets").join(target).with_extension("rs"));
+        known.sort();
+        assert_eq!(names, known);
+    }
+}
