@@ -148,6 +148,9 @@ impl Judge {
             tally::reassembled(&mut self.counters, parent, decoded);
         }
         let keyed = FlowKey::of(decoded, self.unwrapping.scopes.at(packet.meta.ingress));
+        // Fragments of an ICMP error meet where its own addresses lead, and the flow that it quotes may be
+        // another worker's: so that this makes no difference, it is no flow's anywhere.
+        let keyed = keyed.filter(|keyed| !(keyed.quoted && source == PacketSource::Defrag));
         let keyed = keyed.map(|keyed| (keyed, table.hash(&keyed.key)));
         let verdict = self.alone(table, decoded, keyed.as_ref(), packet);
         let verdict = self.contents(table, decoded, packet, verdict);

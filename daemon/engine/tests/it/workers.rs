@@ -28,7 +28,8 @@ const RULES: &str = r#"
 type Frames = Vec<(Timestamp, PortId, Vec<u8>)>;
 
 /// Traffic with everything that could go wrong between workers: both directions, errors from
-/// routers, reuse of ports, gaps longer than the timeouts, stamps out of order.
+/// routers, reuse of ports, gaps longer than the timeouts, stamps out of order, fragments of which some are
+/// missing or come the wrong way round.
 fn traffic(seed: u64) -> Frames {
     let mut random = seed;
     let mut next = move |below: u64| {
@@ -51,17 +52,17 @@ fn traffic(seed: u64) -> Frames {
         let forward = next(2) == 0;
         let (source, destination) = if forward { (a, b) } else { (b, a) };
         let builder = PacketBuilder::ethernet([2; 6], [4; 6]).ipv4(source, destination);
+        let builder = builder.ip_id(u32::try_from(next(1 << 16)).unwrap());
         let ports = |service: u16| if forward { (sport, service) } else { (service, sport) };
         let udp_payload: &[u8] = if next(10) == 0 { b"a bad name" } else { b"a good name" };
-        let bytes = match next(8) {
-            0 => builder.echo_request(1, u16::try_from(next(3)).unwrap()).payload(b"ping").to_vec(),
+        let quoted = PacketBuilder::raw().ipv4(destination, source).udp(ports(53).1, ports(53).0).to_vec();
+        let packet = match next(8) {
+            0 => builder.echo_request(1, u16::try_from(next(3)).unwrap()).payload(b"ping"),
             1 => {
-                let quoted =
-                    PacketBuilder::raw().ipv4(destination, source).udp(ports(53).1, ports(53).0).to_vec();
                 let router = PacketBuilder::ethernet([2; 6], [4; 6]).ipv4([192, 0, 2, 1], destination);
-                router.icmp_error(3, 1, &quoted).to_vec()
+                router.icmp_error(3, 1, &quoted)
             }
-            2..=4 => builder.udp(ports(53).0, ports(53).1).payload(udp_payload).to_vec(),
+            2..=4 => builder.udp(ports(53).0, ports(53).1).payload(udp_payload),
             _ => {
                 let service = [80, 443, 25][usize::try_from(next(3)).unwrap()];
                 let flags = [
@@ -74,19 +75,22 @@ fn traffic(seed: u64) -> Frames {
                 ][usize::try_from(next(6)).unwrap()];
                 let payload: &[u8] = if flags & TcpFlags::PSH != 0 { b"GET /forbidden" } else { b"" };
                 let seq = u32::try_from(next(3)).unwrap() * 1000;
-                builder
-                    .tcp(ports(service).0, ports(service).1)
-                    .flags(flags)
-                    .seq(seq)
-                    .payload(payload)
-                    .to_vec()
+                builder.tcp(ports(service).0, ports(service).1).flags(flags).seq(seq).payload(payload)
             }
         };
+        let mut pieces = if next(6) == 0 { packet.to_fragments(8) } else { vec![packet.to_vec()] };
+        match next(12) {
+            0 => pieces.reverse(),
+            1 if pieces.len() > 1 => drop(pieces.pop()),
+            _ => {}
+        }
         // Some networks are reached through tunnels, and never otherwise: a tunnel is one worker's, and what
         // rules count for two hosts would come from two workers at any time.
         let vxlan = next(2) == 0;
-        let bytes = if a[1] % 3 == 2 { tunnelled(&bytes, [a[1], b[1]], forward, vxlan) } else { bytes };
-        frames.push((at, PortId(u8::from(!forward)), bytes));
+        for bytes in pieces {
+            let bytes = if a[1] % 3 == 2 { tunnelled(&bytes, [a[1], b[1]], forward, vxlan) } else { bytes };
+            frames.push((at, PortId(u8::from(!forward)), bytes));
+        }
     }
     frames
 }
@@ -155,7 +159,8 @@ fn judge(rules: &str, frames: Frames, workers: u8) -> (Vec<String>, Vec<(u64, Po
     assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
     let rules = Arc::new(Rules::new(loaded.rules));
     let records = RecordSettings { netflow: true, ..RecordSettings::default() };
-    let settings = EngineSettings { inline: true, records, ..EngineSettings::default() };
+    let mut settings = EngineSettings { inline: true, records, ..EngineSettings::default() };
+    settings.defrag.inline = true;
     let (modules, ports) = MemoryModule::open(frames, usize::from(workers));
     let (mut consumers, mut published, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for (id, mut module) in (0..workers).zip(modules) {
@@ -201,6 +206,9 @@ fn records_verdicts_and_counters_do_not_depend_on_the_number_of_workers() {
             one.flow_end_state_new + one.flow_end_state_established + one.flow_end_state_closed
         );
         assert_eq!(one.flow_callbacks_init, one.flow_callbacks_finish);
+        let fragments =
+            |counters: &Counters| (counters.defrag_ipv4_fragments, counters.defrag_ipv4_reassembled);
+        assert!(fragments(&one).1 > 200, "{:?}", fragments(&one));
         for workers in [2, 4, 8] {
             let (others, others_left, many) = judge(RULES, frames.clone(), workers);
             assert!(many.worker_steered_out > 1000, "{} steered", many.worker_steered_out);
@@ -212,6 +220,7 @@ fn records_verdicts_and_counters_do_not_depend_on_the_number_of_workers() {
             assert_eq!(many.flow_total, one.flow_total);
             assert_eq!((many.flow_active, many.flow_callbacks_finish), (0, many.flow_total));
             assert_eq!(many.decoder_pkts, one.decoder_pkts);
+            assert_eq!(fragments(&many), fragments(&one));
             assert_eq!((many.ips_accepted, many.ips_blocked), (one.ips_accepted, one.ips_blocked));
         }
     }
