@@ -8,9 +8,10 @@ use crate::peer::{self, Peer};
 use crate::reassembly::{Extent, Insert};
 use crate::segment::{Fate, Seen, Segment, Window};
 use crate::session;
-use crate::settings::{Reassembly, UrgentPolicy};
+use crate::settings::{Reassembly, StreamSettings, Urgent, UrgentPolicy};
 use crate::stats::StreamStats;
 use portcullis_flow::{Direction, TcpState};
+use portcullis_wire::TargetOs;
 use portcullis_wire::decoded::TcpFlags;
 
 impl Streams {
@@ -25,7 +26,8 @@ impl Streams {
             return;
         }
         let seq = segment.tcp.seq.wrapping_add(u32::from(segment.tcp.flags.has(TcpFlags::SYN)));
-        if !take_urgent(&settings.reassembly, sender, stats, segment, seen) {
+        let sides = (&mut *sender, receiver.runs());
+        if segment.tcp.flags.has(TcpFlags::URG) && !take_urgent(settings, sides, stats, segment, seen) {
             return;
         }
         if segment.faults.payload {
@@ -144,29 +146,38 @@ fn refused(stats: &mut StreamStats, seen: &mut Seen, reason: NoPage) {
     }
 }
 
-/// Settles what urgent data there is. `false`: the payload is not to be taken in.
+/// Settles what urgent data there is in a segment with URG. `false`: the payload is not to be taken in.
 fn take_urgent(
-    settings: &Reassembly,
-    sender: &mut Peer,
+    settings: &StreamSettings,
+    (sender, receiver): (&mut Peer, TargetOs),
     stats: &mut StreamStats,
     segment: &Segment<'_>,
     seen: &mut Seen,
 ) -> bool {
-    if !segment.tcp.flags.has(TcpFlags::URG) || segment.tcp.urgent == 0 {
-        return true;
-    }
-    let mut policy = settings.urgent.policy;
+    let Urgent { mut policy, limit_policy } = settings.reassembly.urgent;
     if policy == UrgentPolicy::OutOfBand {
-        // The pointer is to the byte after it (RFC 6093 §2.2: what everybody does).
-        let place = segment.tcp.seq.wrapping_add(u32::from(segment.tcp.urgent) - 1);
-        match sender.track.offset(place) {
+        // The pointer is to the byte after it (RFC 6093 §2.2: what everybody does). One of zero is the first byte
+        // to Linux, and nothing to others.
+        let is_linux = matches!(receiver, TargetOs::Linux | TargetOs::OldLinux);
+        let before = match segment.tcp.urgent {
+            0 if settings.inline => {
+                policy = limit_policy;
+                None
+            }
+            0 => is_linux.then_some(0),
+            pointer => Some(u32::from(pointer) - 1),
+        };
+        let place = before.map(|before| segment.tcp.seq.wrapping_add(before));
+        match place.and_then(|place| sender.track.offset(place)) {
             Some(offset) if !sender.track.urgents.add(offset) => {
                 seen.events.insert(StreamEvent::UrgentLimitReached);
-                policy = settings.urgent.limit_policy;
+                policy = limit_policy;
             }
             Some(_) => stats.urgent_oob_data += 1,
             None => {}
         }
+    } else if segment.tcp.urgent == 0 && !settings.inline {
+        return true;
     }
     match policy {
         UrgentPolicy::OutOfBand | UrgentPolicy::Inline => true,

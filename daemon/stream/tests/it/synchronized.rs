@@ -1,7 +1,9 @@
 //! Established: windows, acknowledgements, timestamps, SYNs that come again.
 
 use crate::script::{check, ids, inline};
+use portcullis_flow::Direction;
 use portcullis_stream::{StreamSettings, UrgentPolicy};
+use portcullis_wire::{Network, NetworkMap, TargetOs};
 
 const OPEN: &str = "> S 100 -> syn_sent
     < SA 300 101 -> syn_recv
@@ -184,6 +186,21 @@ fn urgent_data_is_out_of_band() {
          > A 104 301 \"d\" urg=1 -> established added \"|\"
          > A 105 301 \"e\" urg=1 -> established urgent_oob_limit_reached urgent",
     );
+}
+
+#[test]
+fn an_urgent_pointer_of_zero_means_what_the_receiver_says() {
+    // Inline nothing goes out that one takes for a byte apart and another one for a byte like any other.
+    open(&inline(), "> A 101 301 \"xEVIL\" urg=0 -> established urgent");
+    let mut settings = inline();
+    settings.reassembly.urgent.policy = UrgentPolicy::Inline;
+    open(&settings, "> A 101 301 \"xEVIL\" urg=0 -> established added \"|xEVIL\"");
+    for (os, read) in [(TargetOs::Linux, "EVIL"), (TargetOs::Bsd, "xEVIL")] {
+        let all = Network::new(4, [0; 16], 0).unwrap();
+        let settings = StreamSettings { host_os: NetworkMap::new(vec![(all, os)]), ..ids() };
+        let mut rig = check(&settings, &format!("{OPEN}> A 101 301 \"xEVIL\" urg=0 -> established added"));
+        assert_eq!(rig.rest(Direction::ToServer), [format!("\"|{read}\"")]);
+    }
 }
 
 #[test]

@@ -322,8 +322,8 @@ fn transport() -> Vec<Twist> {
 fn flags() -> Vec<Twist> {
     let one = |flags: u8| {
         let made = twist(&format!("TCP flags: {flags:#04x}"), move |segment| segment.flags(flags));
-        let ends = flags & (TcpFlags::SYN | TcpFlags::RST | TcpFlags::FIN) != 0;
-        if flags & TcpFlags::ACK != 0 && !ends { made.legal() } else { made }
+        let strange = TcpFlags::SYN | TcpFlags::RST | TcpFlags::FIN | TcpFlags::URG;
+        if flags & (strange | TcpFlags::ACK) == TcpFlags::ACK { made.legal() } else { made }
     };
     (0..64).chain([0x50, 0x90, 0xd0, 0xff]).map(one).collect()
 }

@@ -183,8 +183,10 @@ impl Host {
         let room = usize::try_from(edge - start).unwrap_or(0);
         let data = &segment.data[skip..];
         let data = &data[..data.len().min(room)];
-        if segment.flags & TcpFlags::URG != 0 && segment.urgent > 0 && !self.manner.urgent_inline {
-            let place = start + u64::from(segment.urgent) - 1;
+        // A pointer of zero means the first byte to Linux, and nothing to BSD.
+        let points = segment.flags & TcpFlags::URG != 0 && (segment.urgent > 0 || self.manner.strict);
+        if points && !self.manner.urgent_inline {
+            let place = start + u64::from(segment.urgent).saturating_sub(1);
             if let Some(place) = place.checked_sub(skip as u64) {
                 session.urgent.insert(place);
             }

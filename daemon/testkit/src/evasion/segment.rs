@@ -203,7 +203,9 @@ impl Segment {
             None if wire.timestamps => &stamps,
             None => &[],
         };
-        let tcp = wire.by_attacker().ttl(self.ttl).ip_id(u32::from(self.ip_id));
+        // Sessions between the same hosts do not share numbers: hosts and inspectors remember datagrams.
+        let ip_id = self.ip_id.wrapping_add(wire.attacker.2.wrapping_mul(97));
+        let tcp = wire.by_attacker().ttl(self.ttl).ip_id(u32::from(ip_id));
         let tcp = tcp.tcp(wire.attacker.2, wire.host.2).flags(self.flags).window(self.window);
         let tcp = tcp.seq(wire.isn.wrapping_add(1).wrapping_add(at)).ack(ack);
         make(tcp.urgent(self.urgent).tcp_options(options).payload(&self.data))

@@ -303,6 +303,30 @@ fn urgent() -> Vec<Row> {
         all.push(Segment::new(place(bytes.len()), &text.bytes[text.keyword.end..]));
         send(wire, &all)
     }));
+    for by in 0..4_usize {
+        rows.push(Row::new(
+            format!("urgent: a pointer of zero, a byte too many, {by} into the keyword"),
+            move |wire, text| {
+                let at = text.keyword.start + 1 + by;
+                let mut bytes = text.bytes.clone();
+                bytes.insert(at, b'X');
+                send(wire, &[Segment::part(&bytes, 0..at), Segment::part(&bytes, at..bytes.len()).urgent(0)])
+            },
+        ));
+        rows.push(Row::new(
+            format!("urgent: a pointer of zero, {by} into the keyword"),
+            move |wire, text| {
+                let at = text.keyword.start + 1 + by;
+                send(
+                    wire,
+                    &[
+                        Segment::part(&text.bytes, 0..at),
+                        Segment::part(&text.bytes, at..text.bytes.len()).urgent(0),
+                    ],
+                )
+            },
+        ));
+    }
     rows.push(Row::new("urgent: a pointer of zero", |wire, text| {
         send(wire, &[Segment::part(&text.bytes, 0..text.bytes.len()).urgent(0)])
     }));
