@@ -168,16 +168,23 @@ impl Gate {
         map.map(PanicSwitch::new).map_err(|error| refused("open the panic switch", &error))
     }
 
+    /// The maps of the [`VerdictCache`], in the order of [`VerdictCache::new`].
+    #[must_use]
+    pub fn cache_maps(&self) -> [BorrowedFd<'_>; 2] {
+        [self.maps.verdicts.as_fd(), self.maps.cache_generation.as_fd()]
+    }
+
     /// The verdict cache, to be used here or in another process.
     ///
     /// # Errors
     /// The process has no descriptors left.
     pub fn cache(&self) -> Result<VerdictCache, GateError> {
-        let own = |map: &MapHandle| {
-            let owned = map.as_fd().try_clone_to_owned();
+        let own = |map: BorrowedFd<'_>| {
+            let owned = map.try_clone_to_owned();
             owned.map_err(|error| refused("share the verdict cache", &error.into()))
         };
-        Ok(VerdictCache::new(own(&self.maps.verdicts)?, own(&self.maps.cache_generation)?))
+        let [verdicts, generation] = self.cache_maps();
+        Ok(VerdictCache::new(own(verdicts)?, own(generation)?))
     }
 
     /// What is needed to put lists in force, here or in another process.

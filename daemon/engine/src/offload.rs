@@ -77,7 +77,7 @@ pub struct Answered {
 const REQUESTS: usize = 4096;
 
 /// Counts that may wait for a worker; more are told later.
-const ANSWERED: usize = 4096;
+const ANSWERED: usize = 16_384;
 
 /// The worker's end.
 #[derive(Debug)]

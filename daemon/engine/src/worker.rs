@@ -154,7 +154,7 @@ impl FlowWorker {
 
     /// What a worker does when no packet waits: more of the same.
     pub fn idle(&mut self, now: Timestamp, capture: &CaptureStats) {
-        self.judge.take_answered(&mut self.table, now, IDLE_BATCH);
+        self.judge.take_answered(&mut self.table, now, usize::MAX);
         self.table.sweep(now, IDLE_BATCH);
         self.judge.fragments.sweep(now, IDLE_BATCH);
         self.table.work_injected(IDLE_BATCH);

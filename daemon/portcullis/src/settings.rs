@@ -136,7 +136,7 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
             flows: config.stream.midstream_grace_flows,
         },
         records: records(&config.eve, live),
-        offload: false,
+        offload: live && config.copy_mode == CopyMode::Ips && config.verdict_cache.entries > 0,
         seed,
     }
 }

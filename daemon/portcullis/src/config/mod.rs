@@ -25,6 +25,7 @@ mod stream;
 mod tree;
 mod value;
 mod vars;
+mod verdict_cache;
 
 pub use capture::{
     AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
@@ -44,6 +45,7 @@ pub use rules::{Action, BudgetPolicy, RulesConfig};
 pub use run_as::RunAsConfig;
 pub use stream::{AppLayerConfig, StreamConfig, UrgentWord};
 pub use vars::Vars;
+pub use verdict_cache::VerdictCacheConfig;
 
 use crate::cli::ConfigArgs;
 use policy::Master;
@@ -106,6 +108,8 @@ pub struct Config {
     pub run_as: RunAsConfig,
     /// `[liveness]`.
     pub liveness: LivenessConfig,
+    /// `[verdict-cache]`.
+    pub verdict_cache: VerdictCacheConfig,
     /// `packet-alert-max`: most alerts kept for a packet.
     pub packet_alert_max: u16,
     /// `action-order`: which action comes first when several rules match a packet.
@@ -250,6 +254,7 @@ impl Config {
             overload: root.or("overload", OverloadPolicy::Drop),
             run_as: root.section("run-as", RunAsConfig::read),
             liveness: root.section("liveness", |section| LivenessConfig::read(section, fail)),
+            verdict_cache: root.section("verdict-cache", VerdictCacheConfig::read),
             packet_alert_max: root.within("packet-alert-max", 15, 1..=1024),
             action_order: rules::action_order(&mut root),
             log_dir: root.or("default-log-dir", PathBuf::from("/var/log/portcullis")),

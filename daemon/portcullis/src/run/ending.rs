@@ -2,6 +2,7 @@
 //! ports and pins are taken back, every record is written. Handed over: the same, but ports and pins are the next
 //! gate's. Broken: ports and pins stay as they are, so that the fail policy acts until a successor takes over.
 
+use super::cache::CacheThread;
 use super::counters;
 use super::start::Running;
 use super::supervisor::{Event, Restarted, stats, totals};
@@ -24,6 +25,7 @@ const NEXT: Duration = Duration::from_secs(30);
 /// Something failed on the way, or what must balance does not.
 pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     tracing::info!("ending: the sockets leave, then all flows end");
+    gate.cache.iter_mut().for_each(CacheThread::finish);
     leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
     let totals = totals(&mut gate);
@@ -96,6 +98,7 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
 /// Something failed on the way, or what must balance does not.
 pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
     tracing::info!("handing over: the sockets leave, and another gate takes the queues");
+    gate.cache.iter_mut().for_each(CacheThread::finish);
     leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
     let totals = totals(&mut gate);

@@ -5,7 +5,7 @@ use super::supervisor::Event;
 use super::warden::{GateFacts, Order, Reply, Request, VERSION};
 use crate::exit::Failure;
 use crossbeam::channel::Sender;
-use portcullis_bpf::{BlindWindow, GateCounters, Pulses};
+use portcullis_bpf::{BlindWindow, GateCounters, Pulses, VerdictCache};
 use portcullis_capture_xdp::{SocketSlots, XdpError};
 use std::fs::File;
 use std::io;
@@ -76,9 +76,13 @@ impl WardenLink {
         let Reply::Gate(mut facts) = reply else { return Err(strange(&reply)) };
         let queues = facts.ports.iter().map(|port| port.queues).max().unwrap_or(1);
         let slots = u32::try_from(facts.ports.len()).unwrap_or(u32::MAX).saturating_mul(queues);
-        if let [pulses, ..] = descriptors.as_slice() {
+        let mut descriptors = descriptors.into_iter();
+        if let Some(pulses) = descriptors.next() {
             let pulses = Pulses::map(pulses.as_fd(), slots, queues, facts.beat_limit);
             facts.pulses = Some(pulses.map_err(|error| Failure::Runtime(error.to_string()))?);
+        }
+        if let (Some(verdicts), Some(generation)) = (descriptors.next(), descriptors.next()) {
+            facts.cache = Some(Arc::new(VerdictCache::new(verdicts, generation)));
         }
         self.facts = Arc::new(facts);
         Ok(&self.facts)

@@ -23,6 +23,7 @@
 //! - `reload`: new rules for the workers while they judge
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `ending`: the last records, what must balance, the summary
+//! - `cache`: the verdict cache's other half, a thread between workers and kernel
 //! - `control`: the control socket's commands, handed to the supervisor
 //! - `counters`: all counters, those of the kernel included, by their dotted names
 //!
@@ -33,6 +34,7 @@
 mod alive;
 mod backoff;
 mod blind;
+mod cache;
 mod child;
 mod control;
 mod counters;

@@ -11,6 +11,7 @@ use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
 use portcullis_wire::{DecoderConfig, Ports};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
 
 /// Most workers of an inline set.
 const MAX_WORKERS: u32 = 64;
@@ -30,6 +31,10 @@ pub(crate) struct Plan {
     pub(crate) xdp_mode: portcullis_bpf::XdpMode,
     /// The least that must be reached.
     pub(crate) require: AfXdpRequire,
+    /// Entries of the verdict cache; 0 where there is none.
+    pub(crate) cache: u32,
+    /// How long a verdict in it holds.
+    pub(crate) cache_lifetime: Duration,
     /// CPUs that workers are pinned to, as configured.
     pub(crate) cpus: Vec<usize>,
     /// The engine.
@@ -86,6 +91,9 @@ impl Plan {
             liveness: liveness(config),
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
+            // Elsewhere packets are not ours to drop, or not to be passed on.
+            cache: if config.copy_mode == CopyMode::Ips { config.verdict_cache.entries } else { 0 },
+            cache_lifetime: config.verdict_cache.lifetime,
             cpus: config.capture.cpus.clone(),
             // The standard library seeds it from the system's entropy.
             engine: settings::engine(
@@ -110,7 +118,7 @@ impl Plan {
             fail: self.fail,
             liveness: self.liveness,
             tunnels: tunnels(&self.engine.decoder),
-            cache: 0,
+            cache: self.cache,
             lists: ListRoom::default(),
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,

@@ -74,6 +74,7 @@ impl Loader {
         let work = Work {
             config,
             hosts: rules.hosts().cloned(),
+            generation: rules.generation(),
             all_loaded: counts.failed == 0,
             events,
             retired: Vec::new(),
@@ -116,6 +117,8 @@ impl Loader {
 struct Work {
     config: Config,
     hosts: Option<Arc<HostTable>>,
+    /// Of the rules that were loaded last.
+    generation: u32,
     /// Could all rules of the files be loaded that are in use?
     all_loaded: bool,
     events: Sender<Event>,
@@ -141,8 +144,10 @@ impl Work {
     /// was broken by an edit takes no rule out of use.
     /// Says whether there are new ones.
     fn load(&mut self, answer: Option<Answer>) -> bool {
-        match load_rules(&self.config, self.all_loaded, self.hosts.clone()) {
+        let generation = self.generation.wrapping_add(1).max(1);
+        match load_rules(&self.config, self.all_loaded, self.hosts.clone(), generation) {
             Ok((rules, counts)) => {
+                self.generation = generation;
                 self.hosts = rules.hosts().cloned();
                 self.all_loaded = counts.failed == 0;
                 // Where nobody listens any more, the end has come.

@@ -4,6 +4,7 @@
 //! publishes the queues. Where a step fails, the end of the process undoes it.
 
 use super::AbortOnPanic;
+use super::cache::{CacheParts, CacheThread};
 use super::control::Desk;
 use super::handover;
 use super::link::{WardenLink, listen};
@@ -12,7 +13,7 @@ use super::privileges::Identity;
 use super::reload::Loader;
 use super::supervisor::{Event, Restarted};
 use super::warden::GateFacts;
-use super::worker::{self, Worker};
+use super::worker::{self, Seated, Worker};
 use crate::cli::{ConfigArgs, RunArgs};
 use crate::config::{self, AfXdpRequire, Config, Inline};
 use crate::control::Server;
@@ -26,7 +27,7 @@ use portcullis_bpf::{AttachedMode, GateCounters};
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::handover::Router;
-use portcullis_engine::{Rules, WorkerParts};
+use portcullis_engine::{Rules, WorkerParts, offload};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
 use portcullis_host::HostTable;
 use portcullis_wire::Timestamp;
@@ -53,6 +54,8 @@ pub(crate) struct Running {
     pub(crate) signals: SignalWatch,
     pub(crate) server: Option<Server>,
     pub(crate) workers: Vec<Worker>,
+    /// Who keeps the verdict cache, where there is one.
+    pub(crate) cache: Option<CacheThread>,
     pub(crate) set: InlineSet,
     pub(crate) log: Log,
     pub(crate) rules: Arc<Rules>,
@@ -129,7 +132,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
-    let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None)?;
+    let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None, first_generation())?;
     let (count, cpus) = places(&plan)?;
 
     let guard = AbortOnPanic;
@@ -148,9 +151,11 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         Ok((signals, log, reporters))
     })?;
     let (parts, published) = parts(&rules, &plugins, count, reporters);
-    let (mut workers, loader) = identity.without(|| {
+    let (parts, cache) = offloading(parts, warden.facts(), &plan);
+    let (mut workers, cache, loader) = identity.without(|| {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
-        Ok((workers, Loader::start(config.clone(), &rules, counts, sender.clone())?))
+        let cache = cache.map(|parts| CacheThread::start(parts, rules.generation())).transpose()?;
+        Ok((workers, cache, Loader::start(config.clone(), &rules, counts, sender.clone())?))
     })?;
     if let Some(flows) = warden.prepared()? {
         handover::take(&workers, &Router::new(&plan.engine, count), flows);
@@ -179,6 +184,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         signals,
         server,
         workers,
+        cache,
         set,
         log,
         loader,
@@ -214,11 +220,12 @@ fn serve(warden: &WardenLink, desk: Desk) -> Result<Server, Failure> {
 }
 
 /// Loads the rules; with `fatal`, one that cannot be loaded is a failure. State about hosts is `hosts`, or new
-/// where there is none and they need it.
+/// where there is none and they need it. What is decided by them is known as decided by this `generation`.
 pub(crate) fn load_rules(
     config: &Config,
     fatal: bool,
     hosts: Option<Arc<HostTable>>,
+    generation: u32,
 ) -> Result<(Arc<Rules>, RuleCounts), Failure> {
     let loaded: LoadedRules = rules::load(config, None)?;
     output::rule_remarks(&loaded);
@@ -232,7 +239,13 @@ pub(crate) fn load_rules(
     // The standard library seeds it from the system's entropy.
     let seed = || RandomState::new().hash_one(0_u8);
     let hosts = hosts.or_else(|| rules::hosts(config, &loaded.rules, seed()));
-    Ok((Arc::new(Rules::with_hosts(loaded.rules, hosts)), counts))
+    Ok((Arc::new(Rules::with_hosts(loaded.rules, hosts).of_generation(generation)), counts))
+}
+
+/// The generation of the first rules of this process: not one that a predecessor's verdicts are of.
+fn first_generation() -> u32 {
+    let millis = (wall_clock().as_nanos() / 1_000_000) & u64::from(u32::MAX);
+    u32::try_from(millis).unwrap_or(1).max(1)
 }
 
 /// The time now.
@@ -270,6 +283,22 @@ fn parts(
         start,
     });
     (parts.collect(), published)
+}
+
+/// Links each worker to the verdict cache, where there is one.
+fn offloading(parts: Vec<WorkerParts>, facts: &GateFacts, plan: &Plan) -> (Vec<Seated>, Option<CacheParts>) {
+    let Some(cache) = facts.cache.clone().filter(|_| plan.engine.offload) else {
+        return (parts.into_iter().map(|parts| (parts, None)).collect(), None);
+    };
+    let mut desks = Vec::with_capacity(parts.len());
+    let link = |parts| {
+        let (link, desk) = offload::channel();
+        desks.push(desk);
+        (parts, Some(link))
+    };
+    let seated = parts.into_iter().map(link).collect();
+    let (inline_sets, lifetime) = (plan.engine.inline_sets.clone(), plan.cache_lifetime);
+    (seated, Some(CacheParts { cache, desks, inline_sets, lifetime }))
 }
 
 fn allowed_cpus() -> Vec<usize> {

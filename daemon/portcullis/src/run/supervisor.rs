@@ -1,5 +1,6 @@
 //! The main thread while the gate stands: orders, signals, commands, statistics, and how it ends.
 
+use super::cache::CacheThread;
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
 use super::warden::Order;
@@ -220,6 +221,9 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
     }
     counters::set_gate(&mut totals, &gate.kernel);
     blind::count(gate, &mut totals);
+    if let Some(cache) = &gate.cache {
+        cache.count(&mut totals);
+    }
     totals.log_lines_lost = gate.log.lost();
     totals
 }
@@ -240,6 +244,10 @@ fn reopen(gate: &Running) {
 /// Has all workers judge by other rules.
 fn take_over(gate: &mut Running, fresh: Fresh) {
     let Fresh { rules, counts, answer } = fresh;
+    // First, so that no packet is answered by rules that are no more.
+    if let Some(cache) = &gate.cache {
+        cache.set_generation(rules.generation());
+    }
     for (index, worker) in gate.workers.iter().enumerate() {
         // Here, not on the worker, what the rules need to be asked is allocated.
         if !worker.tell(Command::Rules(Box::new(Arc::clone(&rules).into()))) {
@@ -253,6 +261,8 @@ fn take_over(gate: &mut Running, fresh: Fresh) {
 
 /// Has all workers look for the flows.
 fn end_flows(gate: &Running, which: &FlowSelector) -> Result<usize, String> {
+    // What was answered in the kernel is of their records.
+    gate.cache.iter().for_each(CacheThread::report);
     let told = gate.workers.iter().filter(|worker| worker.tell(Command::EndFlows(which.clone()))).count();
     match gate.workers.len() {
         all if told == all => Ok(told),

@@ -6,12 +6,15 @@
 
 use super::memory::PortMemory;
 use super::plan::Plan;
-use portcullis_bpf::{AttachedMode, BlindWindow, Fail, Gate, GateConfig, GateCounters, Liveness, Pulses};
+use portcullis_bpf::{
+    AttachedMode, BlindWindow, Fail, Gate, GateConfig, GateCounters, Liveness, Pulses, VerdictCache,
+};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Raised whenever a message changes: a gate of another version is refused.
@@ -111,6 +114,9 @@ pub(crate) struct GateFacts {
     /// Where workers tell that they live: mapped by the gate, from the first descriptor beside the answer.
     #[serde(skip)]
     pub(crate) pulses: Option<Pulses>,
+    /// The verdict cache, of the second and third descriptor.
+    #[serde(skip)]
+    pub(crate) cache: Option<Arc<VerdictCache>>,
 }
 
 /// One port of the gate.
@@ -169,12 +175,13 @@ impl Warden {
             adopted: gate.adopted(),
             beat_limit: plan.liveness.beat_limit,
             pulses: None,
+            cache: None,
         })
     }
 
     /// The maps that go to the gate, in the order of [`GateFacts`].
     pub(crate) fn maps(&self) -> Vec<BorrowedFd<'_>> {
-        self.gate.iter().map(Gate::pulses_map).collect()
+        self.gate.iter().flat_map(|gate| [gate.pulses_map()].into_iter().chain(gate.cache_maps())).collect()
     }
 
     /// Lets a queue's frames go to this socket.

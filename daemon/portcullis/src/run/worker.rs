@@ -9,7 +9,9 @@ use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 use portcullis_capture::PacketModule as _;
 use portcullis_capture_xdp::{XdpError, XdpModule};
-use portcullis_engine::{Command, EngineSettings, FlowWorker, Published, WorkerParts, drive, publish};
+use portcullis_engine::{
+    Command, EngineSettings, FlowWorker, OffloadLink, Published, WorkerParts, drive, publish,
+};
 use std::task::Waker;
 use std::thread::{Builder, JoinHandle};
 
@@ -44,11 +46,15 @@ struct Start {
     cpu: Option<usize>,
     settings: EngineSettings,
     parts: WorkerParts,
+    offload: Option<OffloadLink>,
     ready: Sender<Result<(), String>>,
     seat: Receiver<XdpModule>,
     commands: Receiver<Command>,
     events: Sender<Event>,
 }
+
+/// What a worker is made of, and where it puts decided flows forward.
+pub(crate) type Seated = (WorkerParts, Option<OffloadLink>);
 
 /// Starts a thread for each of `parts` and waits until all have their memory.
 ///
@@ -57,13 +63,13 @@ struct Start {
 pub(crate) fn spawn(
     settings: &EngineSettings,
     cpus: Option<&[usize]>,
-    parts: Vec<WorkerParts>,
+    parts: Vec<Seated>,
     published: Vec<Published>,
     events: &Sender<Event>,
 ) -> Result<Vec<Worker>, Failure> {
     let (ready, readiness) = bounded(parts.len());
     let mut workers = Vec::with_capacity(parts.len());
-    for ((index, parts), published) in (0_u8..).zip(parts).zip(published) {
+    for ((index, (parts, offload)), published) in (0_u8..).zip(parts).zip(published) {
         let cpu = cpus.and_then(|cpus| cpus.get(usize::from(index)).copied());
         let (commands, orders) = bounded(COMMANDS);
         let (seat, taken) = bounded(1);
@@ -72,6 +78,7 @@ pub(crate) fn spawn(
             cpu,
             settings: settings.clone(),
             parts,
+            offload,
             ready: ready.clone(),
             seat: taken,
             commands: orders,
@@ -137,7 +144,7 @@ impl Worker {
 
 fn run(start: Start) -> Option<Ended> {
     let _guard = AbortOnPanic;
-    let Start { index, cpu, settings, parts, ready, seat, commands, events } = start;
+    let Start { index, cpu, settings, parts, offload, ready, seat, commands, events } = start;
     if let Some(id) = cpu
         && !core_affinity::set_for_current(CoreId { id })
     {
@@ -151,6 +158,9 @@ fn run(start: Start) -> Option<Ended> {
             return None;
         }
     };
+    if let Some(link) = offload {
+        worker.offload_to(link);
+    }
     let _ = ready.send(Ok(()));
     drop(ready);
     // Without queues something else went wrong, which is told elsewhere.

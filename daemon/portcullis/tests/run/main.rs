@@ -2,6 +2,7 @@
 //! Needs root; what it makes vanishes with it.
 #![expect(clippy::unwrap_used, reason = "what fails here is the test")]
 
+mod caching;
 mod commands;
 mod doctor;
 mod failing;
