@@ -301,6 +301,8 @@ int pc_port_start(uint16_t port, const struct pc_port_config *config, struct rte
 
 void pc_port_stop(uint16_t port)
 {
+	/* Where the device is an interface of the kernel, it is left as it was found. */
+	rte_eth_promiscuous_disable(port);
 	rte_eth_dev_stop(port);
 }
 

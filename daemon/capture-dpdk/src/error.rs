@@ -18,8 +18,8 @@ pub enum DpdkError {
     Environment(String),
     /// There is no such port.
     #[error(
-        "DPDK knows no port {device}: a PCI device must be bound to vfio-pci (dpdk-devbind.py -b vfio-pci {device}), \
-         a virtual one needs its driver installed"
+        "DPDK has no port {device}, and above it may say why: a PCI device must be bound to vfio-pci (dpdk-devbind.py \
+         -b vfio-pci {device}), a virtual one needs its driver and what it stands on"
     )]
     NoPort {
         /// The device.

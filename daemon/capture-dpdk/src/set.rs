@@ -1,6 +1,6 @@
 //! Opens all ports for all workers, and ends them gracefully.
 
-use crate::config::DpdkConfig;
+use crate::config::{DpdkConfig, DpdkPort};
 use crate::error::DpdkError;
 use crate::links::{Bell, Links, Shared};
 use crate::module::{DpdkModule, Parts};
@@ -40,6 +40,9 @@ pub enum Link {
     Up(Option<u32>),
 }
 
+/// Drivers that do not give back what lies in their rings when they are closed.
+const KEEPERS: [&str; 1] = ["net_af_xdp"];
+
 /// A pool's buffers, counted when nobody had any business with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolCount {
@@ -47,10 +50,12 @@ pub struct PoolCount {
     pub size: u32,
     /// Those in the pool.
     pub available: u32,
+    /// Does a driver keep buffers when it is closed, so that nobody can say where each is?
+    pub is_kept: bool,
 }
 
 impl PoolCount {
-    /// Buffers that are neither in the pool nor anybody's.
+    /// Buffers that are not in the pool.
     #[must_use]
     pub const fn missing(&self) -> u32 {
         self.size.saturating_sub(self.available)
@@ -95,6 +100,16 @@ impl DpdkSet {
         Ok((Self { shared, ports, pool: plan.pool }, modules))
     }
 
+    /// The most pairs of queues that every one of these ports has.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn most_queues(ports: &[DpdkPort], eal: &Arc<Eal>) -> Result<u32, DpdkError> {
+        ports
+            .iter()
+            .try_fold(u32::MAX, |most, port| Ok(most.min(Port::facts(eal, &port.dpdk_name())?.max_queues)))
+    }
+
     /// What every port was really opened as.
     pub fn ports(&self) -> impl Iterator<Item = &OpenPort> {
         self.ports.iter().map(|(port, _)| port)
@@ -123,14 +138,15 @@ impl DpdkSet {
         self.shared.drain();
     }
 
-    /// Closes all ports, given all modules of the set, and counts the buffers. Where some are missing a driver keeps
-    /// them, or this crate errs.
+    /// Closes all ports, given all modules of the set, and counts the buffers. Where some are missing and no driver
+    /// keeps any, this crate errs.
     #[must_use]
     pub fn close(self, modules: impl IntoIterator<Item = DpdkModule>) -> PoolCount {
         modules.into_iter().for_each(drop);
         let Self { ports, pool, .. } = self;
+        let is_kept = ports.iter().any(|(port, _)| KEEPERS.contains(&port.driver.as_str()));
         drop(ports);
-        PoolCount { size: pool.size(), available: pool.available() }
+        PoolCount { size: pool.size(), available: pool.available(), is_kept }
     }
 }
 
