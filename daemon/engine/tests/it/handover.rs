@@ -2,11 +2,13 @@
 
 use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, tcp, udp};
 use portcullis_capture::{CaptureStats, DropReason, Verdict};
-use portcullis_engine::EngineSettings;
 use portcullis_engine::handover::{self, Cursor, Router};
 use portcullis_engine::offload::{self, Answered, Offer, OffloadRequest};
+use portcullis_engine::{EngineSettings, RecordSettings};
 use portcullis_event::Record;
+use portcullis_flow::{FlowSelector, FlowSettings};
 use portcullis_wire::decoded::TcpFlags;
+use proptest::prelude::*;
 
 const ACK: u8 = TcpFlags::ACK;
 
@@ -91,4 +93,120 @@ fn what_was_answered_elsewhere_and_who_condemned_a_flow_go_along() {
         });
         assert_eq!(shown, [(8, 300)]);
     }
+}
+
+#[test]
+fn what_ends_or_changes_after_it_was_copied_is_told_again() {
+    let settings = inline();
+    let (mut old, mut new) = (Rig::new(&settings, ""), Rig::new(&settings, ""));
+    let query = |port, text: &[u8]| udp((CLIENT, port), (SERVER, 53), text);
+    old.send(&handshake());
+    old.send(&[query(1, b"x"), query(2, b"x")]);
+    let copies = export(&mut old, Cursor::copying(), 100);
+    assert!(copies.len() > 1 && old.counters().flow_handed_over == 0, "nothing has left");
+    assert_eq!(import(&mut new, &settings, &copies).taken, 3);
+    // One ends and another begins between the same ports, one is new, one goes on, and one does not.
+    let between = |port| Some([(client(), port), (server(), 53)]);
+    old.worker.end_flows(FlowSelector { between: between(1), ..FlowSelector::default() });
+    old.send(&[]);
+    old.worker.idle(old.now(), &CaptureStats::default());
+    old.send(&[query(1, b"y"), query(1, b"y"), query(3, b"z"), tcp(true, ACK, 101, 501, b"GET")]);
+    let imported = import(&mut new, &settings, &export(&mut old, Cursor::leaving(), 1 << 16));
+    let expected = handover::Imported { taken: 2, renewed: 1, forgotten: 1, refused: 0 };
+    assert_eq!(imported, expected);
+    let (left, ended) = (old.finish(), new.finish());
+    assert_eq!((left.flow_total, left.flow_handed_over, left.log_flow_pushed), (5, 4, 1));
+    assert_eq!((ended.flow_taken_over, ended.flow_handed_over, ended.log_flow_pushed), (5, 1, 4));
+    assert_eq!((ended.flow_callbacks_init, ended.flow_callbacks_finish), (5, 5));
+    let mut shown = new.records(|record| match record {
+        Record::Flow(flow) => Some((flow.common.source_port, flow.counts.pkts_toserver)),
+        _ => None,
+    });
+    shown.sort_unstable();
+    assert_eq!(shown, [(1, 2), (2, 1), (3, 1), (40_000, 3)]);
+}
+
+#[test]
+fn a_flow_that_has_begun_here_already_is_refused_and_counted() {
+    let settings = inline();
+    let (mut old, mut new) = (Rig::new(&settings, ""), Rig::new(&settings, ""));
+    old.send(&[udp((CLIENT, 1), (SERVER, 53), b"x")]);
+    // Two processes have no ids in common.
+    new.send(&[udp((CLIENT, 9), (SERVER, 53), b"x"), udp((CLIENT, 1), (SERVER, 53), b"x")]);
+    let imported = import(&mut new, &settings, &export(&mut old, Cursor::leaving(), 1 << 16));
+    assert_eq!((imported.taken, imported.refused), (0, 1));
+    let ended = new.finish();
+    assert_eq!((ended.flow_take_over_refused, ended.flow_total, ended.log_flow_pushed), (1, 2, 2));
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_refused_and_nothing_leaks() {
+    let settings = inline();
+    let mut old = Rig::new(&settings, "");
+    let many: Vec<_> = (0..400).map(|port| udp((CLIENT, port), (SERVER, 53), b"x")).collect();
+    old.send(&many);
+    old.send(&handshake());
+    let slices = export(&mut old, Cursor::leaving(), 1 << 16);
+    let flow = FlowSettings { memcap: 60_000, prealloc: 20, ..FlowSettings::default() };
+    let mut new = Rig::new(&EngineSettings { flow, ..inline() }, "");
+    let imported = import(&mut new, &settings, &slices);
+    assert!(imported.refused > 0 && imported.taken > 50 && imported.taken + imported.refused == 401);
+    let ended = new.finish();
+    assert_eq!(ended.flow_taken_over, imported.taken);
+    assert_eq!((ended.flow_active, ended.tcp_active_sessions, ended.tcp_reassembly_memuse), (0, 0, 0));
+}
+
+/// Slices with a bit of all that there can be in them.
+fn samples() -> Vec<u8> {
+    let records = RecordSettings { ethernet: true, exception_policy: true, ..RecordSettings::default() };
+    let settings = EngineSettings { records, ..inline() };
+    let rules = r#"alert tcp any any -> any 80 (content:"GET"; flowbits:set,a; sid:1;)"#;
+    let mut old = Rig::new(&settings, rules);
+    old.send(&handshake());
+    old.send(&[tcp(true, ACK, 101, 501, b"GET /"), tcp(true, ACK, 120, 501, b"later")]);
+    old.send(&[udp((CLIENT, 1), (SERVER, 53), b"x")]);
+    let slices = export(&mut old, Cursor::leaving(), 1 << 20);
+    slices.concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Whatever was done to the bytes: nothing panics, and what was taken ends like any other.
+    #[test]
+    fn damaged_slices_do_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        tail in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut bytes = samples();
+        let clean = changes.is_empty() && cut.is_none() && tail.is_empty();
+        for (place, value) in changes {
+            // The header is tried elsewhere.
+            let at = 22 + place.index(bytes.len() - 22);
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(22 + cut.index(bytes.len() - 22));
+        }
+        bytes.extend_from_slice(&tail);
+        let mut new = Rig::new(&inline(), "");
+        let mut routed = handover::slices(3);
+        let _ = Router::new(&inline(), 3).route(&bytes, &mut routed).unwrap();
+        let imported = new.worker.import(&bytes, new.now()).unwrap();
+        prop_assert!(!clean || (imported.taken, imported.refused) == (2, 0));
+        new.send(&[tcp(true, ACK, 106, 501, b"more"), tcp(false, ACK, 501, 125, b"answer")]);
+        let ended = new.finish();
+        prop_assert_eq!(ended.flow_active, 0);
+        prop_assert_eq!(ended.flow_callbacks_finish, ended.flow_total + ended.flow_taken_over);
+        prop_assert_eq!((ended.tcp_active_sessions, ended.tcp_reassembly_memuse), (0, 0));
+    }
+}
+
+fn client() -> [u8; 16] {
+    std::net::Ipv4Addr::from(CLIENT).to_ipv6_mapped().octets()
+}
+
+fn server() -> [u8; 16] {
+    std::net::Ipv4Addr::from(SERVER).to_ipv6_mapped().octets()
 }
