@@ -5,6 +5,7 @@
 mod caching;
 mod commands;
 mod doctor;
+mod evading;
 mod failing;
 mod forwarding;
 mod gate;
