@@ -27,8 +27,9 @@ use portcullis_bpf::{AttachedMode, GateCounters};
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::handover::Router;
-use portcullis_engine::{Rules, WorkerParts, offload};
+use portcullis_engine::{Command, Rules, WorkerParts, offload};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
+use portcullis_flow::Blind;
 use portcullis_host::HostTable;
 use portcullis_wire::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
@@ -157,6 +158,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         let cache = cache.map(|parts| CacheThread::start(parts, rules.generation())).transpose()?;
         Ok((workers, cache, Loader::start(config.clone(), &rules, counts, sender.clone())?))
     })?;
+    let (since, seen) = (wall_clock(), unseen(&warden)?);
     if let Some(flows) = warden.prepared()? {
         handover::take(&workers, &Router::new(&plan.engine, count), flows);
     }
@@ -167,6 +169,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     require_zero_copy(plan.require, &set)?;
     identity.assume()?;
     set.publish(&mut modules, &mut warden).map_err(device)?;
+    if unseen(&warden)? > seen {
+        // Between the gate before and this one: flows that were taken over have gone on.
+        let time = Blind { since, until: wall_clock() };
+        for worker in &workers {
+            worker.hand(Command::Blind(time));
+        }
+    }
     for (worker, module) in workers.iter_mut().zip(modules) {
         worker.seat(module);
     }
@@ -199,6 +208,12 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         leaving: false,
         restart: None,
     })
+}
+
+/// How many packets have passed that nobody judged.
+fn unseen(warden: &WardenLink) -> Result<u64, Failure> {
+    let GateCounters { uninspected, switched, overload_bypassed, .. } = warden.counters()?;
+    Ok(uninspected.saturating_add(switched).saturating_add(overload_bypassed))
 }
 
 /// How many workers there will be, and on which CPUs.

@@ -177,12 +177,15 @@ fn wait_for_queues(
     seat: &Receiver<XdpModule>,
     commands: &Receiver<Command>,
 ) -> Option<XdpModule> {
-    let mut take = |command| {
-        if let Command::TakeOver(slice) = command
-            && let Err(error) = worker.import(&slice, wall_clock())
-        {
-            tracing::warn!("{error}");
+    let mut take = |command| match command {
+        Command::TakeOver(slice) => {
+            if let Err(error) = worker.import(&slice, wall_clock()) {
+                tracing::warn!("{error}");
+            }
         }
+        Command::Blind(time) => worker.blind(time),
+        // Nobody gives any other before there are queues.
+        _ => {}
     };
     loop {
         select! {

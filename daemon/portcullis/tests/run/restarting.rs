@@ -167,14 +167,8 @@ fn a_closed_gate_lets_nothing_pass_uninspected_over_deaths_and_restarts() {
 fn a_connection_outlives_restarts_deaths_and_hangs() {
     for fail in ["open", "closed"] {
         let (lab, place) = (lab(), Place::new());
-        let gate = Gate::start(
-            &lab,
-            &place,
-            &format!(
-                "fail = \"{fail}\"\nliveness = {{ limit-ms = 500 }}\nstream.midstream-policy = \"ignore\""
-            ),
-            "",
-        );
+        let gate =
+            Gate::start(&lab, &place, &format!("fail = \"{fail}\"\nliveness = {{ limit-ms = 500 }}"), "");
         transfer_during(&lab, |arrived| {
             goes_on(arrived);
             restart(&gate, &lab, "restart").unwrap();
