@@ -31,11 +31,18 @@ pub(crate) struct Running {
 
 /// Begins to count and eat what arrives at the server.
 pub(crate) fn receive(lab: &Lab) -> Result<Running> {
-    let mut running = Running::start(&lab.server, &["receive", "--iface", Lab::SERVER_PORT])?;
-    let mut ready = String::new();
-    running.output.read_line(&mut ready)?;
-    ensure!(ready == "state=ready\n", "the receiver did not begin");
-    Ok(running)
+    receive_at(&lab.server, Lab::SERVER_PORT)
+}
+
+/// Begins to count and eat what arrives at a port.
+pub(crate) fn receive_at(place: &NetNs, port: &str) -> Result<Running> {
+    Running::start_and_wait(place, &["receive", "--iface", port])
+}
+
+/// Begins to pass everything on from the client's side to the server's, by a redirect and nothing else.
+pub(crate) fn forward(lab: &Lab) -> Result<Running> {
+    let ports = ["forward", "--iface", Lab::GATE_CLIENT_PORT, "--to", Lab::GATE_SERVER_PORT];
+    Running::start_and_wait(&lab.gate, &ports)
 }
 
 /// Begins to send from the client, until told to stop.
@@ -62,16 +69,30 @@ impl Running {
         Ok(Self { child, output: BufReader::new(output) })
     }
 
+    fn start_and_wait(place: &NetNs, arguments: &[&str]) -> Result<Self> {
+        let mut running = Self::start(place, arguments)?;
+        let mut ready = String::new();
+        running.output.read_line(&mut ready)?;
+        ensure!(ready == "state=ready\n", "it did not begin: {arguments:?}");
+        Ok(running)
+    }
+
     /// Stops it and takes one of its results.
-    pub(crate) fn stop(mut self, result: &str) -> Result<u64> {
+    pub(crate) fn stop(self, result: &str) -> Result<u64> {
+        let text = self.end()?;
+        let results: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
+        let Some(value) = results.get(result) else { bail!("the load generator does not tell `{result}`") };
+        value.parse().with_context(|| format!("`{result}` of the load generator"))
+    }
+
+    /// Stops it; what it said.
+    pub(crate) fn end(mut self) -> Result<String> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
         let mut text = String::new();
         self.output.read_to_string(&mut text)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the load generator failed: {status}");
-        let results: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-        let Some(value) = results.get(result) else { bail!("the load generator does not tell `{result}`") };
-        value.parse().with_context(|| format!("`{result}` of the load generator"))
+        Ok(text)
     }
 }

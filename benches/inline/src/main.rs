@@ -1,11 +1,13 @@
 //! Measures the whole gate on real interfaces and captures.
 //!
 //! - [`inline`]: what flow tracking costs an inline worker, on live frames over veth
+//! - [`cached`]: what the verdict cache answers, against bare XDP programs
 //! - [`replay`]: `portcullis replay` of a generated capture
 //!
 //! Figures go to standard output. Needs root and two CPUs of which nothing else uses much.
 #![forbid(unsafe_code)]
 
+mod cached;
 mod cpu;
 mod inline;
 mod load;
@@ -28,6 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Arguments {
     /// Packets a second of worker CPU time, with the engine and without, in turn on the same module.
     Inline(inline::Arguments),
+    /// Packets a second that the verdict cache drops and passes, against programs that do nothing else.
+    Cached(cached::Arguments),
     /// Packets a second and peak memory of `portcullis replay` over a generated capture.
     ReplayFigures(replay::Arguments),
     /// Runs a program and tells what it took; for the other measurements.
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     }
     let result = match Arguments::parse() {
         Arguments::Inline(arguments) => inline::run(&arguments),
+        Arguments::Cached(arguments) => cached::run(&arguments),
         Arguments::ReplayFigures(arguments) => replay::run(&arguments),
         Arguments::Measured(measured) => replay::run_measured(&measured),
     };

@@ -4,6 +4,7 @@
 //!
 //! Results go to standard output as `key=value` lines for programs to read; nothing else does.
 
+mod forward;
 mod frame;
 mod pace;
 mod receive;
@@ -25,6 +26,8 @@ enum Arguments {
     Send(send::Arguments),
     /// Count and eat the UDP frames that arrive at an interface, until told to stop.
     Receive(receive::Arguments),
+    /// Send what arrives at one interface out of another, with nothing but a redirect, until told to stop.
+    Forward(forward::Arguments),
 }
 
 /// Runs the program with these arguments, the first of which is its name: a benchmark carries its load
@@ -34,6 +37,7 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Arguments::parse_from(arguments) {
         Arguments::Send(arguments) => send::run(&arguments),
         Arguments::Receive(arguments) => receive::run(&arguments),
+        Arguments::Forward(arguments) => forward::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

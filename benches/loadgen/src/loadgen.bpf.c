@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * Both ends of a load: `send` gives a frame the ports of its flow and puts it on a wire, `sink` counts and
- * eats what arrives.
+ * eats what arrives; and the least that can stand between them, `pass_on`.
  */
 #include <stddef.h>
 #include <linux/bpf.h>
@@ -42,6 +42,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counters);
 } received SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} out SEC(".maps");
 
 static long look_at_clock(__u32 look, void *context)
 {
@@ -116,6 +123,13 @@ int sink(struct xdp_md *ctx)
 	counters->packets++;
 	counters->bytes += end - data;
 	return XDP_DROP;
+}
+
+/* Attached between the two: everything leaves by the other port. */
+SEC("xdp")
+int pass_on(struct xdp_md *ctx)
+{
+	return bpf_redirect_map(&out, 0, XDP_DROP);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

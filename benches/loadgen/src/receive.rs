@@ -49,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut storage = MaybeUninit::uninit();
     let mut open = LoadgenSkelBuilder::default().open(&mut storage)?;
     open.progs.send.set_autoload(false);
+    open.progs.pass_on.set_autoload(false);
     let skeleton = open.load().context("cannot load the counting BPF program (it needs root)")?;
     // Detached when it goes out of scope.
     let _attached =

@@ -124,6 +124,7 @@ fn send_live(arguments: &Arguments, frame: &Frame, pace: Pace, stop: &Stop) -> R
     let mut storage = MaybeUninit::uninit();
     let mut open = LoadgenSkelBuilder::default().open(&mut storage)?;
     open.progs.sink.set_autoload(false);
+    open.progs.pass_on.set_autoload(false);
     let constants = open.maps.rodata_data.as_deref_mut().context("the BPF object has no constants")?;
     constants.egress = egress;
     constants.flows = arguments.flows;
