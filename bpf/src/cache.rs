@@ -99,7 +99,16 @@ impl VerdictCache {
         }
     }
 
-    /// Takes an entry out, and tells how far it had come.
+    /// An entry as it stands; `None` where there is none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn get(&self, tuple: &Tuple) -> io::Result<Option<CacheEntry>> {
+        let found = map_calls::look_up(self.verdicts.as_fd(), &tuple.to_bytes())?;
+        Ok(found.as_ref().and_then(CacheEntry::from_bytes))
+    }
+
+    /// Takes an entry out, and tells how far it had come. A packet that is being answered at that very moment may be missing.
     ///
     /// # Errors
     /// The kernel's.

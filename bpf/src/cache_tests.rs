@@ -101,6 +101,7 @@ fn a_decided_flow_is_answered_and_counted() {
     cached.put(&tuple(), CacheAction::Pass);
     assert_eq!(cached.frame(&frame, 0), (REDIRECT, PASSED));
     assert_eq!(cached.frame(&packet().payload(&[0; 100]).to_vec(), 0), (REDIRECT, PASSED));
+    assert_eq!(cached.cache.get(&tuple()).unwrap().map(|entry| entry.packets), Some(2));
     let taken = cached.cache.take(&tuple()).unwrap().unwrap();
     assert_eq!((taken.packets, taken.bytes, taken.action), (2, 60 + 154, CacheAction::Pass));
     assert_eq!(cached.cache.take(&tuple()).unwrap(), None);

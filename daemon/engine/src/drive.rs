@@ -1,5 +1,6 @@
 //! The loop of a worker thread: poll the module, judge, keep house, obey commands.
 
+use crate::drops::{DropNote, Explained, Question};
 use crate::handover::{Cursor, SLICE};
 use crate::rules::NewRules;
 use crate::settings::LiveSettings;
@@ -24,6 +25,11 @@ pub enum Command {
     Settings(Arc<LiveSettings>),
     /// End the flows that match; for what is asked of the control socket.
     EndFlows(FlowSelector),
+    /// Tell the last drops, the latest first, as many as the list has room for without growing. Where nobody listens any
+    /// more, nothing is lost.
+    LastDrops(Vec<DropNote>, Sender<Vec<DropNote>>),
+    /// Tell what is known about two ends.
+    Explain(Question, Sender<Explained>),
     /// Give the flows away to another process, as slices ([`handover`](crate::handover)): copies from now on,
     /// while packets are judged and as long as the channel has room, and what has changed since once the module
     /// has nothing more. An empty slice says that all was copied, so that a [`Drain`](Self::Drain) is worth it
@@ -70,6 +76,11 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Blind(time)) => worker.blind(time),
+            Ok(Command::LastDrops(mut room, answer)) => {
+                worker.last_drops(&mut room);
+                drop(answer.try_send(room));
+            }
+            Ok(Command::Explain(question, answer)) => drop(answer.try_send(worker.explain(&question))),
             Ok(Command::HandOver(slices)) => *leaving = Some(Leaving::new(slices)),
             // What is refused is counted by the worker; a slice for somebody else has nothing to be counted.
             Ok(Command::TakeOver(slice)) => drop(worker.import(&slice, module.now())),

@@ -8,6 +8,7 @@
 //! - [`settings`]: what the engine is told at start
 //! - [`handover`]: flows that go on in another process
 //! - [`offload`]: decided flows, put forward to somebody who answers their packets before the engine
+//! - [`drops`]: the last drops, and what is known of two ends, for whoever asks
 //! - [`publish`]: counters to whoever reads them, a whole block at once
 //! - [`drive`](mod@drive): the loop of a worker thread
 //!
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drive;
+pub mod drops;
 pub mod handover;
 pub mod offload;
 pub mod owner;
@@ -33,6 +35,7 @@ mod scopes;
 mod tally;
 
 pub use drive::{Command, drive};
+pub use drops::{DropNote, Explained, FlowFacts, Question};
 pub use offload::{Answered, Offer, OffloadAction, OffloadDesk, OffloadLink, OffloadRequest};
 pub use owner::Owner;
 pub use policy::{ExceptionPolicies, ExceptionPolicy, ExceptionTarget, Faults};

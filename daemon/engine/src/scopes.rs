@@ -20,6 +20,11 @@ impl Scopes {
         Self { ports: settings.inline_sets.iter().copied().map(of_set).collect(), others: of_set(0) }
     }
 
+    /// All that there are; some may be alike.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &KeyScope> {
+        self.ports.iter().chain([&self.others])
+    }
+
     /// That of a packet that came in on this port.
     #[inline]
     pub(crate) fn at(&self, ingress: PortId) -> &KeyScope {

@@ -114,6 +114,8 @@ pub struct EngineSettings {
     /// Are decided flows put forward for an answer before the engine
     /// ([`FlowWorker::offload_to`](crate::FlowWorker::offload_to))? That takes 64 bytes a flow, of `flow.memcap`.
     pub offload: bool,
+    /// How many of a worker's last drops are kept for whoever asks; 136 bytes each.
+    pub drop_notes: usize,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
     pub seed: u64,
 }
@@ -161,6 +163,7 @@ impl Default for EngineSettings {
             midstream_grace: MidstreamGrace::default(),
             records: RecordSettings::default(),
             offload: false,
+            drop_notes: 0,
             seed: 0x5eed,
         }
     }

@@ -5,6 +5,7 @@
 //! index; prefetch the flows; then judge in order.
 
 use crate::columns::Columns;
+use crate::drops::{DropNote, Explained, Question};
 use crate::handover::Head;
 use crate::judge::{Fragments, Judge, Unwrapping};
 use crate::offload::OffloadLink;
@@ -189,6 +190,22 @@ impl FlowWorker {
         if self.table.blind(time) {
             self.judge.grace.renew(time);
         }
+    }
+
+    /// Fills `room`, as far as it goes without growing, with the last drops, the latest first. Between bursts.
+    pub fn last_drops(&self, room: &mut Vec<DropNote>) {
+        let most = room.capacity() - room.len();
+        room.extend(self.judge.drops.latest().take(most));
+    }
+
+    /// What is known about two ends here, in whatever inline set. Between bursts.
+    pub fn explain(&mut self, question: &Question) -> Explained {
+        let mut explained = Explained::default();
+        for scope in self.scopes.all() {
+            let found = self.judge.explain(&mut self.table, question, scope);
+            explained = Explained { flow: explained.flow.or(found.flow), last_drop: found.last_drop };
+        }
+        explained
     }
 
     /// Ends the flows that match and are there now, a bounded number of places looked at a burst. A

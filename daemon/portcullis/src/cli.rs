@@ -225,6 +225,7 @@ pub struct DoctorArgs {
 pub struct CtlArgs {
     /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
     /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
+    /// `explain PROTO SRC[:PORT] DEST[:PORT]` tells what becomes of packets and why, `drops [N]` the last that were dropped;
     /// `restart` has another process take over without a gap, `upgrade` one of the program that is installed now;
     /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]

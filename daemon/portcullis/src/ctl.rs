@@ -53,6 +53,14 @@ fn request(words: &[String]) -> Result<(String, serde_json::Value), Failure> {
                 ids.ok_or_else(|| Failure::Control(format!("{rule} is no SID and no GID:SID")))?;
             Ok((format!("rule-{verb}"), serde_json::json!({ "gid": gid, "sid": sid })))
         }
+        ["explain", protocol, one, other]
+            if ![protocol, one, other].iter().any(|word| word.contains('=')) =>
+        {
+            Ok(("explain".to_owned(), ends(protocol, one, other)))
+        }
+        ["drops", count] if !count.contains('=') => {
+            Ok(("drops".to_owned(), serde_json::json!({ "n": count })))
+        }
         [command, ref arguments @ ..] if !arguments.is_empty() => {
             let mut given = serde_json::Map::new();
             for argument in arguments {
@@ -65,6 +73,24 @@ fn request(words: &[String]) -> Result<(String, serde_json::Value), Failure> {
         }
         _ => Err(Failure::Control("no command is given".to_owned())),
     }
+}
+
+/// `tcp 10.0.0.1:4000 10.0.0.2:80` as arguments; the port may be missing, and an IPv6 address with one is in brackets.
+fn ends(protocol: &str, one: &str, other: &str) -> serde_json::Value {
+    let mut given = serde_json::Map::new();
+    given.insert("proto".to_owned(), protocol.into());
+    for (side, end) in [("src", one), ("dest", other)] {
+        let (ip, port) = match end.parse::<std::net::SocketAddr>() {
+            Ok(both) => (both.ip().to_string(), Some(both.port())),
+            // What is no address either is the daemon's to refuse.
+            Err(_) => (end.to_owned(), None),
+        };
+        given.insert(format!("{side}-ip"), ip.into());
+        if let Some(port) = port {
+            given.insert(format!("{side}-port"), port.into());
+        }
+    }
+    given.into()
 }
 
 #[cfg(test)]
@@ -85,6 +111,13 @@ mod tests {
         assert!(of("rule disable five").unwrap_err().contains("five is no SID"));
         let ends = serde_json::json!({ "ip": "10.0.0.1", "port": "53" });
         assert_eq!(of("flow-end ip=10.0.0.1 port=53"), Ok(("flow-end".to_owned(), ends)));
+        let ends = |one, port: u16, other| serde_json::json!({ "proto": "udp", "src-ip": one, "src-port": port, "dest-ip": other });
+        let asked = of("explain udp 10.0.0.1:53 10.0.0.2");
+        assert_eq!(asked, Ok(("explain".to_owned(), ends("10.0.0.1", 53, "10.0.0.2"))));
+        assert_eq!(of("explain udp [::1]:53 ::2"), Ok(("explain".to_owned(), ends("::1", 53, "::2"))));
+        let port = serde_json::json!({ "proto": "tcp", "vlan": "5" });
+        assert_eq!(of("explain proto=tcp vlan=5"), Ok(("explain".to_owned(), port)));
+        assert_eq!(of("drops 20"), Ok(("drops".to_owned(), serde_json::json!({ "n": "20" }))));
         assert!(of("uptime now").unwrap_err().contains("KEY=VALUE"));
     }
 }

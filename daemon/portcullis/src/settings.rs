@@ -136,10 +136,15 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
             flows: config.stream.midstream_grace_flows,
         },
         records: records(&config.eve, live),
+        // Only who runs live can be asked.
+        drop_notes: if live && inline { DROP_NOTES } else { 0 },
         offload: live && config.copy_mode == CopyMode::Ips && config.verdict_cache.entries > 0,
         seed,
     }
 }
+
+/// How many of its last drops each worker keeps: a quarter of a megabyte.
+const DROP_NOTES: usize = 2048;
 
 /// The inline set of each port: they are numbered as they stand in the configuration.
 fn inline_sets(config: &Config) -> Vec<u8> {

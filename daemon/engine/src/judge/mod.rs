@@ -1,6 +1,7 @@
 //! One packet's way to its verdict: flow, callbacks, flow verdict, rules, records.
 
 use crate::columns::Columns;
+use crate::drops::DropLog;
 use crate::offload::OffloadLink;
 use crate::owner::Owner;
 use crate::reject;
@@ -25,6 +26,7 @@ use stream::AtStream;
 mod control;
 mod derived;
 mod exception;
+mod explain;
 mod flow;
 mod fragments;
 mod grace;
@@ -72,6 +74,8 @@ pub(crate) struct Judge {
     transcript: Vec<u8>,
     /// Packets for which faults were injected in place of the flow table's refusal.
     refused_by_fault: u64,
+    /// The last drops.
+    pub(crate) drops: DropLog,
     /// Where decided flows are put forward.
     offload: Option<OffloadLink>,
     pub(crate) reporter: Reporter,
@@ -116,6 +120,7 @@ impl Judge {
             grace: Grace::new(settings.midstream_grace, share.workers),
             uninspected: 0,
             transcript: Vec::with_capacity(stream::TRANSCRIPT_MAX + stream::TRANSCRIPT_MARGIN),
+            drops: DropLog::new(settings.drop_notes),
             offload: None,
             reporter,
             counters: Counters::default(),
@@ -278,6 +283,7 @@ impl Judge {
         reason: DropReason,
         rule: Option<detect::RuleId>,
     ) {
+        self.note_drop(case, packet, reason, rule);
         let records = &self.settings.records;
         if records.drop == DropRecords::Off {
             return;

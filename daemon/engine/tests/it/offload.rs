@@ -4,11 +4,11 @@ use crate::rig::{CLIENT, Rig, SERVER, ethernet, handshake, inline, load, tcp, ud
 use portcullis_capture::{DropReason, PortId, Verdict, WorkerId};
 use portcullis_detect::LoadOptions;
 use portcullis_engine::offload::{Answered, Offer, OffloadAction, OffloadDesk, OffloadRequest, channel};
-use portcullis_engine::{EngineSettings, Rules};
+use portcullis_engine::{EngineSettings, Question, Rules};
 use portcullis_event::{Counts, Record};
 use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Direction, FlowAction, FlowMatch, FlowSelector, FlowState, Registry};
-use portcullis_wire::decoded::{TcpFlags, mapped};
+use portcullis_wire::decoded::{TcpFlags, VlanIds, mapped};
 use std::sync::Arc;
 
 /// About addresses alone, so about whole flows.
@@ -239,4 +239,37 @@ fn a_flow_that_is_ended_by_order_is_withdrawn() {
     it.rig.worker.end_flows(FlowSelector { flows: FlowMatch::default(), ..FlowSelector::default() });
     it.rig.worker.idle(it.rig.now(), &portcullis_capture::CaptureStats::default());
     assert!(it.asked().is_empty(), "what was never put forward");
+}
+
+#[test]
+fn whoever_asks_learns_what_was_dropped_and_why() {
+    let settings = EngineSettings { offload: true, drop_notes: 3, ..inline() };
+    let content = r#"drop udp any any -> any 99 (content:"bad"; gid:3; sid:4;)"#;
+    let mut it = Offloading::with(&settings, &[DROP, content].join("\n"), &Registry::default());
+    let other = |port, payload: &[u8]| udp((CLIENT, port), ([10, 0, 0, 9], 99), payload);
+    it.rig.send(&[query(b"one"), query(b"two"), other(1, b"good"), other(1, b"bad"), other(2, b"bad")]);
+    let mut notes = Vec::with_capacity(2);
+    it.rig.worker.last_drops(&mut notes);
+    assert_eq!((notes.len(), notes.capacity()), (2, 2), "as many as there is room for");
+    let mut notes = Vec::with_capacity(9);
+    it.rig.worker.last_drops(&mut notes);
+    let told: Vec<_> = notes.iter().map(|note| (note.ports.0, note.reason, note.rule)).collect();
+    let rules = DropReason::Rules;
+    let expected =
+        [(2, rules, Some((3, 4))), (1, rules, Some((3, 4))), (4000, DropReason::FlowDrop, Some((1, 7)))];
+    assert_eq!(told, expected, "the oldest is forgotten");
+
+    let offer = it.offers()[0];
+    it.answer(&offer, 10, 600);
+    it.rig.send(&[]);
+    it.rig.worker.idle(it.rig.now(), &portcullis_capture::CaptureStats::default());
+    let ask = |ends, protocol| Question { ends, ip_version: 4, protocol, vlans: VlanIds::default() };
+    let ends = [(mapped(SERVER), 53), (mapped(CLIENT), 4000)];
+    let explained = it.rig.worker.explain(&ask(ends, 17));
+    let flow = explained.flow.unwrap();
+    assert_eq!((flow.id, flow.condemned_by), (offer.flow, Some((1, 7))));
+    assert_eq!((flow.counts[0].packets, flow.answered[0].packets), (12, 10));
+    assert_eq!(explained.last_drop.map(|(note, count)| (note.flow, count)), Some((offer.flow, 1)));
+    let unknown = it.rig.worker.explain(&ask(ends, 6));
+    assert!(unknown.flow.is_none() && unknown.last_drop.is_none());
 }

@@ -11,12 +11,13 @@ use count::allocations;
 use portcullis_capture::memory::LoopModule;
 use portcullis_capture::{PacketModule, Poll, WorkerId};
 use portcullis_defrag::DefragSettings;
+use portcullis_engine::offload::{self, Answered, Offer, OffloadDesk, OffloadRequest};
 use portcullis_engine::{
     EngineSettings, ExceptionPolicies, ExceptionPolicy, FlowWorker, NewRules, Published, RecordSettings,
     Rules, WorkerParts, publish,
 };
 use portcullis_event::{Counters, Record, RecordConsumer, RingMode, ring};
-use portcullis_flow::{FlowMatch, FlowSelector, FlowSettings, RateTracking, TimeoutOverride};
+use portcullis_flow::{FlowMatch, FlowSelector, FlowSettings, RateTracking, Registry, TimeoutOverride};
 use portcullis_stream::StreamSettings;
 use portcullis_wire::Timestamp;
 use std::collections::BTreeSet;
@@ -36,22 +37,30 @@ struct Setup {
     worker: FlowWorker,
     published: Published,
     rings: [RecordConsumer; 2],
+    /// Who answers for flows that are put forward, if they are: then there are no hooks, which would see all packets.
+    desk: Option<OffloadDesk>,
 }
 
 fn setup(settings: &EngineSettings, workers: u8, rules: &Arc<Rules>) -> Setup {
     let (reporter, rings) = ring::rings(RING_BYTES, RING_BYTES, RingMode::Live);
     let (publisher, published) = publish::channel();
+    let registry = if settings.offload { Registry::default() } else { hooks::registry() };
     let parts = WorkerParts {
         id: WorkerId(0),
         workers,
         rules: Arc::clone(rules),
-        callbacks: hooks::registry().instantiate(WorkerId(0)),
+        callbacks: registry.instantiate(WorkerId(0)),
         reporter,
         publisher,
         start: Timestamp::from_secs(1),
     };
-    let worker = FlowWorker::new(settings, parts).expect("memory for flows");
-    Setup { module: LoopModule::new(traffic::frames(), ROUNDS), worker, published, rings }
+    let mut worker = FlowWorker::new(settings, parts).expect("memory for flows");
+    let (link, desk) = offload::channel();
+    let desk = settings.offload.then(|| {
+        worker.offload_to(link);
+        desk
+    });
+    Setup { module: LoopModule::new(traffic::frames(), ROUNDS), worker, published, rings, desk }
 }
 
 /// Which records are read.
@@ -74,7 +83,8 @@ struct Ran {
 /// Runs to the end as `drive` does, with the logger's part, which may allocate, in the same thread.
 fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran {
     let rules = Arc::new(Rules::new(traffic::rules()));
-    let Setup { mut module, mut worker, mut published, mut rings } = setup(settings, workers, &rules);
+    let Setup { mut module, mut worker, mut published, mut rings, mut desk } =
+        setup(settings, workers, &rules);
     let (mut record, mut sids, mut allocated) = (Vec::new(), BTreeSet::new(), 0);
     for burst in 1.. {
         let some = FlowSelector {
@@ -89,6 +99,7 @@ fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran 
                 worker.swap_rules(new);
             }
             polled = module.poll(&mut |burst| worker.inspect(burst));
+            desk.iter_mut().for_each(answer);
             worker.keep_house(module.now(), &module.stats());
             if burst % ORDER_EACH == 0 {
                 worker.end_flows(some);
@@ -117,6 +128,15 @@ fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran 
     assert_eq!(judged + steered, module.stats().received, "{what}");
     assert_eq!(counters.worker_callback_panics, 0, "{what}");
     Ran { counters, sids, calls }
+}
+
+/// Answers a packet of each flow that is put forward.
+fn answer(desk: &mut OffloadDesk) {
+    while let Some(request) = desk.request() {
+        if let OffloadRequest::Put(Offer { flow, key, direction, .. }) = request {
+            desk.tell(Answered { flow, key, direction, packets: 1, bytes: 60 });
+        }
+    }
 }
 
 fn drain(rings: &mut [RecordConsumer; 2], bytes: &mut Vec<u8>, sids: &mut BTreeSet<u32>) {
@@ -230,4 +250,14 @@ fn nothing_is_allocated_where_traffic_is_only_watched() {
     let settings = EngineSettings { records, ..EngineSettings::default() };
     let Ran { counters, .. } = check("only watched", &settings, 1, Read::All);
     assert!(counters.detect_alert > 1000 && counters.ips_blocked + counters.log_flow_pushed == 0);
+}
+
+#[test]
+fn nothing_is_allocated_for_flows_that_are_put_forward() {
+    let settings = EngineSettings { offload: true, drop_notes: 100, ..inline() };
+    let Ran { counters, .. } = check("put forward", &settings, 1, Read::All);
+    let used = |what: &str, count: u64| assert!(count > 100, "{what}: {count}");
+    used("put forward", counters.verdict_cache_offered);
+    used("answered", counters.flow_bypassed_pkts);
+    used("over", counters.flow_bypassed_closed);
 }

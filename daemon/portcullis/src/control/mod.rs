@@ -5,19 +5,23 @@
 //! - [`server`]: the thread that answers, and the life of the socket file
 //! - [`client`]: one command, one answer
 //! - `flow_end`: which flows a command means
+//! - `question`: which packets somebody asks about
 //!
 //! Nothing here touches packets; what commands do is the [`Handler`]'s.
 
 pub mod client;
 mod flow_end;
 pub mod protocol;
+mod question;
 pub mod server;
 
 pub use protocol::Reply;
 pub use server::{ControlSocket, Server, ServerError};
 
 use portcullis_detect::RuleChange;
+use portcullis_engine::Question;
 use portcullis_flow::FlowSelector;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What the commands do. `version`, `uptime` and `command-list` need none of it.
@@ -58,6 +62,18 @@ pub trait Handler: Send + 'static {
     /// # Errors
     /// Why no worker does.
     fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String>;
+
+    /// `explain`: what is known about the packets between two ends, and what becomes of them.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    fn explain(&mut self, question: Question) -> Result<Value, String>;
+
+    /// `drops`: so many of the last packets that were dropped, the latest first.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    fn drops(&mut self, most: usize) -> Result<Value, String>;
 
     /// `restart` and `upgrade`: has another gate take over, with `upgrade` one of the program that is installed now;
     /// waits until it judges.

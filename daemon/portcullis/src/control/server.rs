@@ -4,6 +4,7 @@
 use super::Handler;
 use super::flow_end::selector;
 use super::protocol::{Framed, Hello, MAX_REQUEST, Reply, Request, frame, nested};
+use super::question::{most_drops, question};
 use portcullis_detect::RuleChange;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
@@ -26,9 +27,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "command-list",
+    "drops",
     "dump-counters",
+    "explain",
     "flow-end",
     "iface-list",
     "reload-config",
@@ -311,6 +314,14 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
         "dump-counters" => Reply::ok(nested(&handler.counters())),
         "flow-end" => match selector(&request.arguments).and_then(|which| handler.end_flows(which)) {
             Ok(workers) => Reply::ok(format!("{workers} workers end them; flow.wrk.flows_injected counts")),
+            Err(reason) => Reply::refused(reason),
+        },
+        "explain" => match question(&request.arguments).and_then(|asked| handler.explain(asked)) {
+            Ok(told) => Reply::ok(told),
+            Err(reason) => Reply::refused(reason),
+        },
+        "drops" => match most_drops(&request.arguments).and_then(|most| handler.drops(most)) {
+            Ok(told) => Reply::ok(told),
             Err(reason) => Reply::refused(reason),
         },
         "reload-config" => match handler.reload_config() {

@@ -49,6 +49,14 @@ impl Handler for Recorder {
         Ok(2)
     }
 
+    fn explain(&mut self, question: Question) -> Result<Value, String> {
+        if question.protocol == 6 { Ok(json!({ "flow": null })) } else { Err("nobody knows".to_owned()) }
+    }
+
+    fn drops(&mut self, most: usize) -> Result<Value, String> {
+        Ok(json!({ "count": most }))
+    }
+
     fn restart(&mut self, upgrade: bool) -> Result<String, String> {
         if upgrade { Err("the new gate ended with status 1".to_owned()) } else { Ok("done".to_owned()) }
     }
@@ -102,6 +110,10 @@ fn commands_are_answered() {
     check("dance", Outcome::Refused, json!("unknown command \"dance\"; command-list shows all"));
     let ended = client.request("flow-end", json!({"id": "7"})).unwrap();
     assert_eq!(ended.message, json!("2 workers end them; flow.wrk.flows_injected counts"));
+    let ends = json!({"proto": "tcp", "src-ip": "10.0.0.1", "dest-ip": "10.0.0.2"});
+    assert_eq!(client.request("explain", ends).unwrap().message, json!({ "flow": null }));
+    assert_eq!(client.command("explain").unwrap().outcome, Outcome::Refused);
+    assert_eq!(client.request("drops", json!({"n": 7})).unwrap().message, json!({ "count": 7 }));
     let refused = client.command("flow-end").unwrap();
     assert_eq!(refused.outcome, Outcome::Refused, "{}", refused.message);
     let list = client.command("command-list").unwrap().message;

@@ -43,6 +43,9 @@ pub(crate) struct CacheParts {
     pub(crate) lifetime: Duration,
 }
 
+/// The entries of a flow.
+type Found = Vec<(Direction, CacheEntry)>;
+
 /// The thread, seen from the supervisor.
 #[derive(Debug)]
 pub(crate) struct CacheThread {
@@ -56,6 +59,8 @@ pub(crate) struct CacheThread {
 enum Order {
     /// Tell workers everything that was answered so far, and then this one.
     Report(Sender<()>),
+    /// Tell what there is of a flow.
+    Find(u64, Sender<Found>),
     /// End, with nothing in force. Whoever only goes away leaves what is cached in force.
     End,
 }
@@ -97,6 +102,13 @@ impl CacheThread {
             // Where it takes too long, a second's worth of counts comes too late for flows that end now.
             let _ = done.recv_timeout(ANSWER);
         }
+    }
+
+    /// The entries of a flow.
+    pub(crate) fn find(&self, flow: u64) -> Found {
+        let (answer, found) = bounded(1);
+        let asked = self.orders.send(Order::Find(flow, answer));
+        asked.ok().and_then(|()| found.recv_timeout(ANSWER).ok()).unwrap_or_default()
     }
 
     /// Takes over what only this thread knows.
@@ -146,6 +158,7 @@ impl Work {
                     // Whoever asked may have gone away.
                     let _ = answer.send(());
                 }
+                Ok(Order::Find(flow, answer)) => drop(answer.send(self.find(flow))),
                 Ok(Order::End) => return self.out_of_use(),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) if read_at.elapsed() < READ_EVERY => {}
@@ -237,6 +250,15 @@ impl Work {
         for tuple in self.flows.remove(&flow).into_iter().flatten().flatten() {
             self.remove(&tuple);
         }
+    }
+
+    fn find(&self, flow: u64) -> Found {
+        let tuples = self.flows.get(&flow).into_iter().flatten().flatten();
+        let entry = |tuple| {
+            let direction = self.kept.get(tuple)?.direction;
+            Some((direction, self.parts.cache.get(tuple).ok()??))
+        };
+        tuples.filter_map(entry).collect()
     }
 
     /// Takes an entry out and tells the rest of what it answered.

@@ -4,7 +4,9 @@ use super::supervisor::{Ask, Event, Restarted};
 use crate::control::Handler;
 use crossbeam::channel::{Sender, bounded};
 use portcullis_detect::RuleChange;
+use portcullis_engine::Question;
 use portcullis_flow::FlowSelector;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -64,6 +66,14 @@ impl Handler for Desk {
 
     fn end_flows(&mut self, which: FlowSelector) -> Result<usize, String> {
         self.ask(|answer| Ask::EndFlows(which, answer)).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn explain(&mut self, question: Question) -> Result<Value, String> {
+        self.ask(|answer| Ask::Explain(question, answer)).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
+    fn drops(&mut self, most: usize) -> Result<Value, String> {
+        self.ask(|answer| Ask::Drops(most, answer)).unwrap_or_else(|| Err(ENDING.to_owned()))
     }
 
     fn restart(&mut self, upgrade: bool) -> Result<String, String> {

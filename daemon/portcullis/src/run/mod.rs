@@ -23,6 +23,7 @@
 //! - `reload`: new rules for the workers while they judge
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `ending`: the last records, what must balance, the summary
+//! - `asking`: what is known about a flow, and the last drops, for whoever asks
 //! - `cache`: the verdict cache's other half, a thread between workers and kernel
 //! - `control`: the control socket's commands, handed to the supervisor
 //! - `counters`: all counters, those of the kernel included, by their dotted names
@@ -32,6 +33,7 @@
 //! place, so that the kernel's fail policy acts. A gate whose warden died goes on judging.
 
 mod alive;
+mod asking;
 mod backoff;
 mod blind;
 mod cache;

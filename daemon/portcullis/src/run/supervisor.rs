@@ -4,14 +4,15 @@ use super::cache::CacheThread;
 use super::reload::{Answer, Fresh};
 use super::start::{Running, wall_clock};
 use super::warden::Order;
-use super::{blind, counters, ending, handover, live};
+use super::{asking, blind, counters, ending, handover, live};
 use crate::exit::Failure;
 use crate::report::Summary;
 use crossbeam::channel::{RecvTimeoutError, Sender};
 use portcullis_detect::RuleChange;
-use portcullis_engine::Command;
+use portcullis_engine::{Command, Question};
 use portcullis_event::{Counters, StatsRecord};
 use portcullis_flow::FlowSelector;
+use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -66,6 +67,10 @@ pub(crate) enum Ask {
     ReloadConfig(Sender<Result<String, String>>),
     /// End flows; how many workers were told to.
     EndFlows(FlowSelector, Sender<Result<usize, String>>),
+    /// What is known about two ends.
+    Explain(Question, Sender<Result<Value, String>>),
+    /// So many of the last drops.
+    Drops(usize, Sender<Result<Value, String>>),
     /// Have another gate take over.
     Restart {
         /// One of the program that is installed now?
@@ -198,6 +203,12 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         }
         Ask::EndFlows(which, answer) => {
             let _ = answer.send(end_flows(gate, &which));
+        }
+        Ask::Explain(question, answer) => {
+            let _ = answer.send(asking::explain(gate, &question));
+        }
+        Ask::Drops(most, answer) => {
+            let _ = answer.send(asking::drops(gate, most));
         }
         Ask::Restart { upgrade, answer } => match gate.warden.restart(upgrade) {
             Ok(()) => gate.restart = Some(answer),

@@ -49,9 +49,20 @@ impl Ends {
         });
     }
 
+    fn port(&self) -> u16 {
+        self.client.local_addr().unwrap().port()
+    }
+
     fn arrives(&self) -> bool {
         self.server.recv(&mut [0; 64]).is_ok()
     }
+}
+
+/// Asks over the control socket.
+fn request(place: &Place, command: &str, arguments: Value) -> Value {
+    let reply = Client::connect(&place.socket()).unwrap().request(command, arguments).unwrap();
+    assert_eq!(reply.outcome, Outcome::Ok, "{command}: {}", reply.message);
+    reply.message
 }
 
 /// The record of the UDP flow.
@@ -90,6 +101,23 @@ fn a_condemned_flow_is_dropped_in_the_kernel_until_its_rule_is_gone() {
     assert_eq!(gate.counter("ips.blocked"), judged, "none reached the worker");
     assert!(!ends.arrives());
 
+    let asked = json!({
+        "proto": "udp", "src-ip": Lab::CLIENT_ADDRESS, "src-port": ends.port(), "dest-ip": Lab::SERVER_ADDRESS,
+        "dest-port": PORT,
+    });
+    let told = request(&place, "explain", asked);
+    let flow = &told["flow"];
+    assert_eq!((&flow["action"], &flow["reason"]), (&"drop".into(), &"rules".into()), "{told}");
+    assert_eq!(
+        (&flow["rule"]["sid"], &told["drops"]["last"]["rule"]["sid"]),
+        (&5.into(), &5.into()),
+        "{told}"
+    );
+    assert_eq!(told["kernel"][0]["action"], "drop", "{told}");
+    assert!(told["kernel"][0]["pkts"].as_u64().unwrap() >= 100, "{told}");
+    let drops = request(&place, "drops", json!({ "n": 1 }));
+    assert_eq!((&drops["count"], &drops["drops"][0]["dest_port"]), (&1.into(), &PORT.into()), "{drops}");
+
     // The same flow, and another list of rules.
     place.write("test.rules", "");
     gate.ask("ruleset-reload-rules");
@@ -117,9 +145,7 @@ fn a_flow_that_is_ended_leaves_the_kernel() {
     let mut ends = Ends::new(&lab);
     ends.send_until(&gate, "gate.cache_dropped");
     assert!(gate.counter("verdict_cache.entries") >= 1);
-    let mut client = Client::connect(&place.socket()).unwrap();
-    let reply = client.request("flow-end", json!({"all": true})).unwrap();
-    assert_eq!(reply.outcome, Outcome::Ok, "{}", reply.message);
+    request(&place, "flow-end", json!({ "all": true }));
     eventually("it is gone", || gate.counter("verdict_cache.entries") == 0);
     let records = || place.records("flow").into_iter().filter(|record| record["dest_port"] == PORT).count();
     eventually("it is told", || records() == 1);
