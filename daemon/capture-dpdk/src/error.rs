@@ -36,7 +36,9 @@ pub enum DpdkError {
         reason: String,
     },
     /// A port has too few queues.
-    #[error("{name} has at most {max} pairs of queues, but {queues} are needed: fewer workers or queues")]
+    #[error(
+        "{name} has at most {max} pairs of queues, but {queues} are needed: capture.workers = {max} does with fewer"
+    )]
     FewerQueues {
         /// The port.
         name: String,

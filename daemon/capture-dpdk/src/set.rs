@@ -1,6 +1,6 @@
 //! Opens all ports for all workers, and ends them gracefully.
 
-use crate::config::{DpdkConfig, DpdkPort};
+use crate::config::DpdkConfig;
 use crate::error::DpdkError;
 use crate::links::{Bell, Links, Shared};
 use crate::module::{DpdkModule, Parts};
@@ -98,16 +98,6 @@ impl DpdkSet {
         }
         let (shared, modules) = modules(config, &plan, lanes);
         Ok((Self { shared, ports, pool: plan.pool }, modules))
-    }
-
-    /// The most pairs of queues that every one of these ports has.
-    ///
-    /// # Errors
-    /// There is no such port.
-    pub fn most_queues(ports: &[DpdkPort], eal: &Arc<Eal>) -> Result<u32, DpdkError> {
-        ports
-            .iter()
-            .try_fold(u32::MAX, |most, port| Ok(most.min(Port::facts(eal, &port.dpdk_name())?.max_queues)))
     }
 
     /// What every port was really opened as.

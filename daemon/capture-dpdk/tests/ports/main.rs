@@ -4,5 +4,6 @@
 mod common;
 mod forwarding;
 mod refusals;
+mod settings;
 mod steering;
 mod suite;

@@ -1,6 +1,7 @@
 //! `[[inline-set]]` and `[capture]`: which ports, how they are served, by how many workers.
 
 use super::diagnostic::Diagnostic;
+use super::dpdk::DpdkConfig;
 use super::section::Section;
 use super::tree::{Node, Value};
 use super::value::{Setting, expected, words};
@@ -86,6 +87,8 @@ words! {
     pub CaptureModule {
         /// AF_XDP sockets.
         AfXdp = "af-xdp",
+        /// DPDK's poll-mode drivers.
+        Dpdk = "dpdk",
     }
 }
 
@@ -158,6 +161,8 @@ pub struct CaptureConfig {
     pub cpus: Vec<usize>,
     /// `[capture.af-xdp]`.
     pub af_xdp: AfXdpConfig,
+    /// `[capture.dpdk]`.
+    pub dpdk: DpdkConfig,
 }
 
 /// `[capture.af-xdp]`.
@@ -195,6 +200,7 @@ impl CaptureConfig {
             workers,
             cpus,
             af_xdp: section.section("af-xdp", AfXdpConfig::read),
+            dpdk: section.section("dpdk", DpdkConfig::read),
         }
     }
 }

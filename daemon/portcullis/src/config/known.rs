@@ -149,7 +149,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("unix-command.filename", Elsewhere("control.socket")),
     ("af-packet", Elsewhere("[[inline-set]] and [capture]")),
     ("af-xdp", Elsewhere("[[inline-set]] and [capture.af-xdp]")),
-    ("dpdk", Elsewhere("[[inline-set]] and [capture]")),
+    ("dpdk", Elsewhere("[[inline-set]], [capture] and [capture.dpdk]")),
     ("netmap", Elsewhere("[[inline-set]] and [capture]")),
 ];
 

@@ -9,6 +9,7 @@ mod capture;
 mod decoder;
 mod defrag;
 mod diagnostic;
+mod dpdk;
 mod eve;
 mod flow;
 mod host;
@@ -33,6 +34,7 @@ pub use capture::{
 pub use decoder::{DecoderConfig, InvalidPolicy};
 pub use defrag::DefragConfig;
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity, Sources};
+pub use dpdk::DpdkConfig;
 pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, FileType, RecordType};
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use host::HostConfig;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Tells of the blind windows that have ended since the last call.
 pub(crate) fn tell(gate: &mut Running) {
-    if gate.orphaned {
+    if gate.orphaned || !gate.set.has_gate() {
         return;
     }
     let windows = match gate.warden.windows() {

@@ -49,13 +49,9 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     } = gate;
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
     let mut faults = imbalance(&totals, &config);
-    let unaccounted = set.unaccounted(ended.iter().map(|ended| &ended.module));
-    if unaccounted > 0 {
-        faults.push(format!("frames do not balance: {unaccounted} of {} are nowhere", set.frames()));
-    }
     let broken = reason(&ended);
     // The sockets go before the ports are as they were.
-    drop(ended);
+    faults.extend(set.close(ended.into_iter().map(|ended| ended.module).collect()));
     // Without a warden, ports and pins are for the next one.
     let down = if orphaned { Ok(()) } else { warden.take_down() };
     // Whoever still asks learns so by the end of the conversation.
@@ -106,13 +102,9 @@ pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
     let Running { guard, config, events, signals, server, set, workers, mut log, warden, restart, .. } = gate;
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
     let mut faults = imbalance(&totals, &config);
-    let unaccounted = set.unaccounted(ended.iter().map(|ended| &ended.module));
-    if unaccounted > 0 {
-        faults.push(format!("frames do not balance: {unaccounted} of {} are nowhere", set.frames()));
-    }
     faults.extend(reason(&ended));
     // The next gate cannot bind before these are closed.
-    drop(ended);
+    faults.extend(set.close(ended.into_iter().map(|ended| ended.module).collect()));
     let outcome = warden.handed_over().map_err(|failure| failure.to_string());
     let outcome = outcome.and_then(|()| wait_for_the_next(&events));
     if let Some(answer) = restart {

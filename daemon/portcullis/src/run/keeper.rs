@@ -51,7 +51,9 @@ type Outcome = Result<ExitCode, Failure>;
 /// It cannot be started at all.
 pub(crate) fn keep(arguments: &RunArgs) -> Outcome {
     let setup = Setup::load(arguments)?;
-    permitted().map_err(Failure::Runtime)?;
+    if setup.plan.devices.is_none() {
+        permitted().map_err(Failure::Runtime)?;
+    }
     let fail = |error: std::io::Error| Failure::Runtime(format!("cannot watch for signals: {error}"));
     let signals = Signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGUSR2]).map_err(fail)?;
     let warden = match Warden::claim(&setup.plan.name) {
@@ -397,7 +399,9 @@ impl Keeper {
         };
         child.stage = Stage::Judging;
         let plan = &child.setup.plan;
-        if let Err(reason) = self.warden.set_policies(plan.fail, plan.liveness) {
+        if plan.devices.is_none()
+            && let Err(reason) = self.warden.set_policies(plan.fail, plan.liveness)
+        {
             tracing::error!("{reason}");
         }
         child.answer(&Reply::Done, &[]);

@@ -15,6 +15,8 @@
 //!
 //! The gate:
 //! - `link`: its end of the conversation
+//! - `wires`: the ports, whichever packet module serves them
+//! - `dpdk`: the ports of the other packet module, which keep their privileges (`no_dpdk` in a build without it)
 //! - `privileges`: how it gives them up
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
@@ -40,6 +42,8 @@ mod cache;
 mod child;
 mod control;
 mod counters;
+#[cfg_attr(not(feature = "dpdk"), path = "no_dpdk.rs")]
+mod dpdk;
 mod ending;
 mod handover;
 mod keeper;
@@ -55,6 +59,7 @@ mod signals;
 mod start;
 mod supervisor;
 mod warden;
+mod wires;
 mod worker;
 
 use crate::cli::RunArgs;

@@ -1,8 +1,10 @@
 //! From the configuration to what each part is told. Refuses what this build cannot do rather than
 //! doing something else.
 
+use super::dpdk;
 use crate::config::{
-    AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, LivenessConfig, OverloadPolicy, Workers, XdpMode,
+    AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, LivenessConfig,
+    OverloadPolicy, Workers, XdpMode,
 };
 use crate::exit::Failure;
 use crate::settings;
@@ -39,6 +41,48 @@ pub(crate) struct Plan {
     pub(crate) cpus: Vec<usize>,
     /// The engine.
     pub(crate) engine: EngineSettings,
+    /// What DPDK is to open, where it brings the packets. Fail policy and liveness then mean nothing.
+    pub(crate) devices: Option<Devices>,
+}
+
+/// DPDK's ports.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "dpdk"), expect(dead_code, reason = "what DPDK would be told"))]
+pub(crate) struct Devices {
+    /// Name and device, by port.
+    pub(crate) ports: Vec<(String, String)>,
+    /// How many workers, if that was said.
+    workers: Option<u8>,
+    /// How they are opened.
+    pub(crate) settings: DpdkConfig,
+}
+
+impl Devices {
+    /// How many workers there will be: as was said, or one a pair of queues, or one a CPU.
+    pub(crate) fn workers(&self, cpus: &[usize]) -> u8 {
+        let auto = self.settings.queues.map_or(cpus.len(), usize::from);
+        self.workers.unwrap_or_else(|| u8::try_from(auto.clamp(1, MAX_WORKERS as usize)).unwrap_or(u8::MAX))
+    }
+
+    /// # Errors
+    /// This build has no DPDK, or a port has no device.
+    fn new(config: &Config, capture: &XdpConfig) -> Result<Option<Self>, Failure> {
+        if config.capture.module != CaptureModule::Dpdk {
+            return Ok(None);
+        }
+        dpdk::supported().map_err(|reason| Failure::Input(reason.to_owned()))?;
+        let settings = config.capture.dpdk.clone();
+        let device = |name: &str| {
+            let known = settings.ports.iter().find(|(other, _)| other == name);
+            known.cloned().ok_or_else(|| {
+                Failure::Input(format!(
+                    "capture.dpdk.ports names no device for {name:?}, which an inline set uses"
+                ))
+            })
+        };
+        let ports = capture.interfaces().map(device).collect::<Result<_, _>>()?;
+        Ok(Some(Self { ports, workers: capture.workers, settings }))
+    }
 }
 
 impl Plan {
@@ -86,6 +130,7 @@ impl Plan {
         };
         Ok(Self {
             name: set.name.clone(),
+            devices: Devices::new(config, &capture)?,
             capture,
             fail,
             liveness: liveness(config),

@@ -34,6 +34,7 @@ impl Setup {
         let (one, two) = (&self.plan, &other.plan);
         one.name == two.name
             && one.interfaces() == two.interfaces()
+            && one.devices.is_some() == two.devices.is_some()
             && one.capture.copy_mode.forwards() == two.capture.copy_mode.forwards()
             && one.xdp_mode == two.xdp_mode
             && self.control == other.control

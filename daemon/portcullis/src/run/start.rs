@@ -6,6 +6,7 @@
 use super::AbortOnPanic;
 use super::cache::{CacheParts, CacheThread};
 use super::control::Desk;
+use super::dpdk;
 use super::handover;
 use super::link::{WardenLink, listen};
 use super::plan::Plan;
@@ -13,6 +14,7 @@ use super::privileges::Identity;
 use super::reload::Loader;
 use super::supervisor::{Event, Restarted};
 use super::warden::GateFacts;
+use super::wires::{Module, Wires};
 use super::worker::{self, Seated, Worker};
 use crate::cli::{ConfigArgs, RunArgs};
 use crate::config::{self, AfXdpRequire, Config, Inline};
@@ -57,7 +59,7 @@ pub(crate) struct Running {
     pub(crate) workers: Vec<Worker>,
     /// Who keeps the verdict cache, where there is one.
     pub(crate) cache: Option<CacheThread>,
-    pub(crate) set: InlineSet,
+    pub(crate) set: Wires,
     pub(crate) log: Log,
     pub(crate) rules: Arc<Rules>,
     /// Names of hooks, in the order of their costs.
@@ -138,11 +140,8 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
 
     let guard = AbortOnPanic;
     let (sender, events) = bounded(EVENTS);
-    let facts = warden.set_up()?;
-    require_native(plan.require, facts)?;
-    if let Some(pulses) = facts.pulses.clone() {
-        portcullis_bpf::stop_on_crash(pulses)
-            .map_err(|error| Failure::Runtime(format!("cannot watch for crashes: {error}")))?;
+    if plan.devices.is_none() {
+        set_up_gate(&plan, &mut warden)?;
     }
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
     let (signals, log, reporters) = identity.without(|| {
@@ -158,18 +157,16 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         let cache = cache.map(|parts| CacheThread::start(parts, rules.generation())).transpose()?;
         Ok((workers, cache, Loader::start(config.clone(), &rules, counts, sender.clone())?))
     })?;
-    let (since, seen) = (wall_clock(), unseen(&warden)?);
+    let (since, seen) = (wall_clock(), unseen(&plan, &warden)?);
     if let Some(flows) = warden.prepared()? {
         handover::take(&workers, &Router::new(&plan.engine, count), flows);
     }
     warden.follow()?;
-    let mut capture = plan.capture.clone();
-    capture.workers = Some(count);
-    let (mut set, mut modules) = InlineSet::bind(&capture, &warden).map_err(device)?;
-    require_zero_copy(plan.require, &set)?;
-    identity.assume()?;
-    set.publish(&mut modules, &mut warden).map_err(device)?;
-    if unseen(&warden)? > seen {
+    let (set, modules) = match &plan.devices {
+        Some(devices) => dpdk::open(devices, plan.capture.copy_mode, count, &allowed_cpus())?,
+        None => bind_sockets(&plan, count, &mut warden, identity)?,
+    };
+    if unseen(&plan, &warden)? > seen {
         // Between the gate before and this one: flows that were taken over have gone on.
         let time = Blind { since, until: wall_clock() };
         for worker in &workers {
@@ -184,7 +181,10 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         None => None,
     };
     warden.settle()?;
-    announce(&plan, warden.facts(), &set, cpus.as_deref(), counts);
+    if let Some(set) = set.sockets() {
+        announce_gate(&plan, warden.facts(), set);
+    }
+    announce(&plan, count, cpus.as_deref(), counts);
     Ok(Running {
         guard,
         source,
@@ -211,13 +211,22 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
 }
 
 /// How many packets have passed that nobody judged.
-fn unseen(warden: &WardenLink) -> Result<u64, Failure> {
+fn unseen(plan: &Plan, warden: &WardenLink) -> Result<u64, Failure> {
+    if plan.devices.is_some() {
+        // The ports were dark.
+        return Ok(0);
+    }
     let GateCounters { uninspected, switched, overload_bypassed, .. } = warden.counters()?;
     Ok(uninspected.saturating_add(switched).saturating_add(overload_bypassed))
 }
 
 /// How many workers there will be, and on which CPUs.
 fn places(plan: &Plan) -> Result<(u8, Option<Vec<usize>>), Failure> {
+    let allowed = allowed_cpus();
+    if let Some(devices) = &plan.devices {
+        let count = devices.workers(&allowed);
+        return Ok((count, plan.affinity(count, &allowed)?));
+    }
     let ports = plan.capture.gate_ports().map_err(device)?;
     let count = plan.workers(&ports);
     let least = ports.iter().min_by_key(|port| port.queues);
@@ -225,7 +234,34 @@ fn places(plan: &Plan) -> Result<(u8, Option<Vec<usize>>), Failure> {
         let (name, queues) = (port.name.clone(), port.queues);
         return Err(device(XdpError::FewerQueues { name, queues, workers: count.into() }));
     }
-    Ok((count, plan.affinity(count, &allowed_cpus())?))
+    Ok((count, plan.affinity(count, &allowed)?))
+}
+
+fn set_up_gate(plan: &Plan, warden: &mut WardenLink) -> Result<(), Failure> {
+    let facts = warden.set_up()?;
+    require_native(plan.require, facts)?;
+    if let Some(pulses) = facts.pulses.clone() {
+        portcullis_bpf::stop_on_crash(pulses)
+            .map_err(|error| Failure::Runtime(format!("cannot watch for crashes: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Binds the queues, gives up privileges, and lets packets come.
+fn bind_sockets(
+    plan: &Plan,
+    count: u8,
+    warden: &mut WardenLink,
+    identity: Identity,
+) -> Result<(Wires, Vec<Module>), Failure> {
+    let mut capture = plan.capture.clone();
+    capture.workers = Some(count);
+    let (mut set, mut modules) = InlineSet::bind(&capture, warden).map_err(device)?;
+    require_zero_copy(plan.require, &set)?;
+    identity.assume()?;
+    set.publish(&mut modules, warden).map_err(device)?;
+    let modules = modules.into_iter().map(Box::new).map(Module::Xdp).collect();
+    Ok((Wires::Xdp(set), modules))
 }
 
 fn serve(warden: &WardenLink, desk: Desk) -> Result<Server, Failure> {
@@ -342,8 +378,8 @@ fn require_zero_copy(require: AfXdpRequire, set: &InlineSet) -> Result<(), Failu
     }
 }
 
-/// Says what really stands.
-fn announce(plan: &Plan, facts: &GateFacts, set: &InlineSet, cpus: Option<&[usize]>, rules: RuleCounts) {
+/// Says how the gate really stands.
+fn announce_gate(plan: &Plan, facts: &GateFacts, set: &InlineSet) {
     for port in &facts.ports {
         let own = || set.bound().iter().filter(|bound| bound.interface == port.name);
         let zero_copy = own().filter(|bound| bound.zero_copy).count();
@@ -362,7 +398,10 @@ fn announce(plan: &Plan, facts: &GateFacts, set: &InlineSet, cpus: Option<&[usiz
     if plan.capture.huge_pages && !set.huge_pages() {
         tracing::info!("no huge pages are free: packet memory lies in ordinary ones");
     }
-    let workers = set.bound().iter().map(|bound| bound.worker).max().map_or(0, |last| u32::from(last) + 1);
+}
+
+/// Says what runs.
+fn announce(plan: &Plan, workers: u8, cpus: Option<&[usize]>, rules: RuleCounts) {
     let pinned = match cpus {
         Some(cpus) => format!("on CPUs {cpus:?}"),
         None => "not pinned, for there are fewer CPUs than workers".to_owned(),

@@ -127,6 +127,7 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Option<Summary>, Failure> {
             Ok(Event::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
             Err(RecvTimeoutError::Timeout) => {
                 blind::tell(&mut gate);
+                gate.set.glance();
                 if watch.left().is_zero() {
                     watch.tick(&mut gate);
                 }
@@ -224,7 +225,7 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
 /// The counters of all workers and of the kernel.
 pub(crate) fn totals(gate: &mut Running) -> Counters {
     let mut totals = counters::merged(&mut gate.workers);
-    if !gate.orphaned {
+    if !gate.orphaned && gate.set.has_gate() {
         match gate.warden.counters() {
             Ok(kernel) => gate.kernel = kernel,
             Err(failure) => tracing::error!("{failure}"),
@@ -244,6 +245,7 @@ fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
     let mut all: BTreeMap<_, _> = totals(gate).iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let hooks = counters::hooks(&gate.hooks, &mut gate.workers);
     all.extend(hooks.into_iter().flat_map(counters::hook_entries));
+    all.extend(gate.set.extended());
     all
 }
 

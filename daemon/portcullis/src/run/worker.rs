@@ -4,11 +4,11 @@
 use super::AbortOnPanic;
 use super::start::wall_clock;
 use super::supervisor::Event;
+use super::wires::{Module, ModuleError};
 use crate::exit::Failure;
 use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 use portcullis_capture::PacketModule as _;
-use portcullis_capture_xdp::{XdpError, XdpModule};
 use portcullis_engine::{
     Command, EngineSettings, FlowWorker, OffloadLink, Published, WorkerParts, drive, publish,
 };
@@ -22,7 +22,7 @@ const COMMANDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Worker {
     thread: JoinHandle<Option<Ended>>,
-    seat: Sender<XdpModule>,
+    seat: Sender<Module>,
     /// `None` once it was told to end without the others.
     commands: Option<Sender<Command>>,
     waker: Option<Waker>,
@@ -34,9 +34,9 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Why it ended before it was told to.
-    pub(crate) error: Option<XdpError>,
+    pub(crate) error: Option<ModuleError>,
     /// Its queues: closed where this is dropped.
-    pub(crate) module: XdpModule,
+    pub(crate) module: Module,
 }
 
 /// What a thread is started with.
@@ -48,7 +48,7 @@ struct Start {
     parts: WorkerParts,
     offload: Option<OffloadLink>,
     ready: Sender<Result<(), String>>,
-    seat: Receiver<XdpModule>,
+    seat: Receiver<Module>,
     commands: Receiver<Command>,
     events: Sender<Event>,
 }
@@ -102,7 +102,7 @@ pub(crate) fn spawn(
 
 impl Worker {
     /// Lends the worker its queues: from now on it judges.
-    pub(crate) fn seat(&mut self, module: XdpModule) {
+    pub(crate) fn seat(&mut self, module: Module) {
         self.waker = Some(module.waker());
         // A thread that is gone tells by its end.
         let _ = self.seat.send(module);
@@ -174,9 +174,9 @@ fn run(start: Start) -> Option<Ended> {
 /// Takes the flows of another gate until there are queues; flows go first, for packets may be theirs.
 fn wait_for_queues(
     worker: &mut FlowWorker,
-    seat: &Receiver<XdpModule>,
+    seat: &Receiver<Module>,
     commands: &Receiver<Command>,
-) -> Option<XdpModule> {
+) -> Option<Module> {
     let mut take = |command| match command {
         Command::TakeOver(slice) => {
             if let Err(error) = worker.import(&slice, wall_clock()) {
