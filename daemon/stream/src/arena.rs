@@ -131,7 +131,6 @@ pub(crate) struct Alternative {
     pub(crate) window: u32,
     pub(crate) timestamp: Option<u32>,
     pub(crate) scale: Option<u8>,
-    pub(crate) sack_permitted: bool,
     /// The next one of its session; the arena's.
     pub(crate) next: u32,
 }

@@ -1,6 +1,7 @@
 //! The TCP options that a session is told by.
 
-/// What a segment's options say (RFC 9293 §3.1, RFC 2018, RFC 7323, RFC 7413). An option that is cut
+/// What a segment's options say (RFC 9293 §3.1, RFC 7323, RFC 7413). What they acknowledge selectively is none of our
+/// business: payload goes by what is acknowledged for good. An option that is cut
 /// short or has a wrong length ends the reading; what stood before it counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpOptions {
@@ -8,10 +9,6 @@ pub struct TcpOptions {
     pub timestamps: Option<(u32, u32)>,
     /// Window scale, at most 14 (RFC 7323 §2.3).
     pub window_scale: Option<u8>,
-    /// May the receiver send selective acknowledgements?
-    pub sack_permitted: bool,
-    /// The end of the highest block that is selectively acknowledged.
-    pub sack_end: Option<u32>,
     /// Is there a fast open option, with a cookie or a request for one?
     pub fast_open: bool,
 }
@@ -19,8 +16,6 @@ pub struct TcpOptions {
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const WINDOW_SCALE: u8 = 3;
-const SACK_PERMITTED: u8 = 4;
-const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
 const FAST_OPEN: u8 = 34;
 /// The shared experimental option (RFC 6994), with the number that fast open had at first.
@@ -60,14 +55,6 @@ impl TcpOptions {
     fn take(&mut self, kind: u8, value: &[u8]) {
         match (kind, value) {
             (WINDOW_SCALE, &[shift]) => self.window_scale = Some(shift.min(14)),
-            (SACK_PERMITTED, []) => self.sack_permitted = true,
-            (SACK, blocks) => {
-                for block in blocks.as_chunks::<8>().0 {
-                    let [_, _, _, _, a, b, c, d] = *block;
-                    let end = u32::from_be_bytes([a, b, c, d]);
-                    self.sack_end = Some(self.sack_end.map_or(end, |other| crate::seq::later(other, end)));
-                }
-            }
             (TIMESTAMPS, value) => self.timestamps = timestamps(value),
             (FAST_OPEN, _) => self.fast_open = true,
             (EXPERIMENT, value) => self.fast_open |= value.starts_with(&EXPERIMENT_FAST_OPEN),
@@ -100,11 +87,11 @@ mod tests {
         check(&usual[2..], timestamps);
         check(&[3, 3, 9], TcpOptions { window_scale: Some(9), ..none });
         check(&[3, 3, 200], TcpOptions { window_scale: Some(14), ..none });
-        check(&[4, 2, 34, 2], TcpOptions { sack_permitted: true, fast_open: true, ..none });
+        check(&[4, 2, 34, 2], TcpOptions { fast_open: true, ..none });
         check(&[254, 4, 0xf9, 0x89], TcpOptions { fast_open: true, ..none });
         check(&[254, 4, 0xf9, 0x88], none);
         let blocks = [5, 18, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 5];
-        check(&blocks, TcpOptions { sack_end: Some(9), ..none });
+        check(&blocks, none);
     }
 
     #[test]

@@ -6,8 +6,12 @@ use crate::settings::SetupError;
 use crate::stats::StreamStats;
 
 mod bits;
+mod regions;
+
+pub(crate) use regions::Chain;
 
 use bits::{bit, clear_range, first_clear, first_set, last_clear_before, set_range};
+use regions::{Region, place};
 
 /// Bytes of payload in a page.
 pub(crate) const PAGE: u64 = 1024;
@@ -29,18 +33,6 @@ struct Page {
 
 const EMPTY: Page = Page { bytes: [0; PAGE_BYTES], present: [0; WORDS], begins: [0; WORDS], next_free: NONE };
 
-/// 64 KiB of a stream: which pages of it there are.
-#[derive(Clone, Debug)]
-struct Region {
-    /// Which of the stream's it is.
-    number: u32,
-    previous: u32,
-    next: u32,
-    /// A bit for each page that there is.
-    used: u64,
-    pages: [u32; REGION as usize],
-}
-
 /// Bytes of a page, and of a region.
 pub(crate) const PAGE_COST: u64 = size_of::<Page>() as u64;
 pub(crate) const REGION_COST: u64 = size_of::<Region>() as u64;
@@ -57,41 +49,6 @@ pub(crate) struct Pages {
     spare_regions: u64,
     limit: u64,
 }
-
-/// The pages of one direction: regions in ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Chain {
-    first: u32,
-    /// Where the last look-up ended; the next one is most often there.
-    recent: u32,
-    regions: u16,
-    islands: u8,
-    islands_max: u8,
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self { first: NONE, recent: NONE, regions: 0, islands: 0, islands_max: 0 }
-    }
-}
-
-impl Chain {
-    /// Most stretches of regions that there were at a time.
-    pub(crate) const fn islands_max(&self) -> u8 {
-        self.islands_max
-    }
-
-    pub(crate) const fn set_islands_max(&mut self, most: u8) {
-        self.islands_max = most;
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.first == NONE
-    }
-}
-
-/// Most regions of one direction: 16 MiB. Looking one up goes through them.
-const REGIONS_MAX: u16 = 256;
 
 /// Why a page cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,104 +277,6 @@ impl Pages {
         region.pages.get(page as usize).copied().filter(|_| there).map(PageId)
     }
 
-    /// The place of a region, or of the last one before it ([`NONE`] where there is none).
-    fn locate(&self, chain: &Chain, number: u32) -> Result<u32, u32> {
-        let mut at = if chain.recent == NONE { chain.first } else { chain.recent };
-        let mut before = NONE;
-        while let Some(region) = self.regions.get(at as usize) {
-            if region.number == number {
-                return Ok(at);
-            }
-            if region.number < number {
-                before = at;
-                let next = self.regions.get(region.next as usize);
-                if next.is_none_or(|next| next.number > number) {
-                    return Err(at);
-                }
-                at = region.next;
-            } else {
-                if before != NONE {
-                    return Err(before);
-                }
-                at = region.previous;
-            }
-        }
-        Err(before)
-    }
-
-    fn add_region(
-        &mut self,
-        chain: &mut Chain,
-        number: u32,
-        after: u32,
-        islands_max: u8,
-    ) -> Result<u32, NoPage> {
-        let next = match self.regions.get(after as usize) {
-            Some(region) => region.next,
-            None => chain.first,
-        };
-        let neighbour = |at: u32, wanted: Option<u32>| {
-            self.regions.get(at as usize).is_some_and(|region| Some(region.number) == wanted)
-        };
-        let touching = u8::from(neighbour(after, number.checked_sub(1)))
-            + u8::from(neighbour(next, number.checked_add(1)));
-        let islands = (chain.islands + 1).saturating_sub(touching);
-        let too_many = islands_max != 0 && islands > islands_max && islands > chain.islands;
-        if chain.regions >= REGIONS_MAX || islands == u8::MAX || too_many {
-            return Err(NoPage::Limit);
-        }
-        let new = Region { number, previous: after, next, used: 0, pages: [NONE; REGION as usize] };
-        let at = self.take_region(new).ok_or(NoPage::Memcap)?;
-        match self.regions.get_mut(after as usize) {
-            Some(region) => region.next = at,
-            None => chain.first = at,
-        }
-        if let Some(region) = self.regions.get_mut(next as usize) {
-            region.previous = at;
-        }
-        chain.regions += 1;
-        chain.islands = islands;
-        chain.islands_max = chain.islands_max.max(islands);
-        Ok(at)
-    }
-
-    /// Takes the first region out; its pages are gone already.
-    fn remove_first(&mut self, chain: &mut Chain) {
-        let at = chain.first;
-        let free = self.free_region;
-        let Some(region) = self.regions.get_mut(at as usize) else { return };
-        let (next, number) = (region.next, region.number);
-        region.next = free;
-        region.used = 0;
-        self.free_region = at;
-        self.spare_regions += 1;
-        chain.first = next;
-        chain.regions = chain.regions.saturating_sub(1);
-        if chain.recent == at {
-            chain.recent = NONE;
-        }
-        let adjacent = match self.regions.get_mut(next as usize) {
-            Some(region) => {
-                region.previous = NONE;
-                region.number.checked_sub(1) == Some(number)
-            }
-            None => false,
-        };
-        chain.islands = chain.islands.saturating_sub(u8::from(!adjacent));
-    }
-
-    fn take_region(&mut self, new: Region) -> Option<u32> {
-        if let Some(region) = self.regions.get_mut(self.free_region as usize) {
-            let next = region.next;
-            *region = new;
-            self.spare_regions -= 1;
-            return Some(std::mem::replace(&mut self.free_region, next));
-        }
-        let at = u32::try_from(self.regions.len()).ok()?;
-        (self.regions.len() < self.regions.capacity()).then(|| self.regions.push(new))?;
-        Some(at)
-    }
-
     fn take_page(&mut self, stats: &mut StreamStats) -> Option<PageId> {
         if let Some(page) = self.pages.get_mut(self.free_page as usize) {
             let next = page.next_free;
@@ -447,10 +306,3 @@ impl Pages {
 /// A page's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageId(u32);
-
-/// Region and page in it of an offset. Streams of more than 2^48 bytes do not come to their end.
-fn place(offset: u64) -> (u32, u32) {
-    let page = offset / PAGE;
-    let region = u32::try_from(page / u64::from(REGION)).unwrap_or(u32::MAX);
-    (region, u32::try_from(page % u64::from(REGION)).unwrap_or(0))
-}

@@ -21,10 +21,8 @@ pub(crate) const CONFIRMED: u16 = 1 << 5;
 pub(crate) const TIMESTAMPS: u16 = 1 << 6;
 /// It was closed by a reset, and `before` says what it was.
 pub(crate) const BY_RESET: u16 = 1 << 7;
-/// Both sides may acknowledge selectively.
-pub(crate) const SACK: u16 = 1 << 8;
 /// The SYN had data.
-pub(crate) const SYN_DATA: u16 = 1 << 9;
+pub(crate) const SYN_DATA: u16 = 1 << 8;
 
 /// The marks that go with a session to another process.
 pub(crate) const CARRIED: u16 = (SYN_DATA << 1) - 1;

@@ -149,7 +149,6 @@ impl Machine<'_, '_> {
             window: u32::from(self.segment.tcp.window),
             timestamp: self.options.timestamps.map(|(value, _)| value),
             scale: self.options.window_scale,
-            sack_permitted: self.options.sack_permitted,
             ..Alternative::default()
         }
     }

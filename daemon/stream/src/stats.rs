@@ -5,14 +5,6 @@ use crate::events::{StreamEvent, StreamEvents};
 /// Counters from 0 at start, but for the gauges, which say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamStats {
-    /// `tcp.syn`: segments with SYN and without ACK.
-    pub syn: u64,
-    /// `tcp.synack`
-    pub synack: u64,
-    /// `tcp.rst`
-    pub rst: u64,
-    /// `tcp.urg`
-    pub urg: u64,
     /// `tcp.active_sessions`, a gauge.
     pub active_sessions: u64,
     /// `tcp.sessions`
@@ -62,10 +54,6 @@ pub struct StreamStats {
 impl Default for StreamStats {
     fn default() -> Self {
         Self {
-            syn: 0,
-            synack: 0,
-            rst: 0,
-            urg: 0,
             active_sessions: 0,
             sessions: 0,
             ssn_memcap_drop: 0,

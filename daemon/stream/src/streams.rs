@@ -85,7 +85,6 @@ impl Streams {
     /// What it costs depends on its length only.
     pub fn packet(&mut self, session: Option<StreamHandle>, segment: &Segment<'_>) -> Seen {
         self.arrived = None;
-        self.count_flags(segment);
         let mut seen = match session.filter(|handle| self.arena.get(*handle).is_some()) {
             Some(handle) => self.follow(handle, segment),
             None => self.begin(segment),
@@ -230,15 +229,6 @@ impl Streams {
             }
         }
         Ok(handle)
-    }
-
-    fn count_flags(&mut self, segment: &Segment<'_>) {
-        let flags = segment.tcp.flags;
-        let stats = &mut self.stats;
-        stats.syn += u64::from(flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK));
-        stats.synack += u64::from(flags.has(TcpFlags::SYN | TcpFlags::ACK));
-        stats.rst += u64::from(flags.has(TcpFlags::RST));
-        stats.urg += u64::from(flags.has(TcpFlags::URG));
     }
 
     fn begin(&mut self, segment: &Segment<'_>) -> Seen {

@@ -172,9 +172,7 @@ impl Machine<'_, '_> {
         let (stamps, scales) = (client.has(peer::STAMPS), client.has(peer::SCALES));
         let both_stamp = stamps && syn_ack.timestamp.is_some();
         client.set(peer::SCALES, scales && syn_ack.scale.is_some());
-        let sack = syn_ack.sack_permitted;
         self.session.set(session::TIMESTAMPS, both_stamp);
-        self.session.set(session::SACK, sack);
     }
 
     /// Client and server both sent a SYN, and the client acknowledges the server's.
