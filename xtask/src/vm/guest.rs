@@ -16,9 +16,9 @@ use super::packages::QEMU;
 use crate::program::Interrupt;
 
 /// How long the guest may take until it takes commands.
-const BOOT_LIMIT: Duration = Duration::from_secs(90);
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
 /// How long it may take to end.
-const END_LIMIT: Duration = Duration::from_secs(20);
+const END_LIMIT: Duration = Duration::from_secs(60);
 /// How often the wish to stop is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
