@@ -47,6 +47,7 @@ impl Formatter {
             Record::Netflow(record) => write_line(&json::netflow(&mut scope, record), out),
             Record::Stats(record) => write_line(&json::stats(&mut scope, record), out),
             Record::Blind(record) => write_line(&json::blind(&mut scope, record), out),
+            Record::Listed(record) => write_line(&json::listed(&mut scope, record), out),
         }
     }
 
@@ -60,6 +61,8 @@ impl Formatter {
             Record::Flow(_) => types.flow,
             Record::Netflow(_) => types.netflow,
             Record::Stats(_) => types.stats,
+            Record::Listed(record) if record.dropped => types.drop,
+            Record::Listed(_) => types.alert,
             // Nobody may not want to know.
             Record::Blind(_) => true,
         }

@@ -6,6 +6,7 @@ mod blind;
 mod dropped;
 mod flow;
 mod header;
+mod listed;
 mod stats;
 
 use crate::clock::{Clock, Stamp};
@@ -17,6 +18,7 @@ pub(crate) use alert::alert;
 pub(crate) use blind::blind;
 pub(crate) use dropped::dropped;
 pub(crate) use flow::{flow, netflow};
+pub(crate) use listed::listed;
 pub(crate) use stats::stats;
 
 /// What the objects are made with.

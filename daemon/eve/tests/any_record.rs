@@ -47,6 +47,8 @@ proptest! {
                 Record::Flow(_) => ("flow", &["pkts_toserver", "start", "end", "age", "state", "reason", "alerted"]),
                 Record::Netflow(_) => ("netflow", &["pkts", "bytes", "start", "end", "age", "min_ttl", "max_ttl"]),
                 Record::Stats(_) => ("stats", &["uptime", "flow", "decoder"]),
+                Record::Listed(listed) if listed.dropped => ("drop", &["reason"]),
+                Record::Listed(_) => ("list", &["name", "action"]),
                 Record::Blind(_) => ("blind", &["queue", "start", "end", "pkts", "pkts_passed"]),
             };
             let mut out = Vec::new();

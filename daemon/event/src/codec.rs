@@ -19,6 +19,7 @@ const FLOW: u8 = 2;
 const NETFLOW: u8 = 3;
 const STATS: u8 = 4;
 const BLIND: u8 = 5;
+const LISTED: u8 = 6;
 
 /// Bytes before the fields: the length of what follows it, the kind, the flag.
 const HEADER: usize = LENGTH + 2;
@@ -33,6 +34,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
         Record::Netflow(_) => NETFLOW,
         Record::Stats(_) => STATS,
         Record::Blind(_) => BLIND,
+        Record::Listed(_) => LISTED,
     };
     out.extend_from_slice(&[0, 0, 0, 0, kind, 0]);
     let mut writer = Writer::new(out);
@@ -43,6 +45,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
         Record::Netflow(record) => whole_flow::put_netflow(&mut writer, record),
         Record::Stats(record) => put_stats(&mut writer, record),
         Record::Blind(record) => put_blind(&mut writer, record),
+        Record::Listed(record) => packet::put_listed(&mut writer, record),
     }
     let truncated = writer.truncated;
     let length = u32::try_from(out.len() - start - LENGTH).unwrap_or(u32::MAX);
@@ -69,6 +72,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         NETFLOW => Record::Netflow(whole_flow::netflow(&mut reader)?),
         STATS => Record::Stats(stats(&mut reader)?),
         BLIND => Record::Blind(blind(&mut reader)?),
+        LISTED => Record::Listed(packet::listed(&mut reader)?),
         value => return Err(DecodeError::BadValue { field: "kind", value }),
     };
     match reader.remaining() {

@@ -1,8 +1,8 @@
 //! What a worker reports: as plain data, as bytes for a ring, and as counters.
 //!
-//! - [`record`]: [`Record`], one of an alert, a drop, a flow, a netflow, the statistics or a blind window
+//! - [`record`]: [`Record`], one of an alert, a drop, a flow, a netflow, the statistics, a blind window or a listed packet
 //! - [`common`]: what every record begins with
-//! - [`alert`], [`dropped`], [`flow`], [`stats`], [`blind`]: the records themselves
+//! - [`alert`], [`dropped`], [`flow`], [`stats`], [`blind`], [`listed`]: the records themselves
 //! - [`text`]: lists of strings that are packed once and copied as bytes
 //! - [`ring`]: bounded byte rings that take records from a worker to the logger
 //! - [`counters`]: the counter block that a worker publishes, by Suricata's names
@@ -24,6 +24,7 @@ pub mod common;
 pub mod counters;
 pub mod dropped;
 pub mod flow;
+pub mod listed;
 mod named;
 pub mod record;
 pub mod ring;
@@ -40,6 +41,7 @@ pub use dropped::{DropRecord, DroppedPacket, DroppedTransport};
 pub use flow::{
     ExceptionPolicy, ExceptionTarget, FlowRecord, NetflowRecord, PolicyTargets, TcpPart, TcpSession, TtlRange,
 };
+pub use listed::ListedRecord;
 pub use record::{Class, DecodeError, MAX_RECORD, Record};
 pub use ring::{RecordConsumer, RecordProducer, Refused, Reporter, RingCounts, RingMode};
 pub use stats::{RuleCounts, StatsRecord};

@@ -5,6 +5,7 @@ use crate::blind::BlindRecord;
 use crate::codec;
 use crate::dropped::DropRecord;
 use crate::flow::{FlowRecord, NetflowRecord};
+use crate::listed::ListedRecord;
 use crate::stats::StatsRecord;
 
 /// Most bytes of an encoded record, its length prefix included: 64 KiB.
@@ -26,12 +27,14 @@ pub enum Record<'a> {
     Stats(StatsRecord),
     /// A time in which no worker saw what came in.
     Blind(BlindRecord),
+    /// A list in the kernel decided about a packet.
+    Listed(ListedRecord<'a>),
 }
 
 /// Which ring a record goes through, so that cheap records never displace evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Alerts and drops.
+    /// Alerts, drops and what lists decided.
     Evidence,
     /// Flows, netflows, statistics and blind windows.
     Flow,
@@ -42,7 +45,7 @@ impl<'a> Record<'a> {
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {
-            Self::Alert(_) | Self::Drop(_) => Class::Evidence,
+            Self::Alert(_) | Self::Drop(_) | Self::Listed(_) => Class::Evidence,
             Self::Flow(_) | Self::Netflow(_) | Self::Stats(_) | Self::Blind(_) => Class::Flow,
         }
     }

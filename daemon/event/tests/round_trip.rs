@@ -114,8 +114,11 @@ fn overlong_strings_leave_room_and_are_flagged() {
 #[test]
 fn evidence_is_kept_apart_from_flows() {
     let classes = sample().records().map(|record| record.class());
-    let [alert, drop, rest @ ..] = classes;
-    assert_eq!((alert, drop, rest), (Class::Evidence, Class::Evidence, [Class::Flow; 4]));
+    let [alert, drop, rest @ .., listed] = classes;
+    assert_eq!(
+        (alert, drop, listed, rest),
+        (Class::Evidence, Class::Evidence, Class::Evidence, [Class::Flow; 4])
+    );
 }
 
 /// Some parts, the same every time.

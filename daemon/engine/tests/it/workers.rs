@@ -133,6 +133,7 @@ fn show(record: &Record<'_>) -> String {
         }
         Record::Stats(stats) => format!("{stats:?}"),
         Record::Blind(blind) => format!("{blind:?}"),
+        Record::Listed(listed) => format!("{listed:?}"),
     }
 }
 

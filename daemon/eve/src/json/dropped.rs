@@ -29,11 +29,7 @@ pub(crate) fn dropped<'a>(scope: &mut Scope<'a>, record: &'a DropRecord<'_>) -> 
         header: Header::new(scope, common, "drop"),
         extras: Extras::of_packet(scope, common),
         direction: record.direction.map(|direction| direction.name()),
-        drop: DropObject {
-            ip: IpFields::new(common.ip_version, &record.packet),
-            transport: TransportFields::new(record.packet.transport),
-            reason: record.reason.name(),
-        },
+        drop: DropObject::new(common.ip_version, &record.packet, record.reason.name()),
         verdict: record
             .verdict
             .filter(|_| options.verdict)
@@ -43,12 +39,22 @@ pub(crate) fn dropped<'a>(scope: &mut Scope<'a>, record: &'a DropRecord<'_>) -> 
 }
 
 #[derive(Debug, Serialize)]
-struct DropObject {
+pub(crate) struct DropObject {
     #[serde(flatten)]
     ip: Option<IpFields>,
     #[serde(flatten)]
     transport: Option<TransportFields>,
     reason: &'static str,
+}
+
+impl DropObject {
+    pub(crate) const fn new(ip_version: u8, packet: &DroppedPacket, reason: &'static str) -> Self {
+        Self {
+            ip: IpFields::new(ip_version, packet),
+            transport: TransportFields::new(packet.transport),
+            reason,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

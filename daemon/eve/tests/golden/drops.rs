@@ -1,7 +1,7 @@
 use crate::samples::{alert, drop_record, ipv6_common, packet_common};
 use crate::{all_options, check, line};
 use portcullis_capture::DropReason;
-use portcullis_eve::EveOptions;
+use portcullis_eve::{EveOptions, EventTypes, Formatter};
 use portcullis_event::*;
 use portcullis_wire::decoded::TcpFlags;
 
@@ -70,4 +70,31 @@ fn a_dropped_frame_that_is_not_ip() {
             r#""pkt_src":"wire/pcap","drop":{"reason":"decode error"}}"#,
         ],
     );
+}
+
+#[test]
+fn a_packet_that_a_list_decided() {
+    let packet = DroppedPacket { transport: DroppedTransport::Udp { length: 40 }, ..drop_record().packet };
+    let common = Common { flow_id: None, pcap_cnt: None, protocol: 17, ..packet_common() };
+    let record = ListedRecord { common, packet, list: b"feed", dropped: true };
+    let header = |kind: &str| {
+        format!(
+            concat!(
+                r#"{{"timestamp":"2026-11-21T09:57:47.426097+0000","event_type":"{}","src_ip":"10.0.0.1","#,
+                r#""src_port":40000,"dest_ip":"10.0.0.2","dest_port":80,"proto":"UDP","ip_v":4,"#,
+                r#""pkt_src":"wire/pcap","#
+            ),
+            kind
+        )
+    };
+    let drop = r#""drop":{"len":60,"tos":4,"ttl":64,"ipid":4711,"udplen":40,"reason":"blocklist"},"#;
+    let list = |action: &str| format!("\"list\":{{\"name\":\"feed\",\"action\":\"{action}\"}}}}\n");
+    let shown = line(EveOptions::default(), &Record::Listed(record));
+    assert_eq!(shown, format!("{}{drop}{}", header("drop"), list("drop")));
+    let told = line(EveOptions::default(), &Record::Listed(ListedRecord { dropped: false, ..record }));
+    assert_eq!(told, format!("{}{}", header("list"), list("alert")));
+    let types = EventTypes { drop: false, ..EventTypes::NONE };
+    let mut out = Vec::new();
+    let options = EveOptions { types, ..EveOptions::default() };
+    assert!(!Formatter::new(options).format(&Record::Listed(record), &mut out));
 }

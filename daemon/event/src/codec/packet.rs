@@ -4,12 +4,16 @@ use super::shared;
 use crate::alert::{AlertFlow, AlertRecord};
 use crate::bytes::{Reader, Writer};
 use crate::dropped::{DropRecord, DroppedPacket, DroppedTransport};
+use crate::listed::ListedRecord;
 use crate::record::{DecodeError, MAX_RECORD};
 use portcullis_capture::DropReason;
 use portcullis_flow::Direction;
 
 /// In the order of their discriminants.
 const DIRECTIONS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
+
+/// Longest name of a list, in bytes; what is more is cut.
+const MAX_LIST_NAME: usize = 256;
 
 const NO_TRANSPORT: u8 = 0;
 const TCP: u8 = 1;
@@ -104,6 +108,23 @@ pub(super) fn drop_record<'a>(
         verdict: reader.option(shared::verdict)?,
         repeated: reader.bool()?,
         truncated,
+    })
+}
+
+pub(super) fn put_listed(writer: &mut Writer<'_>, record: &ListedRecord<'_>) {
+    let ListedRecord { common, packet, list, dropped } = record;
+    shared::put_common(writer, common);
+    put_dropped_packet(writer, packet);
+    writer.text(list, MAX_LIST_NAME);
+    writer.bool(*dropped);
+}
+
+pub(super) fn listed<'a>(reader: &mut Reader<'a>) -> Result<ListedRecord<'a>, DecodeError> {
+    Ok(ListedRecord {
+        common: shared::common(reader)?,
+        packet: dropped_packet(reader)?,
+        list: reader.text()?,
+        dropped: reader.bool()?,
     })
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn parts(longest: usize) -> impl Strategy<Value = Parts> {
 
 impl Parts {
     /// One record of each kind, from the same parts.
-    pub(crate) fn records(&self) -> [Record<'_>; 6] {
+    pub(crate) fn records(&self) -> [Record<'_>; 7] {
         [
             Record::Alert(self.alert_record()),
             Record::Drop(self.drop_record()),
@@ -55,7 +55,13 @@ impl Parts {
             Record::Netflow(self.netflow_record()),
             Record::Stats(self.stats_record()),
             Record::Blind(self.blind_record()),
+            Record::Listed(self.listed_record()),
         ]
+    }
+
+    pub(crate) fn listed_record(&self) -> ListedRecord<'_> {
+        let DropRecord { common, packet, .. } = self.drop_record();
+        ListedRecord { common, packet, list: &self.texts[0], dropped: self.flag(1) }
     }
 
     pub(crate) fn blind_record(&self) -> BlindRecord {
