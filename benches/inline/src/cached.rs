@@ -47,7 +47,7 @@ const WARM_UP: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(portcullis_testkit::is_root(), "namespaces and XDP need root");
-    let lab = Lab::new()?;
+    let lab = Lab::inline()?;
     let load = Load { flows: arguments.flows, size: arguments.size, rate: None, cpu: arguments.cpu };
     let length = Duration::from_millis(arguments.round_ms);
     let mut rounds: [Vec<f64>; 4] = Default::default();
