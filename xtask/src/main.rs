@@ -12,6 +12,7 @@ mod program;
 mod sanitize;
 mod say;
 mod setup;
+mod soak;
 mod test;
 mod vm;
 mod workspace;
@@ -41,6 +42,8 @@ enum Task {
     /// Put the gate between two ports of a real driver in its zero-copy mode, in a virtual machine; `test` does
     /// this, too.
     Vm(vm::Options),
+    /// Kill, stop, restart and flood the gate while hosts exchange data through it; `test` does this for a minute.
+    Soak(soak::Options),
     /// Check formatting and lints and run every test.
     Test,
     /// Run the tests of plugins under the address sanitizer; `test` does this, too.
@@ -67,6 +70,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Lab(task) => return lab::run(&task),
         Task::Demo(options) => demo::run(&options)?,
         Task::Vm(options) => vm::run(&options)?,
+        Task::Soak(options) => soak::run(&options)?,
         Task::Test => test::run()?,
         Task::Sanitize => sanitize::run()?,
         Task::Fuzz(options) => fuzz::run(&options)?,

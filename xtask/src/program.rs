@@ -115,6 +115,11 @@ impl Running {
         Ok(Self { child, name: name.to_owned(), text })
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far.
     pub(crate) fn text(&self) -> Result<String> {
         // The program writes through the same open file, so its place must not be moved while it

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{fuzz, privilege, sanitize, say, vm, workspace};
+use crate::{fuzz, privilege, sanitize, say, soak, vm, workspace};
 
 /// What cargo's test programs said of themselves, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +27,16 @@ pub(crate) fn run() -> Result<()> {
     let (tally, mut success) = test_all()?;
     success &= sanitize::run().inspect_err(say::error).is_ok();
     success &= fuzz::brief().inspect_err(say::error).is_ok();
+    let soak = soak::test().inspect_err(say::error).is_ok();
+    success &= soak;
+    let soak = if soak { "well" } else { "failed" };
     let machine = vm::test().inspect_err(say::error).is_ok();
     success &= machine;
     let machine = if machine { "well" } else { "failed" };
-    say::line(&format!("{} passed, {} failed; virtual machine: {machine}", tally.passed, tally.failed));
+    say::line(&format!(
+        "{} passed, {} failed; soak: {soak}; virtual machine: {machine}",
+        tally.passed, tally.failed
+    ));
     ensure!(tally.ignored == 0, "{} tests were skipped; each must run", tally.ignored);
     ensure!(success && tally.failed == 0, "tests failed");
     ensure!(tally.passed > 0, "cargo ran no test");
