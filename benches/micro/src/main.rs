@@ -9,6 +9,7 @@ mod collisions;
 mod compare;
 mod decoding;
 mod fragments;
+mod handover;
 mod idle;
 mod instructions;
 mod pauses;
@@ -33,6 +34,8 @@ enum Arguments {
     Decode(decoding::Arguments),
     /// Rules: time to compile, memory, and payload judged by second.
     Rules(rules::Arguments),
+    /// Bytes and time of a flow that goes on in another process.
+    Handover(handover::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Arguments::Fragments(arguments) => fragments::run(&arguments),
         Arguments::Decode(arguments) => decoding::run(&arguments),
         Arguments::Rules(arguments) => rules::run(&arguments),
+        Arguments::Handover(arguments) => handover::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),

@@ -48,6 +48,11 @@ impl Rig {
         Self { worker, _records: records }
     }
 
+    /// The worker itself.
+    pub const fn worker(&mut self) -> &mut FlowWorker {
+        &mut self.worker
+    }
+
     /// Judges all frames that the module lends and returns how many that were.
     pub fn judge(&mut self, module: &mut LoopModule) -> u64 {
         self.judge_within(module, true, |work| work())

@@ -15,6 +15,12 @@ use std::time::Duration;
 /// Longest sleep of an idle worker: how late an ended flow may be noticed.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// The same while flows leave, and whoever receives them is not as fast.
+const LEAVING: Duration = Duration::from_millis(1);
+
+/// Bytes of flows that are copied after a burst.
+const STEP: usize = 8 << 10;
+
 /// What a worker may be told between two bursts.
 #[derive(Debug)]
 pub enum Command {
@@ -91,16 +97,23 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             worker.blind(Blind { since, until });
         }
         match module.poll(&mut |burst| worker.inspect(burst))? {
-            Poll::Received(_) => worker.keep_house(module.now(), &module.stats()),
+            Poll::Received(_) => {
+                worker.keep_house(module.now(), &module.stats());
+                if let Some(leaving) = leaving {
+                    leaving.copy(worker, module.now());
+                }
+            }
             Poll::End => return Ok(()),
             Poll::Empty if draining => return Ok(()),
             Poll::Empty => {
                 worker.idle(module.now(), &module.stats());
-                module.wait(module.now().after(IDLE))?;
+                let is_busy = leaving.as_mut().is_some_and(|leaving| leaving.copy(worker, module.now()));
+                // A command that came meanwhile may have been told of by the same wake.
+                if !is_busy && commands.is_empty() {
+                    let most = if leaving.is_some() { LEAVING } else { IDLE };
+                    module.wait(module.now().after(most))?;
+                }
             }
-        }
-        if let Some(leaving) = leaving {
-            leaving.copy(worker, module.now());
         }
     }
 }
@@ -111,12 +124,13 @@ struct Leaving {
     slices: Sender<Vec<u8>>,
     cursor: Cursor,
     copies: Copies,
-    /// A slice that there was no room for.
-    waiting: Option<Vec<u8>>,
+    /// The slice that is being filled, or that there was no room for.
+    slice: Vec<u8>,
+    is_full: bool,
 }
 
 /// How far copying is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copies {
     Going,
     Complete,
@@ -126,40 +140,47 @@ enum Copies {
 
 impl Leaving {
     const fn new(slices: Sender<Vec<u8>>) -> Self {
-        Self { slices, cursor: Cursor::copying(), copies: Copies::Going, waiting: None }
+        Self { slices, cursor: Cursor::copying(), copies: Copies::Going, slice: Vec::new(), is_full: false }
     }
 
-    /// Copies one slice's worth, unless whoever receives is not as fast.
-    fn copy(&mut self, worker: &mut FlowWorker, now: Timestamp) {
-        let slice = self.waiting.take().or_else(|| self.next_copy(worker, now));
-        if let Some(slice) = slice
-            && let Err(TrySendError::Full(slice)) = self.slices.try_send(slice)
-        {
-            self.waiting = Some(slice);
-        }
-    }
-
-    fn next_copy(&mut self, worker: &mut FlowWorker, now: Timestamp) -> Option<Vec<u8>> {
-        match self.copies {
-            Copies::Complete => {
-                self.copies = Copies::Told;
-                return Some(Vec::new());
+    /// Copies some flows, about a burst's housekeeping, unless whoever receives is not as fast. Is there more to be
+    /// done at once?
+    fn copy(&mut self, worker: &mut FlowWorker, now: Timestamp) -> bool {
+        if !self.is_full && (self.copies == Copies::Going || worker.has_departed()) {
+            if self.slice.capacity() == 0 {
+                self.slice.reserve_exact(SLICE);
             }
-            Copies::Told if !worker.has_departed() => return None,
-            Copies::Going | Copies::Told => {}
+            let limit = self.slice.len() + STEP;
+            let more = worker.export(&mut self.cursor, &mut self.slice, limit, now);
+            if (self.copies, more) == (Copies::Going, false) {
+                self.copies = Copies::Complete;
+            }
+            self.is_full = !self.slice.is_empty() && (!more || self.slice.len() >= SLICE - STEP);
         }
-        let mut slice = Vec::with_capacity(SLICE);
-        let more = worker.export(&mut self.cursor, &mut slice, SLICE, now);
-        if let (Copies::Going, false) = (self.copies, more) {
-            self.copies = Copies::Complete;
+        if self.is_full {
+            match self.slices.try_send(std::mem::take(&mut self.slice)) {
+                Ok(()) => self.is_full = false,
+                // Nobody receives any more. Nothing is lost by it: all flows are still here.
+                Err(TrySendError::Disconnected(_)) => (self.is_full, self.copies) = (false, Copies::Told),
+                Err(TrySendError::Full(slice)) => {
+                    self.slice = slice;
+                    return false;
+                }
+            }
         }
-        Some(slice).filter(|slice| !slice.is_empty())
+        if self.copies == Copies::Complete && self.slices.try_send(Vec::new()).is_ok() {
+            self.copies = Copies::Told;
+        }
+        self.copies == Copies::Going
     }
 
-    /// Gives all flows away. Where nobody receives any more, those that are left stay.
+    /// Gives all flows away. Where nobody receives, all stay; where nobody does any more, those that are left.
     fn complete(mut self, worker: &mut FlowWorker, now: Timestamp) {
+        if self.slices.send(Vec::new()).is_err() {
+            return;
+        }
         let mut cursor = Cursor::leaving();
-        let mut slice = self.waiting.take().unwrap_or_default();
+        let mut slice = std::mem::take(&mut self.slice);
         loop {
             if !slice.is_empty() && self.slices.send(std::mem::take(&mut slice)).is_err() {
                 return;

@@ -41,8 +41,10 @@ const MAGIC: [u8; 4] = *b"PCFH";
 /// What stands before each record: its kind and its length.
 const RECORD_HEAD: usize = 5;
 
-/// Places of the table that one call looks at.
-const LOOKS: usize = 1024;
+/// Flows that one call looks at: while packets are judged about what the housekeeping after a burst costs, and as
+/// many as are worth a call once none are.
+const LOOKS_COPYING: usize = 64;
+const LOOKS_LEAVING: usize = 1024;
 
 /// Where an export is. One for each pass.
 #[derive(Debug)]
@@ -203,11 +205,15 @@ impl FlowWorker {
         if out.len() >= limit {
             return true;
         }
-        let more = table.hand_over(cursor.pass, &mut cursor.place, LOOKS, now, &mut |flow| {
+        let looks = match cursor.pass {
+            Pass::Copy => LOOKS_COPYING,
+            Pass::Leave => LOOKS_LEAVING,
+        };
+        let more = table.hand_over(cursor.pass, &mut cursor.place, looks, now, &mut |flow| {
             put_record(Kind::Flow, out, |out| judge.tell_flow(flow, out));
             out.len() < limit
         });
-        self.finish_flows(LOOKS, now);
+        self.finish_flows(looks, now);
         more || self.table.has_departed()
     }
 

@@ -10,6 +10,7 @@ mod examples;
 mod flow_records;
 mod fragments;
 mod handover;
+mod handover_drive;
 mod handover_whole;
 mod hosts;
 mod judging;
