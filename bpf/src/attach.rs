@@ -4,7 +4,7 @@ use crate::config::{GatePort, XdpMode};
 use crate::device;
 use crate::error::GateError;
 use crate::pins::Pins;
-use crate::program::Maps;
+use crate::program::{self, Maps};
 use crate::sys;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -39,13 +39,14 @@ pub(crate) fn adoptable(
     ports: &[(&GatePort, u32)],
     slots: u32,
     mode: XdpMode,
+    frags: bool,
 ) -> Result<Adoptable, GateError> {
     let mut wanted: Vec<u32> = ports.iter().map(|(_, ifindex)| *ifindex).collect();
     wanted.sort_unstable();
     let open = |(ifindex, path): (u32, std::path::PathBuf)| {
         let link = sys::pinned(&path).ok()?;
         let there = sys::link_ifindex(link.as_fd()).ok()? == ifindex;
-        (there && fits(ifindex, mode)).then_some((ifindex, link))
+        (there && fits(ifindex, mode, frags)).then_some((ifindex, link))
     };
     let links: Option<Vec<_>> = pins.links()?.into_iter().map(open).collect();
     let maps = Maps::pinned(pins, slots);
@@ -58,8 +59,12 @@ pub(crate) fn adoptable(
     Ok((None, Vec::new()))
 }
 
-/// Is what is attached to the interface of the wanted kind?
-fn fits(ifindex: u32, mode: XdpMode) -> bool {
+/// Is what is attached to the interface of the wanted kind? Maps of redirection serve programs of one kind only.
+fn fits(ifindex: u32, mode: XdpMode, frags: bool) -> bool {
+    let name = sys::attached(ifindex).and_then(|(id, _)| sys::program_name(id));
+    if name.ok().as_deref() != Some(program::name(frags)) {
+        return false;
+    }
     match mode {
         XdpMode::Auto => true,
         XdpMode::Native => attached_mode(ifindex) == AttachedMode::Native,

@@ -193,7 +193,7 @@ fn a_busy_worker_is_spared() {
     let cached = Cached::new(Fail::Closed);
     let maps = &cached.bench.loaded.maps;
     let liveness = Liveness { overload: Overload::Drop, room: 1, ..Liveness::default() };
-    let settings = layout::settings(Fail::Closed, QUEUES, &liveness);
+    let settings = layout::settings(Fail::Closed, QUEUES, &liveness, 0);
     maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
     let pulses = Pulses::map(maps.pulses.as_fd(), 2 * QUEUES, QUEUES, liveness.beat_limit).unwrap();
     pulses.beat(0, 0).unwrap().store(coarse_now(), 0);

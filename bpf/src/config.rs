@@ -85,13 +85,29 @@ pub struct GatePort {
     pub queues: u32,
 }
 
+/// Some of the ports: an inline set with policies of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateSet {
+    /// How many ports it has: an even number, for they are whole pairs.
+    pub ports: usize,
+    /// What happens without a worker.
+    pub fail: Fail,
+    /// What happens where a worker is busy.
+    pub overload: Overload,
+    /// The policy of a slot that was blind too often.
+    pub latched_fail: Fail,
+}
+
 /// What [`Gate::load`](crate::Gate::load) is asked for.
 #[derive(Clone, Debug)]
 pub struct GateConfig {
-    /// Names the pins and the lock file: letters, digits, `-` and `_` only (a bpffs takes no dots).
+    /// Names the pins and the lock file: letters, digits, `-` and `_` only (a bpffs takes no dots). Where there are
+    /// several sets, the names of all of them, with `+` between.
     pub name: String,
     /// The ports; pair *n* is ports 2*n* and 2*n*+1. An even number of them, 2 to 256.
     pub ports: Vec<GatePort>,
+    /// The inline sets that the ports are of, in their order; none: one set, with the policies below.
+    pub sets: Vec<GateSet>,
     /// What happens without a worker.
     pub fail: Fail,
     /// When a worker counts as dead or busy.
@@ -104,6 +120,9 @@ pub struct GateConfig {
     pub lists: ListRoom,
     /// Do frames leave through the peer port? Otherwise the set only listens, and nothing is ever sent.
     pub forward: bool,
+    /// Must frames be taken that do not fit one buffer (an MTU above [`MAX_MTU`](crate::device::MAX_MTU), or longer than
+    /// packet memory's frames)? Not every driver can.
+    pub frags: bool,
     /// How to attach.
     pub mode: XdpMode,
     /// A directory in a bpffs under which links and maps are pinned, so that they outlive a crash. `None`: they
@@ -119,12 +138,14 @@ impl Default for GateConfig {
         Self {
             name: "gate".to_owned(),
             ports: Vec::new(),
+            sets: Vec::new(),
             fail: Fail::default(),
             liveness: Liveness::default(),
             tunnels: TunnelPorts::default(),
             cache: 0,
             lists: ListRoom::default(),
             forward: true,
+            frags: false,
             mode: XdpMode::default(),
             pin_dir: None,
             lock_dir: Self::LOCK_DIR.into(),
@@ -133,6 +154,20 @@ impl Default for GateConfig {
 }
 
 impl GateConfig {
+    /// What the program is told of each port: its set's number, when a worker of it is dead or busy, and what then
+    /// happens.
+    pub(crate) fn by_port(&self) -> Vec<(u32, Fail, Liveness)> {
+        if self.sets.is_empty() {
+            return vec![(0, self.fail, self.liveness); self.ports.len()];
+        }
+        let of_set = |(number, set): (u32, &GateSet)| {
+            let GateSet { ports, fail, overload, latched_fail } = *set;
+            let liveness = Liveness { overload, latched_fail, ..self.liveness };
+            std::iter::repeat_n((number, fail, liveness), ports)
+        };
+        (0..).zip(&self.sets).flat_map(of_set).collect()
+    }
+
     /// Where Portcullis pins.
     pub const PIN_DIR: &str = "/sys/fs/bpf/portcullis";
     /// Where Portcullis locks.

@@ -8,7 +8,14 @@ use std::io;
 /// multi-buffer support. Measured on veth: 3498 attaches, 3520 does not.
 pub const MAX_MTU: u32 = 3498;
 
+/// linux/if.h
+const IFF_UP: i16 = 0x1;
+
+/// Largest MTU that is served with frames in several buffers.
+pub const MAX_JUMBO_MTU: u32 = 16_000;
+
 // linux/ethtool.h
+const ETHTOOL_GLINK: u32 = 0x0a;
 const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_SFLAGS: u32 = 0x26;
 const ETHTOOL_GGRO: u32 = 0x2b;
@@ -71,6 +78,31 @@ pub fn queues(name: &str) -> Result<u32, GateError> {
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(1),
         Err(error) => Err(device_error(name, "the number of queues", error)),
     }
+}
+
+/// Does the interface have a carrier? Never while it is down.
+///
+/// # Errors
+/// The kernel's; `Unsupported` where the driver cannot tell.
+pub fn carrier(name: &str) -> io::Result<bool> {
+    Ok(word(name, ETHTOOL_GLINK)? != 0)
+}
+
+/// Is the interface up, as an operator sees it?
+///
+/// # Errors
+/// The kernel's.
+pub fn is_up(name: &str) -> io::Result<bool> {
+    Ok(flags(name)? & IFF_UP != 0)
+}
+
+/// Brings the interface up or takes it down.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_up(name: &str, up: bool) -> io::Result<()> {
+    let flags = flags(name)?;
+    set_flags(name, if up { flags | IFF_UP } else { flags & !IFF_UP })
 }
 
 /// Is an offload on?

@@ -11,7 +11,7 @@ use crate::lists::ListMaps;
 use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps, Sizes};
 use crate::pulse::{BlindWindow, Pulses};
-use crate::switch::PanicSwitch;
+use crate::switch::{PanicSwitch, SET_SEPARATOR};
 use crate::sys;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
 use std::cell::RefCell;
@@ -27,7 +27,6 @@ pub struct Gate {
     maps: Maps,
     /// Socket slots a port.
     queues: u32,
-    liveness: Liveness,
     pulses: Pulses,
     adopted: bool,
     forward: bool,
@@ -46,19 +45,21 @@ impl Gate {
     pub fn load(config: &GateConfig) -> Result<Self, GateError> {
         validate(config)?;
         require_capabilities()?;
-        let known: Vec<(&GatePort, u32)> = config.ports.iter().map(inspect).collect::<Result<_, _>>()?;
+        let known: Vec<(&GatePort, u32)> =
+            config.ports.iter().map(|port| inspect(port, config.frags)).collect::<Result<_, _>>()?;
         let lock = Lock::take(&config.lock_dir, &config.name)?;
         let pins = config.pin_dir.as_ref().map(|root| Pins::open(root, &config.name)).transpose()?;
 
         let queues = config.ports.iter().map(|port| port.queues).max().unwrap_or(1);
         let slots = u32::try_from(config.ports.len()).unwrap_or(u32::MAX).saturating_mul(queues);
         let (predecessor, links) = match &pins {
-            Some(pins) => adoptable(pins, &known, slots, config.mode)?,
+            Some(pins) => adoptable(pins, &known, slots, config.mode, config.frags)?,
             None => (None, Vec::new()),
         };
         let adopted = predecessor.is_some();
         let sizes = Sizes { slots, cache: config.cache.max(1), lists: config.lists.lines() };
-        let Loaded { program, mut maps, cache_is_new, lists_are_new } = program::load(sizes, predecessor)?;
+        let Loaded { program, mut maps, cache_is_new, lists_are_new } =
+            program::load(sizes, predecessor, config.frags)?;
         fill(&maps, &known, config, queues)?;
         if let Some(pins) = pins.as_ref().filter(|_| adopted) {
             if cache_is_new {
@@ -77,8 +78,8 @@ impl Gate {
             attach_all(&known, config.mode, program.as_fd(), pins.as_ref())?
         };
         let pulses = Pulses::map(maps.pulses.as_fd(), slots, queues, config.liveness.beat_limit)?;
-        let (forward, liveness) = (config.forward, config.liveness);
-        Ok(Self { ports, maps, queues, liveness, pulses, adopted, forward, pins, _lock: lock })
+        let forward = config.forward;
+        Ok(Self { ports, maps, queues, pulses, adopted, forward, pins, _lock: lock })
     }
 
     /// Puts a socket into the slot of a port's queue: from now on it gets that queue's frames. The socket's fill
@@ -121,23 +122,13 @@ impl Gate {
         restart().map_err(|source| GateError::Restart { name: name.to_owned(), source })
     }
 
-    /// Changes the fail policy while traffic passes.
+    /// Changes what happens without a live worker, and when, while traffic passes: sets, policies and liveness of `config`
+    /// count, which must be about as many ports.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn set_fail(&mut self, fail: Fail) -> Result<(), GateError> {
-        self.set_policies(fail, self.liveness)
-    }
-
-    /// Changes the fail policy, and when it acts, while traffic passes.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn set_policies(&mut self, fail: Fail, liveness: Liveness) -> Result<(), GateError> {
-        let value = layout::settings(fail, self.queues, &liveness);
-        map("change the fail policy", self.maps.settings.update(&[0; 4], &value, MapFlags::ANY))?;
-        self.liveness = liveness;
-        Ok(())
+    pub fn set_policies(&mut self, config: &GateConfig) -> Result<(), GateError> {
+        put_settings(&self.maps, &config.by_port(), self.queues)
     }
 
     /// The map that [`Pulses::map`] maps, for a process that shall tell of its workers without owning the gate.
@@ -159,13 +150,14 @@ impl Gate {
         self.pulses.clone()
     }
 
-    /// The panic switch.
+    /// The panic switch of inline set `set`.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn panic_switch(&self) -> Result<PanicSwitch, GateError> {
+    pub fn panic_switch(&self, set: u32) -> Result<PanicSwitch, GateError> {
         let map = MapHandle::from_map_id(self.maps.panic_switch.info().map_or(0, |info| info.info.id));
-        map.map(PanicSwitch::new).map_err(|error| refused("open the panic switch", &error))
+        let map = map.map_err(|error| refused("open the panic switch", &error))?;
+        Ok(PanicSwitch::new(map, set))
     }
 
     /// The maps of the [`VerdictCache`], in the order of [`VerdictCache::new`].
@@ -319,10 +311,19 @@ impl Drop for Gate {
 fn validate(config: &GateConfig) -> Result<(), GateError> {
     let invalid = |reason: String| Err(GateError::Invalid(reason));
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    if config.name.is_empty() || !config.name.chars().all(plain) {
+    let mut names = config.name.split(SET_SEPARATOR);
+    if names.any(|name| name.is_empty() || !name.chars().all(plain)) {
         return invalid(format!("name {:?}: letters, digits, - and _ only", config.name));
     }
+    if config.name.len() > MAX_NAME {
+        return invalid(format!("the names of all sets together have more than {MAX_NAME} characters"));
+    }
     let count = config.ports.len();
+    let in_sets: usize = config.sets.iter().map(|set| set.ports).sum();
+    let are_pairs = config.sets.iter().all(|set| set.ports.is_multiple_of(2));
+    if !config.sets.is_empty() && (in_sets != count || !are_pairs) {
+        return invalid(format!("{count} ports, but {in_sets} in all sets"));
+    }
     if count == 0 || !count.is_multiple_of(2) || count > layout::MAX_PORTS {
         return invalid(format!("{count} ports: an even number from 2 to {} is needed", layout::MAX_PORTS));
     }
@@ -364,11 +365,12 @@ fn require_capabilities() -> Result<(), GateError> {
 }
 
 /// Looks at one port before anything is changed: its index.
-fn inspect(port: &GatePort) -> Result<(&GatePort, u32), GateError> {
+fn inspect(port: &GatePort, frags: bool) -> Result<(&GatePort, u32), GateError> {
     let ifindex = device::ifindex(&port.name)?;
     let mtu = device::mtu(&port.name)?;
-    if mtu > device::MAX_MTU {
-        return Err(GateError::MtuTooLarge { name: port.name.clone(), mtu, max: device::MAX_MTU });
+    let max = if frags { device::MAX_JUMBO_MTU } else { device::MAX_MTU };
+    if mtu > max {
+        return Err(GateError::MtuTooLarge { name: port.name.clone(), mtu, max });
     }
     let (have, need) = (device::queues(&port.name)?, port.queues);
     if have < need {
@@ -386,11 +388,7 @@ const IFF_UP: i16 = 0x1;
 /// Writes settings, ports and peers.
 fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {
     let put = |result| map("fill the maps", result);
-    put(maps.settings.update(
-        &[0; 4],
-        &layout::settings(config.fail, queues, &config.liveness),
-        MapFlags::ANY,
-    ))?;
+    put_settings(maps, &config.by_port(), queues)?;
     put(maps.tunnels.update(&[0; 4], &layout::tunnels(&config.tunnels), MapFlags::ANY))?;
     for (port, (_, ifindex)) in (0_u32..).zip(ports) {
         let key = port.to_ne_bytes();
@@ -406,6 +404,18 @@ fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u3
     }
     Ok(())
 }
+
+/// Tells the program what happens to the frames of each port.
+fn put_settings(maps: &Maps, policies: &[(u32, Fail, Liveness)], queues: u32) -> Result<(), GateError> {
+    for (port, (set, fail, liveness)) in (0_u32..).zip(policies) {
+        let value = layout::settings(*fail, queues, liveness, *set);
+        map("fill the settings", maps.settings.update(&port.to_ne_bytes(), &value, MapFlags::ANY))?;
+    }
+    Ok(())
+}
+
+/// Longest name of a gate: with an extension it is a file's.
+const MAX_NAME: usize = 200;
 
 const READ_WINDOWS: &str = "read the blind windows";
 

@@ -10,7 +10,7 @@ pub(crate) const VERSION: u32 = 3;
 pub(crate) const MAX_PORTS: usize = 256;
 
 /// Bytes of `struct settings`.
-pub(crate) const SETTINGS_SIZE: usize = 40;
+pub(crate) const SETTINGS_SIZE: usize = 48;
 
 /// Bytes of `struct pulse`: a cache line of the worker's, one of the program's.
 pub(crate) const PULSE_SIZE: usize = 128;
@@ -38,8 +38,8 @@ pub(crate) const LIST_SHORT6: usize = LIST_LENGTHS4 + 4_096;
 pub(crate) const LIST_LONG6: usize = LIST_SHORT6 + 4_096;
 pub(crate) const LIST_BUCKETS: usize = LIST_LONG6 + 16_384;
 
-/// `struct settings` as bytes.
-pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness) -> [u8; SETTINGS_SIZE] {
+/// `struct settings` as bytes, for a port of inline set `set`.
+pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness, set: u32) -> [u8; SETTINGS_SIZE] {
     let Liveness { overload, room, beat_limit, full_limit, latch_after, latched_fail } = *liveness;
     let overload: u32 = match overload {
         Overload::Drop => 0,
@@ -60,7 +60,7 @@ pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness) -> [u8; SET
     for word in [nanos(beat_limit), nanos(full_limit)] {
         put(&word.to_ne_bytes());
     }
-    for word in [latch_after, fail_policy(latched_fail)] {
+    for word in [latch_after, fail_policy(latched_fail), set, 0] {
         put(&word.to_ne_bytes());
     }
     bytes

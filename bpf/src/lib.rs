@@ -51,7 +51,7 @@ mod tuple_tests;
 
 pub use attach::AttachedMode;
 pub use cache::{CacheAction, CacheEntry, CacheError, VerdictCache};
-pub use config::{Fail, GateConfig, GatePort, Liveness, Overload, TunnelPorts, XdpMode};
+pub use config::{Fail, GateConfig, GatePort, GateSet, Liveness, Overload, TunnelPorts, XdpMode};
 pub use counters::GateCounters;
 pub use crash::stop_on_crash;
 pub use error::GateError;

@@ -31,7 +31,7 @@ impl Watched {
     fn new(fail: Fail, liveness: &Liveness) -> Self {
         let bench = Bench::new(fail, true);
         let maps = &bench.loaded.maps;
-        let settings = layout::settings(fail, QUEUES, liveness);
+        let settings = layout::settings(fail, QUEUES, liveness, 0);
         maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
         let pulses = Pulses::map(maps.pulses.as_fd(), 2 * QUEUES, QUEUES, liveness.beat_limit).unwrap();
         let beat = pulses.beat(0, 0).unwrap();
@@ -190,7 +190,7 @@ fn too_many_windows_latch() {
 fn the_panic_switch_goes_before_everything() {
     let watched = Watched::new(Fail::Closed, &watched());
     let map = &watched.bench.loaded.maps.panic_switch;
-    let switch = PanicSwitch::new(MapHandle::from_map_id(map.info().unwrap().info.id).unwrap());
+    let switch = PanicSwitch::new(MapHandle::from_map_id(map.info().unwrap().info.id).unwrap(), 0);
     let passed = (REDIRECT, GateCounters { switched: 1, ..NONE });
     assert_eq!(switch.left().unwrap(), Duration::ZERO);
     switch.on(None).unwrap();

@@ -36,9 +36,10 @@ struct {
 	__type(value, __u32);
 } peers SEC(".maps");
 
+/* By port, for the inline sets that the ports are of may differ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, MAX_PORTS);
 	__type(key, __u32);
 	__type(value, struct settings);
 } settings SEC(".maps");
@@ -67,10 +68,10 @@ struct {
 	__type(value, __u32);
 } cache_generation SEC(".maps");
 
-/* Until when (coarse monotonic time) the wire is to stay in the kernel, whatever else holds */
+/* By inline set: until when (coarse monotonic time) its wires are to stay in the kernel, whatever else holds */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, MAX_PORTS);
 	__type(key, __u32);
 	__type(value, __u64);
 } panic_switch SEC(".maps");

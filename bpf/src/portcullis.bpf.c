@@ -46,11 +46,11 @@ static __always_inline int to_peer(__u32 port, struct counters *count, __u64 *ou
 	return action;
 }
 
-/* Is the panic switch on? It has a map of its own, for another process than the supervisor may set it. */
-static __always_inline int is_switched(__u64 now)
+/* Is the set's panic switch on? It has a map of its own, for another process than the supervisor may set it. */
+static __always_inline int is_switched(const struct settings *set, __u64 now)
 {
-	__u32 zero = 0;
-	__u64 *until = bpf_map_lookup_elem(&panic_switch, &zero);
+	__u32 inline_set = set->inline_set;
+	__u64 *until = bpf_map_lookup_elem(&panic_switch, &inline_set);
 
 	return until && *until > now;
 }
@@ -101,7 +101,7 @@ static __always_inline int judge(struct xdp_md *ctx)
 	const struct ethhdr *eth = (void *)(long)ctx->data;
 	const void *end = (void *)(long)ctx->data_end;
 	__u32 zero = 0, ifindex = ctx->ingress_ifindex, queue = ctx->rx_queue_index, slot, *known, port;
-	struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+	struct settings *set = NULL;
 	struct pulse *pulse = NULL;
 	struct counters *count;
 	int is_control, action, worker = WORKER_ABSENT;
@@ -111,6 +111,8 @@ static __always_inline int judge(struct xdp_md *ctx)
 	__u64 now;
 
 	known = bpf_map_lookup_elem(&port_of, &ifindex);
+	if (known)
+		set = bpf_map_lookup_elem(&settings, known);
 	if (!set || !known) {
 		count = bpf_map_lookup_elem(&counters, &zero);
 		if (count)
@@ -122,14 +124,14 @@ static __always_inline int judge(struct xdp_md *ctx)
 	if (!count)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
 	now = bpf_ktime_get_coarse_ns();
-	if (is_switched(now))
+	if (is_switched(set, now))
 		return to_peer(port, count, &count->switched);
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	generation = is_control ? 0 : cache_in_force();
 	listing = is_control ? 0 : lists_in_force();
 	if (generation || listing)
-		parse(ctx, 0, port & 1, &parsed);
+		parse(ctx, set->inline_set, port & 1, &parsed);
 	if (listing) {
 		action = by_lists(ctx, &parsed, listing, port, count, now);
 		if (action != XDP_PASS)

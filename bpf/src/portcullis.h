@@ -26,7 +26,7 @@ enum overload_policy {
 	OVERLOAD_BYPASS = 1,
 };
 
-/* The one entry of the map `settings`; rewritten whole while traffic passes. Times are nanoseconds. */
+/* An entry of the map `settings`, one a port; rewritten whole while traffic passes. Times are nanoseconds. */
 struct settings {
 	__u32 fail;         /* enum fail_policy */
 	__u32 queues;       /* socket slots a port: slot = port * queues + rx queue */
@@ -36,6 +36,8 @@ struct settings {
 	__u64 full_limit;   /* the same for a worker whose slot is full: shorter */
 	__u32 latch_after;  /* blind windows of a slot a minute that are too many; 0: none are */
 	__u32 latched_fail; /* enum fail_policy of a slot that had too many */
+	__u32 inline_set;   /* the set that the port is of */
+	__u32 reserved;
 };
 
 /* The one entry of the map `tunnels`: UDP that may carry a packet. */

@@ -123,14 +123,20 @@ pub(crate) struct Sizes {
     pub(crate) lists: u32,
 }
 
-/// Loads the program, over a predecessor's maps where given.
-pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, GateError> {
+/// The name of the program in the kernel, with and without support for frames of several buffers.
+pub(crate) const fn name(frags: bool) -> &'static str {
+    if frags { "gate_frags" } else { "gate" }
+}
+
+/// Loads the program, over a predecessor's maps where given; `frags`: the one for frames of several buffers.
+pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>, frags: bool) -> Result<Loaded, GateError> {
     let Sizes { slots, cache, lists } = sizes;
     messages::capture();
     let mut storage = MaybeUninit::uninit();
     let mut open = PortcullisSkelBuilder::default().open(&mut storage).map_err(|error| refused(&error))?;
     // A DEVMAP cannot serve an `xdp` and an `xdp.frags` program: the kernel answers EINVAL.
-    open.progs.gate_frags.set_autoload(false);
+    open.progs.gate_frags.set_autoload(frags);
+    open.progs.gate.set_autoload(!frags);
     match &predecessor {
         Some(maps) => reuse(&mut open, maps).map_err(|error| refused(&error))?,
         None => {
@@ -179,7 +185,8 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>) -> Result<Loaded, Ga
             counters: handle(&skeleton.maps.counters)?,
         },
     };
-    let program = skeleton.progs.gate.as_fd().try_clone_to_owned();
+    let program = if frags { skeleton.progs.gate_frags.as_fd() } else { skeleton.progs.gate.as_fd() };
+    let program = program.try_clone_to_owned();
     let program = program.map_err(|error| refused(&libbpf_rs::Error::from(error)))?;
     Ok(Loaded { program, maps, cache_is_new, lists_are_new })
 }

@@ -5,8 +5,9 @@ use crate::counters::GateCounters;
 use crate::device;
 use crate::layout;
 use crate::program::{Loaded, Sizes, load};
+use crate::switch::PanicSwitch;
 use crate::sys;
-use libbpf_rs::{MapCore, MapFlags};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use portcullis_testkit::{NetNs, VethPair, require_root};
 use rustix::net::{AddressFamily, SocketType, socket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -40,12 +41,11 @@ impl Bench {
         let indices: Vec<u32> = namespace
             .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
             .to_vec();
-        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8, lists: lines }, None).unwrap();
+        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8, lists: lines }, None, false).unwrap();
         let maps = &loaded.maps;
-        maps.settings
-            .update(&[0; 4], &layout::settings(fail, QUEUES, &Liveness::default()), MapFlags::ANY)
-            .unwrap();
         for port in 0..2_u32 {
+            let settings = layout::settings(fail, QUEUES, &Liveness::default(), 0);
+            maps.settings.update(&port.to_ne_bytes(), &settings, MapFlags::ANY).unwrap();
             let ifindex = indices[port as usize].to_ne_bytes();
             maps.port_of.update(&ifindex, &port.to_ne_bytes(), MapFlags::ANY).unwrap();
             if forward {
@@ -175,7 +175,7 @@ fn without_a_socket_a_closed_gate_drops_everything() {
 fn a_queue_beyond_the_slots_is_one_without_a_socket() {
     // One slot a port: queue 1 of port 0 must not reach the socket slot of port 1.
     let bench = Bench::new(Fail::Closed, true);
-    let settings = layout::settings(Fail::Closed, 1, &Liveness::default());
+    let settings = layout::settings(Fail::Closed, 1, &Liveness::default(), 0);
     bench.loaded.maps.settings.update(&[0; 4], &settings, MapFlags::ANY).unwrap();
     let other = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
     let value = other.as_raw_fd().to_ne_bytes();
@@ -203,6 +203,23 @@ fn each_port_counts_its_own() {
     let bench = Bench::new(Fail::Open, true);
     assert_eq!(bench.run(&to(UNICAST), 1, 0, 1), (REDIRECT, UNINSPECTED));
     assert_eq!(bench.run(&to(UNICAST), 1, 0, 0), (REDIRECT, GateCounters::default()));
+}
+
+#[test]
+fn each_set_has_its_own_policy_and_switch() {
+    let bench = Bench::new(Fail::Closed, true);
+    let maps = &bench.loaded.maps;
+    let open = layout::settings(Fail::Open, QUEUES, &Liveness::default(), 7);
+    maps.settings.update(&1_u32.to_ne_bytes(), &open, MapFlags::ANY).unwrap();
+    assert_eq!(bench.run(&to(UNICAST), 0, 1, 0), (DROP, CLOSED));
+    assert_eq!(bench.run(&to(UNICAST), 1, 1, 1), (REDIRECT, UNINSPECTED));
+    let map = || MapHandle::from_map_id(maps.panic_switch.info().unwrap().info.id).unwrap();
+    PanicSwitch::new(map(), 7).on(None).unwrap();
+    assert_eq!(bench.run(&to(UNICAST), 0, 1, 0), (DROP, CLOSED), "another set's switch");
+    let switched = (REDIRECT, GateCounters { switched: 1, ..NONE });
+    assert_eq!(bench.run(&to(UNICAST), 1, 1, 1), switched);
+    PanicSwitch::new(map(), 0).on(None).unwrap();
+    assert_eq!(bench.run(&to(UNICAST), 0, 1, 0), switched);
 }
 
 #[test]

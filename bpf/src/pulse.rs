@@ -113,6 +113,17 @@ impl Pulses {
         Some(Beat { mapping: Arc::clone(&self.mapping), index })
     }
 
+    /// Is every worker behind a port of `queues` queues alive? As the program tells it, but for workers whose slot is full.
+    #[must_use]
+    pub fn are_alive(&self, port: u8, queues: u32) -> bool {
+        let (now, limit) = (coarse_now(), u64::try_from(self.limit.as_nanos()).unwrap_or(u64::MAX));
+        let first = u32::from(port) * self.queues;
+        (first..first + queues.min(self.queues)).all(|index| {
+            let beat = self.mapping.slot(index as usize).map_or(0, |slot| slot.beat.load(Ordering::Relaxed));
+            limit == 0 || now.saturating_sub(beat) <= limit
+        })
+    }
+
     /// Declares every worker dead: the fail policy acts from the next frame on. Async-signal-safe, so that a crash
     /// handler can do it.
     pub fn stop_all(&self) {

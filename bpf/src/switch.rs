@@ -9,30 +9,53 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::path::Path;
 use std::time::Duration;
 
-/// The panic switch of one gate.
+/// Between the names of the sets in the name of a gate that has several.
+pub(crate) const SET_SEPARATOR: char = '+';
+
+/// The panic switch of one inline set.
 #[derive(Debug)]
 pub struct PanicSwitch {
     map: MapHandle,
+    set: u32,
 }
 
 impl PanicSwitch {
-    /// The switch of the gate called `name` that is pinned under `root` ([`GateConfig::PIN_DIR`](crate::GateConfig::PIN_DIR)), whether its
-    /// process lives or not.
+    /// The switch of the inline set called `name`, of a gate that is pinned under `root`
+    /// ([`GateConfig::PIN_DIR`](crate::GateConfig::PIN_DIR)), whether its process lives or not.
     ///
     /// # Errors
-    /// [`GateError::NoSuchGate`]: no gate of that name is pinned there, or not by this version.
+    /// [`GateError::NoSuchGate`]: no gate with that set is pinned there, or not by this version.
     pub fn open(root: &Path, name: &str) -> Result<Self, GateError> {
-        let path = root.join(name).join(format!("v{VERSION}")).join("panic_switch");
+        let (gate, set) = Self::gate_of(root, name).unwrap_or_else(|| (name.to_owned(), 0));
+        let path = root.join(gate).join(format!("v{VERSION}")).join("panic_switch");
         let map = MapHandle::from_pinned_path(&path);
         let map = map.map_err(|error| GateError::NoSuchGate {
             name: name.to_owned(),
             root: root.to_owned(),
             reason: format!("{error:#}"),
         })?;
-        Ok(Self { map })
+        Ok(Self { map, set })
     }
 
-    /// The names of the gates that are pinned under `root` by this version.
+    /// The name of the gate that is pinned under `root` and has the inline set called `name`, and which of its sets
+    /// that is.
+    #[must_use]
+    pub fn gate_of(root: &Path, name: &str) -> Option<(String, u32)> {
+        Self::gates(root).into_iter().find_map(|gate| {
+            let set = gate.split(SET_SEPARATOR).position(|set| set == name)?;
+            Some((gate, u32::try_from(set).ok()?))
+        })
+    }
+
+    /// The names of the inline sets of all gates that are pinned under `root` by this version.
+    #[must_use]
+    pub fn sets(root: &Path) -> Vec<String> {
+        let gates = Self::gates(root);
+        gates.iter().flat_map(|gate| gate.split(SET_SEPARATOR)).map(str::to_owned).collect()
+    }
+
+    /// The names of the gates that are pinned under `root` by this version. That of a gate with several inline sets is
+    /// made of theirs.
     #[must_use]
     pub fn gates(root: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
@@ -43,8 +66,8 @@ impl PanicSwitch {
         names
     }
 
-    pub(crate) const fn new(map: MapHandle) -> Self {
-        Self { map }
+    pub(crate) const fn new(map: MapHandle, set: u32) -> Self {
+        Self { map, set }
     }
 
     /// Turns it on, for `time` or until it is turned off.
@@ -69,7 +92,7 @@ impl PanicSwitch {
     /// # Errors
     /// The kernel's.
     pub fn left(&self) -> Result<Duration, GateError> {
-        let value = self.map.lookup(&[0; 4], MapFlags::ANY);
+        let value = self.map.lookup(&self.set.to_ne_bytes(), MapFlags::ANY);
         let value = value.map_err(|error| failed("read the panic switch", &error))?.unwrap_or_default();
         let until = value.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
         if until == u64::MAX {
@@ -79,7 +102,7 @@ impl PanicSwitch {
     }
 
     fn put(&self, until: u64) -> Result<(), GateError> {
-        let put = self.map.update(&[0; 4], &until.to_ne_bytes(), MapFlags::ANY);
+        let put = self.map.update(&self.set.to_ne_bytes(), &until.to_ne_bytes(), MapFlags::ANY);
         put.map_err(|error| failed("turn the panic switch", &error))
     }
 }

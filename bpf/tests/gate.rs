@@ -153,7 +153,8 @@ fn pins_that_do_not_fit_are_replaced() {
         // Pins of another version are removed, too.
         gate.leave_pinned();
         let home = bench.dir.path().join("portcullis/test");
-        std::fs::rename(home.join("v3"), home.join("v1")).unwrap();
+        let ours = std::fs::read_dir(&home).unwrap().next().unwrap().unwrap().path();
+        std::fs::rename(ours, home.join("v1")).unwrap();
         let gate = bench.load(&bench.pinned(1)).unwrap();
         assert!(!gate.adopted() && !home.join("v1").exists());
     });
@@ -262,10 +263,20 @@ fn numbers_of_queues_must_fit() {
 }
 
 #[test]
-fn a_jumbo_mtu_is_refused() {
+fn a_jumbo_mtu_needs_frames_of_several_buffers() {
     Bench::with(1, 9000, |bench| {
         let error = bench.error(&bench.config(1));
         assert!(matches!(error, GateError::MtuTooLarge { mtu: 9000, .. }), "{error}");
+    });
+    Bench::with(1, 9000, |bench| {
+        let jumbo = GateConfig { frags: true, ..bench.pinned(1) };
+        bench.load(&jumbo).unwrap().leave_pinned();
+        assert!(bench.load(&jumbo).map(|gate| (gate.adopted(), gate.leave_pinned())).unwrap().0);
+        // What serves the one kind of program does not serve the other.
+        for port in ["port0", "far0", "port1", "far1"] {
+            bench.namespace.output("ip", &["link", "set", port, "mtu", "1500"]).unwrap();
+        }
+        assert!(!bench.load(&bench.pinned(1)).unwrap().adopted());
     });
     Bench::with(1, portcullis_bpf::device::MAX_MTU, |bench| {
         bench.load(&GateConfig { mode: XdpMode::Native, ..bench.config(1) }).unwrap();
@@ -282,7 +293,7 @@ fn what_makes_no_sense_is_refused() {
         let mut none = bench.config(1);
         none.ports.clear();
         let named = |name: &str| GateConfig { name: name.to_owned(), ..bench.config(1) };
-        for config in [twice, odd, none, named(""), named("../x"), named("a.b")] {
+        for config in [twice, odd, none, named(""), named("../x"), named("a.b"), named("a+")] {
             let error = bench.error(&config);
             assert!(matches!(error, GateError::Invalid(_)), "{config:?}: {error}");
         }

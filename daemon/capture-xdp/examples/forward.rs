@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut gate = Gate::load(&GateConfig {
         name: "forward".to_owned(),
         ports: config.gate_ports()?,
+        sets: Vec::new(),
         fail,
         lock_dir: pin_dir.as_deref().map_or_else(std::env::temp_dir, |dir| dir.with_extension("lock")),
         pin_dir,

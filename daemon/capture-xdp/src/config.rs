@@ -1,6 +1,7 @@
 //! What to open.
 
 use crate::error::XdpError;
+use crate::port::Shape;
 use portcullis_bpf::{GatePort, device};
 pub use portcullis_capture::CopyMode;
 use portcullis_capture::outbox::MAX_FORGED;
@@ -120,6 +121,42 @@ impl XdpConfig {
         Ok(())
     }
 
+    /// Frames of the UMEM that the longest packet takes, over all ports: more than 1 where the gate must be loaded with
+    /// [`GateConfig::frags`](portcullis_bpf::GateConfig::frags).
+    ///
+    /// # Errors
+    /// An interface is missing, or its MTU is beyond all that is served.
+    pub fn segments(&self) -> Result<u32, XdpError> {
+        Ok(self.shape()?.segments)
+    }
+
+    /// The largest MTU of a port whose packets all find room, given the ports' MTUs now.
+    ///
+    /// # Errors
+    /// As for [`segments`](Self::segments).
+    pub fn max_mtu(&self) -> Result<u32, XdpError> {
+        let Shape { frame_size, segments } = self.shape()?;
+        let most = if segments > 1 { device::MAX_JUMBO_MTU } else { device::MAX_MTU };
+        Ok((segments * (frame_size - HEADROOM) - LINK_HEADER).min(most))
+    }
+
+    /// How packets of all ports lie in memory.
+    pub(crate) fn shape(&self) -> Result<Shape, XdpError> {
+        let mut shape = Shape { frame_size: 2048, segments: 1 };
+        let mut longest = 0;
+        for name in self.interfaces() {
+            let mtu = device::mtu(name)?;
+            shape.frame_size = shape.frame_size.max(self.frame_size_for(name, mtu)?);
+            longest = longest.max(mtu);
+        }
+        shape.segments = (longest + LINK_HEADER).div_ceil(shape.frame_size - HEADROOM);
+        if longest > device::MAX_MTU {
+            // One buffer of a driver is a page, whatever a frame holds.
+            shape.segments = shape.segments.max(2);
+        }
+        Ok(shape)
+    }
+
     /// The frame size for ports of at most this MTU.
     pub(crate) fn frame_size_for(&self, name: &str, mtu: u32) -> Result<u32, XdpError> {
         let fits = |size: &u32| mtu + LINK_HEADER <= size - HEADROOM;
@@ -128,9 +165,13 @@ impl XdpConfig {
             (None, BindMode::Copy) => &[2048, 4096],
             _ => &[4096],
         };
-        let largest = sizes.last().map_or(0, |size| size - HEADROOM - LINK_HEADER);
+        if mtu > device::MAX_JUMBO_MTU {
+            let (name, max) = (name.to_owned(), device::MAX_JUMBO_MTU);
+            return Err(XdpError::MtuTooLarge { name, mtu, max });
+        }
+        // What fits none takes several.
         let found = sizes.iter().copied().find(fits);
-        found.ok_or_else(|| XdpError::MtuTooLarge { name: name.to_owned(), mtu, max: largest })
+        Ok(found.or_else(|| sizes.last().copied()).unwrap_or(4096))
     }
 
     /// Frames for a worker of `lanes` sockets.

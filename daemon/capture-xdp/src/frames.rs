@@ -39,6 +39,12 @@ impl Filled {
         self.number
     }
 
+    /// Does the packet go on in another frame?
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.desc.has_more_frames()
+    }
+
     /// Forgets the packet.
     pub(crate) fn empty(self) -> Frame {
         Frame { number: self.number }

@@ -1,6 +1,7 @@
 //! That a worker lives, told to the XDP program: a heartbeat with every look at the rings, and how many frames were
 //! taken. Also what a worker finds that was not looking for a while.
 
+use crate::frames::Place;
 use crate::module::XdpModule;
 use portcullis_bpf::Pulses;
 use portcullis_bpf::pulse::{Beat, coarse_now};
@@ -108,20 +109,18 @@ impl XdpModule {
         for (index, lane) in lanes.iter_mut().enumerate() {
             let mut left = lane.ring_size();
             while left > 0 {
-                let count = lane.receive(arena, portcullis_capture::BURST, |filled| {
-                    arena.ledger.moved(
-                        filled.number(),
-                        crate::frames::Place::Held,
-                        crate::frames::Place::Pool,
-                    );
-                    pool.push(filled.empty());
+                let taken = lane.receive(arena, portcullis_capture::BURST, |packet, _| {
+                    arena.chains().each(packet, |frame| {
+                        arena.ledger.moved(frame.number(), Place::Held, Place::Pool);
+                        pool.push(frame.empty());
+                    });
                     stats.late_drops += 1;
                 });
-                if count == 0 {
+                if taken.is_empty {
                     hearts.took(index, 0, true);
                     break;
                 }
-                left = left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+                left = left.saturating_sub(u32::try_from(portcullis_capture::BURST).unwrap_or(u32::MAX));
             }
         }
     }

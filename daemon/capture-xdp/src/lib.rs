@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod addresses;
+mod chain;
 pub mod config;
 mod doorbell;
 mod drain;

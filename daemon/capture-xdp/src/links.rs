@@ -23,6 +23,8 @@ pub(crate) struct Parcel {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) bells: Vec<Arc<Doorbell>>,
+    /// By worker: frames beyond the first of packets that wait to be judged there.
+    more: Vec<AtomicU64>,
     draining: AtomicBool,
     quiet: Vec<AtomicBool>,
     ended: Vec<AtomicBool>,
@@ -36,8 +38,16 @@ impl Shared {
         let bells: Result<Vec<_>, _> = (0..workers).map(bell).collect();
         let bells = bells.map_err(|source| XdpError::System { action: "make an eventfd", source })?;
         let flags = || (0..workers).map(|_| AtomicBool::new(false)).collect();
+        let more = (0..workers).map(|_| AtomicU64::new(0)).collect();
         let unseen = [AtomicU64::new(0), AtomicU64::new(0)];
-        Ok(Arc::new(Self { bells, draining: AtomicBool::new(false), quiet: flags(), ended: flags(), unseen }))
+        Ok(Arc::new(Self {
+            bells,
+            more,
+            draining: AtomicBool::new(false),
+            quiet: flags(),
+            ended: flags(),
+            unseen,
+        }))
     }
 
     /// Tells every worker that nothing will be received any more.
@@ -64,6 +74,23 @@ impl Shared {
         let [since, until] = &self.unseen;
         let until = Timestamp::from_nanos(until.load(Ordering::Acquire));
         Unseen { since: Timestamp::from_nanos(since.load(Ordering::Relaxed)), until }
+    }
+
+    /// A packet of `frames` frames was put on a ring to `worker`, or with `taken` taken off it.
+    pub(crate) fn passed_on(&self, worker: usize, frames: usize, taken: bool) {
+        let Some(more) = self.more.get(worker) else { return };
+        let frames = frames.saturating_sub(1) as u64;
+        // The other end may be faster than this one: the count may wrap for a moment.
+        if taken {
+            more.fetch_sub(frames, Ordering::Relaxed);
+        } else {
+            more.fetch_add(frames, Ordering::Relaxed);
+        }
+    }
+
+    /// Frames beyond the first of packets that wait to be judged by `worker`.
+    pub(crate) fn more(&self, worker: usize) -> u64 {
+        self.more.get(worker).map_or(0, |more| more.load(Ordering::Relaxed))
     }
 
     /// Says whether a worker has had nothing to do for a while.

@@ -95,7 +95,8 @@ impl XdpModule {
         let Parts { worker, workers, copy_mode, lanes, ports, mtu, arena, frames, .. } = parts;
         let lane_of_port =
             (0..mtu.len()).map(|port| ports.iter().position(|lane| usize::from(lane.0) == port));
-        let scratch = if copy_mode == CopyMode::Tap { BURST * arena.capacity() } else { 0 };
+        let copies = copy_mode == CopyMode::Tap || arena.has_chains();
+        let scratch = if copies { BURST * arena.longest() } else { 0 };
         let mut module = Self {
             worker,
             workers,
@@ -147,10 +148,12 @@ impl XdpModule {
     #[must_use]
     pub fn account(&self) -> FrameAccount {
         let (steering, home) = self.links.waiting();
+        let steering = steering + self.shared.more(self.worker);
+        let partial: usize = self.lanes.iter().map(Lane::partial).sum();
         FrameAccount {
             pool: self.pool.len() as u64,
             fill: self.lanes.iter().map(|lane| u64::from(lane.in_fill())).sum(),
-            held: (self.batch.len() + self.reentries.len()) as u64,
+            held: (self.batch.len() + self.reentries.len() + partial) as u64,
             transmit: self.lanes.iter().map(|lane| u64::from(lane.in_transmit())).sum(),
             steering,
             home,

@@ -46,8 +46,15 @@ impl XdpModule {
                 }
                 Verdict::Steer(to) => {
                     parcel.meta.steered = true;
+                    let several = parcel.filled.has_more();
+                    let frames = if several { self.arena.chains().count(&parcel.filled) } else { 1 };
                     match self.links.steer(to, parcel, &self.arena.ledger, &self.shared) {
-                        Ok(()) => self.stats.steered_out += 1,
+                        Ok(()) => {
+                            self.stats.steered_out += 1;
+                            if several {
+                                self.shared.passed_on(usize::from(to.0), frames, false);
+                            }
+                        }
                         Err(parcel) => {
                             self.stats.steer_refused += 1;
                             self.drop_packet(parcel.filled, lane);
@@ -61,7 +68,7 @@ impl XdpModule {
     /// Sends a packet to the peer of the lane it came in by; nowhere where the set only listens.
     fn pass(&mut self, packet: Filled, lane: usize) {
         if !self.copy_mode.forwards() {
-            return self.release(packet.empty());
+            return self.release(packet);
         }
         self.queue(packet, lane ^ 1);
     }
@@ -72,7 +79,7 @@ impl XdpModule {
         if self.copy_mode == CopyMode::Tap {
             return self.queue(packet, lane ^ 1);
         }
-        self.release(packet.empty());
+        self.release(packet);
     }
 
     fn queue(&mut self, packet: Filled, lane: usize) {
@@ -82,13 +89,14 @@ impl XdpModule {
         };
         if let Some(packet) = unsent {
             self.stats.send_errors += 1;
-            self.release(packet.empty());
+            self.release(packet);
         }
     }
 
-    fn release(&mut self, frame: Frame) {
+    fn release(&mut self, packet: Filled) {
         let (worker, per_worker) = (self.worker, self.frames_per_worker);
-        release(frame, worker, per_worker, &self.arena, &mut self.links, &mut self.pool);
+        let Self { arena, links, pool, .. } = self;
+        release_packet(packet, worker, per_worker, arena, links, pool);
     }
 
     /// Copies what was forged into frames of the reserve: the engine's own leaves, a hook's is received.
@@ -150,7 +158,7 @@ impl XdpModule {
                 lane.send(arena, packets);
                 for packet in packets.drain(..) {
                     stats.send_errors += 1;
-                    release(packet.empty(), self.worker, self.frames_per_worker, arena, links, pool);
+                    release_packet(packet, self.worker, self.frames_per_worker, arena, links, pool);
                 }
             }
             if lane.in_transmit() > 0 {
@@ -170,6 +178,21 @@ impl XdpModule {
         }
         Ok(())
     }
+}
+
+/// Gives every frame of a packet back.
+fn release_packet(
+    packet: Filled,
+    worker: usize,
+    per_worker: u32,
+    arena: &Arena,
+    links: &mut Links,
+    pool: &mut Vec<Frame>,
+) {
+    if !packet.has_more() {
+        return release(packet.empty(), worker, per_worker, arena, links, pool);
+    }
+    arena.chains().each(packet, |frame| release(frame.empty(), worker, per_worker, arena, links, pool));
 }
 
 /// Gives an empty frame back to the pool it belongs to.

@@ -2,6 +2,7 @@
 //! descriptors that can.
 #![expect(unsafe_code, reason = "xsk-rs leaves the ownership of frames to its caller")]
 
+use crate::chain::Chains;
 use crate::config::BindMode;
 use crate::error::XdpError;
 use crate::frames::{Filled, Frame, Ledger, Place};
@@ -19,6 +20,9 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem};
 /// Frames that are moved to a fill ring or from a completion ring at a time.
 const BATCH: usize = 64;
 
+/// Most frames of a packet: the kernel's own limit (`MAX_SKB_FRAGS`), and the first.
+const MAX_SEGMENTS: usize = 18;
+
 /// A closed socket lets go of its queue a little later; so long is that waited for.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -29,17 +33,29 @@ pub(crate) struct Arena {
     blanks: Arc<[FrameDesc]>,
     frame_size: u32,
     capacity: usize,
+    segments: usize,
+    chains: Chains,
     pub(crate) ledger: Ledger,
+}
+
+/// How packets lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Bytes of a frame.
+    pub(crate) frame_size: u32,
+    /// Frames that the longest packet takes.
+    pub(crate) segments: u32,
 }
 
 impl Arena {
     /// Maps and registers memory for `frames` frames; every one of them is handed out once.
     pub(crate) fn new(
         frames: NonZeroU32,
-        frame_size: u32,
+        shape: Shape,
         ring_size: u32,
         huge_pages: bool,
     ) -> Result<(Self, Vec<Frame>), XdpError> {
+        let Shape { frame_size, segments } = shape;
         let invalid = |error: &dyn std::fmt::Display| XdpError::Invalid(error.to_string());
         let ring = QueueSize::new(ring_size).map_err(|error| invalid(&error))?;
         let config = UmemConfig::builder()
@@ -56,17 +72,48 @@ impl Arena {
             blanks: blanks.into(),
             frame_size,
             capacity: config.mtu() as usize,
+            segments: segments as usize,
+            chains: Chains::new(if segments > 1 { frames.get() } else { 0 }),
             ledger: Ledger::new(frames.get()),
         };
         Ok((arena, (0..frames.get()).map(Frame::new).collect()))
     }
 
-    /// Most bytes of a packet in a frame.
-    pub(crate) const fn capacity(&self) -> usize {
-        self.capacity
+    /// Most bytes of a packet.
+    pub(crate) const fn longest(&self) -> usize {
+        self.capacity * self.segments
     }
 
-    /// The packet in a frame.
+    /// May packets take several frames?
+    pub(crate) const fn has_chains(&self) -> bool {
+        self.segments > 1
+    }
+
+    /// Which frame follows which.
+    pub(crate) const fn chains(&self) -> &Chains {
+        &self.chains
+    }
+
+    /// Copies a packet of several frames to `target`, or with `back` from there; false where it does not fit.
+    pub(crate) fn copy(&self, packet: &mut Filled, target: &mut [u8], back: bool) -> bool {
+        let bytes = self.bytes(packet);
+        let Some((own, rest)) = target.split_at_mut_checked(bytes.len()) else { return false };
+        if back {
+            bytes.copy_from_slice(own);
+        } else {
+            own.copy_from_slice(bytes);
+        }
+        if !packet.has_more() {
+            return true;
+        }
+        // As deep as a packet has frames.
+        let Some(mut next) = self.chains.replace(packet, None) else { return false };
+        let fits = self.copy(&mut next, rest, back);
+        self.chains.replace(packet, Some(next));
+        fits
+    }
+
+    /// The packet in a frame, or the first part of one in several.
     pub(crate) fn bytes<'a>(&'a self, frame: &'a mut Filled) -> &'a mut [u8] {
         // SAFETY: the descriptor was checked to lie within one frame of this UMEM when `frame` was made; `frame`
         // is the only value for it, and while it exists the frame is on none of the kernel's rings.
@@ -119,6 +166,24 @@ pub(crate) struct Lane {
     in_transmit: u32,
     /// Descriptors from the kernel that made no sense.
     invalid: u64,
+    /// A packet of which the end has not been received.
+    partial: Option<Partial>,
+}
+
+/// A packet of several frames so far: its first, the others in reverse, its bytes.
+#[derive(Debug)]
+struct Partial {
+    frames: ArrayVec<Filled, MAX_SEGMENTS>,
+    length: usize,
+}
+
+/// What [`Lane::receive`] took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    /// Whole packets.
+    pub(crate) packets: usize,
+    /// Was nothing left on the ring?
+    pub(crate) is_empty: bool,
 }
 
 impl Lane {
@@ -149,11 +214,12 @@ impl Lane {
             BindMode::Copy => BindFlags::XDP_COPY,
             BindMode::ZeroCopy => BindFlags::XDP_ZEROCOPY,
         };
+        let several = if arena.has_chains() { BindFlags::XDP_USE_SG } else { BindFlags::empty() };
         let config = SocketConfig::builder()
             .rx_queue_size(ring)
             .tx_queue_size(ring)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-            .bind_flags(flags | BindFlags::XDP_USE_NEED_WAKEUP)
+            .bind_flags(flags | BindFlags::XDP_USE_NEED_WAKEUP | several)
             .build();
         let interface = name.parse().map_err(|error| invalid(&error))?;
         // SAFETY: no program is loaded by libxdp, and no (interface, queue) is bound twice over one UMEM.
@@ -162,7 +228,19 @@ impl Lane {
         let missing = || XdpError::Invalid(format!("queue {queue} of {name} is bound twice"));
         let (fill, completion) = rings.ok_or_else(missing)?;
         let name = name.to_owned();
-        Ok(Self { name, queue, rx, tx, fill, completion, ring_size, in_fill: 0, in_transmit: 0, invalid: 0 })
+        Ok(Self {
+            name,
+            queue,
+            rx,
+            tx,
+            fill,
+            completion,
+            ring_size,
+            in_fill: 0,
+            in_transmit: 0,
+            invalid: 0,
+            partial: None,
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -208,10 +286,23 @@ impl Lane {
         self.rx.nb_avail(1) > 0
     }
 
-    /// Takes at most `limit` received packets; how many there were.
-    pub(crate) fn receive(&mut self, arena: &Arena, limit: usize, mut each: impl FnMut(Filled)) -> usize {
+    /// Frames of a packet of which the end has not been received.
+    pub(crate) fn partial(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.frames.len())
+    }
+
+    /// Takes at most `limit` received packets; `each` gets them with their lengths.
+    pub(crate) fn receive(
+        &mut self,
+        arena: &Arena,
+        limit: usize,
+        mut each: impl FnMut(Filled, usize),
+    ) -> Received {
         let mut descs = [FrameDesc::default(); BURST];
-        let Some(room) = descs.get_mut(..limit.min(BURST)) else { return 0 };
+        let mut packets = 0;
+        let Some(room) = descs.get_mut(..limit.min(BURST)) else {
+            return Received { packets, is_empty: false };
+        };
         // SAFETY: the descriptors become `Filled` values here and nowhere else; what was in them before is a
         // default.
         let count = unsafe { self.rx.consume(room) };
@@ -220,12 +311,37 @@ impl Lane {
             match arena.number(desc) {
                 Some(number) => {
                     arena.ledger.moved(number, Place::Fill, Place::Held);
-                    each(Filled::new(number, *desc));
+                    let frame = Filled::new(number, *desc);
+                    if !frame.has_more() && self.partial.is_none() {
+                        packets += 1;
+                        each(frame, desc.lengths().data());
+                    } else if let Some((packet, length)) = self.append(arena, frame) {
+                        packets += 1;
+                        each(packet, length);
+                    }
                 }
                 None => self.invalid += 1,
             }
         }
-        count
+        Received { packets, is_empty: count < room.len() }
+    }
+
+    /// Adds a frame to the packet whose end has not been received; the packet where this is its end.
+    fn append(&mut self, arena: &Arena, frame: Filled) -> Option<(Filled, usize)> {
+        let partial = self.partial.get_or_insert_with(|| Partial { frames: ArrayVec::new(), length: 0 });
+        let is_last = !frame.has_more() || partial.frames.remaining_capacity() == 1;
+        partial.length += frame.desc.lengths().data();
+        partial.frames.push(frame);
+        if !is_last {
+            return None;
+        }
+        let Partial { mut frames, length } = self.partial.take()?;
+        let mut packet = frames.pop()?;
+        while let Some(mut before) = frames.pop() {
+            arena.chains.replace(&mut before, Some(packet));
+            packet = before;
+        }
+        Some((packet, length))
     }
 
     /// Puts frames of the pool on the fill ring until it has `target`, but leaves `keep` in the pool.
@@ -263,8 +379,36 @@ impl Lane {
         Ok(())
     }
 
+    /// The same for packets of several frames, each of which is sent whole or not at all.
+    fn send_chains<const N: usize>(&mut self, arena: &Arena, packets: &mut ArrayVec<Filled, N>) {
+        let room = self.ring_size.saturating_sub(self.in_transmit);
+        let mut room = room.min(self.tx.nb_free(room)) as usize;
+        let mut sent = 0;
+        for packet in packets.iter() {
+            let count = arena.chains.count(packet);
+            if count > room.min(MAX_SEGMENTS) {
+                break;
+            }
+            room -= count;
+            sent += 1;
+        }
+        for packet in packets.drain(..sent) {
+            let mut descs = ArrayVec::<FrameDesc, MAX_SEGMENTS>::new();
+            arena.chains.each(packet, |frame| {
+                arena.ledger.moved(frame.number(), Place::Held, Place::Transmit);
+                descs.push(frame.desc);
+            });
+            // SAFETY: these frames are of this UMEM, and were in our hands until now. There is room for all of them.
+            let count = unsafe { self.tx.produce(&descs) };
+            self.in_transmit += u32::try_from(count).unwrap_or(0);
+        }
+    }
+
     /// Queues packets to be sent, as many as there is room for; the rest stays in `packets`, at its front.
     pub(crate) fn send<const N: usize>(&mut self, arena: &Arena, packets: &mut ArrayVec<Filled, N>) {
+        if arena.has_chains() {
+            return self.send_chains(arena, packets);
+        }
         // A completion ring has as many entries as a transmit ring: never more under way than it can tell of.
         let room = self.ring_size.saturating_sub(self.in_transmit);
         let wanted = u32::try_from(packets.len()).unwrap_or(u32::MAX).min(room);

@@ -5,7 +5,7 @@ use crate::error::XdpError;
 use crate::frames::Frame;
 use crate::links::{Links, Shared};
 use crate::module::{Parts, XdpModule};
-use crate::port::{Arena, Lane};
+use crate::port::{Arena, Lane, Shape};
 use crate::slots::SocketSlots;
 use crate::wake;
 use portcullis_bpf::{GatePort, device};
@@ -199,7 +199,7 @@ fn workers(config: &XdpConfig, ports: &[GatePort]) -> Result<u32, XdpError> {
 #[derive(Debug)]
 struct Plan {
     workers: u32,
-    frame_size: u32,
+    shape: Shape,
     frames_per_worker: u32,
     fill_target: u32,
     /// Largest frame of each port.
@@ -208,11 +208,9 @@ struct Plan {
 
 impl Plan {
     fn new(config: &XdpConfig, ports: &[GatePort], workers: u32) -> Result<Self, XdpError> {
-        let mut frame_size = 0;
         let mut mtu = Vec::with_capacity(ports.len());
         for port in ports {
             let of_port = device::mtu(&port.name)?;
-            frame_size = frame_size.max(config.frame_size_for(&port.name, of_port)?);
             mtu.push(of_port + ETHERNET);
         }
         // The worker with the most queues; the others get as many frames.
@@ -226,7 +224,7 @@ impl Plan {
         // The other half is for what is being judged and sent.
         let share = frames_per_worker / u32::try_from(lanes * 2).unwrap_or(u32::MAX).max(1);
         let fill_target = share.min(config.ring_size);
-        Ok(Self { workers, frame_size, frames_per_worker, fill_target, mtu })
+        Ok(Self { workers, shape: config.shape()?, frames_per_worker, fill_target, mtu })
     }
 
     /// The memory, in huge pages if asked for and there.
@@ -234,11 +232,11 @@ impl Plan {
         let total = self.frames_per_worker.saturating_mul(self.workers);
         let total = NonZeroU32::new(total).ok_or_else(|| XdpError::Invalid("no frames".to_owned()))?;
         if config.huge_pages
-            && let Ok((arena, frames)) = Arena::new(total, self.frame_size, config.ring_size, true)
+            && let Ok((arena, frames)) = Arena::new(total, self.shape, config.ring_size, true)
         {
             return Ok((arena, frames, true));
         }
-        let (arena, frames) = Arena::new(total, self.frame_size, config.ring_size, false)?;
+        let (arena, frames) = Arena::new(total, self.shape, config.ring_size, false)?;
         Ok((arena, frames, false))
     }
 

@@ -440,6 +440,12 @@ counters! {
     gate_latched: sum "gate.latched",
     #[doc = "Gates that died and were replaced since the warden's start (ours)."]
     gate_restarts: sum "gate.restarts",
+    #[doc = "Links that were lost and mirrored to their peers, and times in which ports were down for want of a worker (ours)."]
+    links_lost: sum "links.lost",
+    #[doc = "Pairs of which a port is held down now, for its peer has no link or nobody judges (ours)."]
+    links_held: sum "links.held",
+    #[doc = "Ports whose receive queues or MTU are no longer what the gate was started with (ours)."]
+    links_misfits: sum "links.misfits",
 
     #[doc = "Times that a decided flow was put forward for the verdict cache, by direction (ours)."]
     verdict_cache_offered: sum "verdict_cache.offered",

@@ -31,7 +31,7 @@ fn set(named: Option<&str>) -> Result<String, Failure> {
     if let Some(name) = named {
         return Ok(name.to_owned());
     }
-    let mut names = PanicSwitch::gates(Path::new(GateConfig::PIN_DIR));
+    let mut names = PanicSwitch::sets(Path::new(GateConfig::PIN_DIR));
     match (names.pop(), names.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(last), false) => {

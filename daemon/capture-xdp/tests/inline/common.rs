@@ -151,10 +151,12 @@ pub(crate) fn gate_config(config: &XdpConfig, dir: &TempDir, options: &Options) 
     GateConfig {
         name: "test".to_owned(),
         ports: config.gate_ports().unwrap(),
+        sets: Vec::new(),
         fail: options.fail,
         liveness: options.liveness,
         forward: options.copy_mode.forwards(),
         mode: options.mode,
+        frags: options.mtu > portcullis_bpf::device::MAX_MTU,
         lock_dir: dir.path().to_owned(),
         ..GateConfig::default()
     }

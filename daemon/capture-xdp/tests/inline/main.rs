@@ -6,6 +6,7 @@
 mod common;
 mod crash;
 mod forwarding;
+mod jumbo;
 mod liveness;
 mod ports;
 mod refusals;

@@ -45,12 +45,6 @@ fn zero_copy_that_there_is_not() {
 }
 
 #[test]
-fn frames_longer_than_a_chunk() {
-    let error = check(&Options { mtu: 3000, ..Options::default() }, |config| config.frame_size = Some(2048));
-    assert!(matches!(&error, XdpError::MtuTooLarge { mtu: 3000, max: 1770, .. }), "{error}");
-}
-
-#[test]
 fn settings_that_make_no_sense() {
     let changes: [fn(&mut XdpConfig); 8] = [
         |config| config.pairs.clear(),

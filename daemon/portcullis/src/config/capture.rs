@@ -5,6 +5,7 @@ use super::dpdk::DpdkConfig;
 use super::section::Section;
 use super::tree::{Node, Value};
 use super::value::{Setting, expected, words};
+use super::{FailPolicy, OverloadPolicy};
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;
 
@@ -21,6 +22,10 @@ pub struct InlineSet {
     pub name: String,
     /// The pairs, by interface name.
     pub pairs: Vec<[String; 2]>,
+    /// `fail` for this set alone.
+    pub fail: Option<FailPolicy>,
+    /// `overload` for this set alone.
+    pub overload: Option<OverloadPolicy>,
 }
 
 /// An interface name as the kernel accepts it.
@@ -62,7 +67,12 @@ pub(crate) fn inline_sets(root: &mut Section<'_>) -> Vec<InlineSet> {
         }
         let pairs = pairs.unwrap_or_default();
         let name = section.or("name", "inline".to_owned());
-        InlineSet { name, pairs: pairs.into_iter().map(|pair| pair.0).collect() }
+        InlineSet {
+            name,
+            pairs: pairs.into_iter().map(|pair| pair.0).collect(),
+            fail: section.optional("fail"),
+            overload: section.optional("overload"),
+        }
     });
     let mut seen = BTreeSet::new();
     let ports = sets.iter().flat_map(|set| set.pairs.iter().flatten());

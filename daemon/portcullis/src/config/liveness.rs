@@ -14,13 +14,12 @@ pub struct LivenessConfig {
     pub full_limit: Duration,
     /// `latch-after`: blind windows of a queue within a minute that are too many. 0: never.
     pub latch_after: u32,
-    /// `latched-fail`: what then happens instead of `fail` while a worker is dead.
-    pub latched_fail: FailPolicy,
+    /// `latched-fail`: what then happens instead of `fail` while a worker is dead; open or closed. `None`: the same.
+    pub latched_fail: Option<FailPolicy>,
 }
 
 impl LivenessConfig {
-    /// Reads the section; `fail` is what `latched-fail` is where it was not set.
-    pub(crate) fn read(section: &mut Section<'_>, fail: FailPolicy) -> Self {
+    pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let limit = section.within("limit-ms", 50_u32, 10..=60_000);
         let full_limit = section.within("full-limit-ms", limit.min(20), 10..=60_000);
         if full_limit > limit {
@@ -28,12 +27,11 @@ impl LivenessConfig {
             section.note(Diagnostic::warning(message, section.place("full-limit-ms")));
         }
         // A queue alone cannot take the ports down.
-        let default = if fail == FailPolicy::LinkDown { FailPolicy::Closed } else { fail };
-        let mut latched_fail = section.or("latched-fail", default);
-        if latched_fail == FailPolicy::LinkDown {
+        let mut latched_fail = section.optional("latched-fail");
+        if latched_fail == Some(FailPolicy::LinkDown) {
             let place = section.place("latched-fail");
             section.bad_value("latched-fail", "for a single queue it can be open or closed only", &place);
-            latched_fail = default;
+            latched_fail = None;
         }
         Self {
             limit: Duration::from_millis(limit.into()),

@@ -15,6 +15,7 @@ mod flow;
 mod host;
 mod host_os;
 mod known;
+mod links;
 mod liveness;
 mod overriding;
 mod plugins;
@@ -39,6 +40,7 @@ pub use eve::{AlertConfig, AlertMetadata, DropConfig, DropFlows, EveConfig, File
 pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use host::HostConfig;
 pub use host_os::HostOsPolicy;
+pub use links::LinksConfig;
 pub use liveness::LivenessConfig;
 pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
@@ -112,6 +114,8 @@ pub struct Config {
     pub liveness: LivenessConfig,
     /// `[verdict-cache]`.
     pub verdict_cache: VerdictCacheConfig,
+    /// `[links]`.
+    pub links: LinksConfig,
     /// `packet-alert-max`: most alerts kept for a packet.
     pub packet_alert_max: u16,
     /// `action-order`: which action comes first when several rules match a packet.
@@ -249,14 +253,14 @@ impl Config {
         };
         let master = Master::read(&mut root, inline);
         let vars = root.section("vars", Vars::read);
-        let fail = root.or("fail", FailPolicy::Open);
         let config = Self {
             copy_mode,
-            fail,
+            fail: root.or("fail", FailPolicy::Open),
             overload: root.or("overload", OverloadPolicy::Drop),
             run_as: root.section("run-as", RunAsConfig::read),
-            liveness: root.section("liveness", |section| LivenessConfig::read(section, fail)),
             verdict_cache: root.section("verdict-cache", VerdictCacheConfig::read),
+            liveness: root.section("liveness", LivenessConfig::read),
+            links: root.section("links", LinksConfig::read),
             packet_alert_max: root.within("packet-alert-max", 15, 1..=1024),
             action_order: rules::action_order(&mut root),
             log_dir: root.or("default-log-dir", PathBuf::from("/var/log/portcullis")),

@@ -75,7 +75,7 @@ fn defaults_are_those_of_the_shipped_suricata_yaml() {
     assert_eq!(config.overload, OverloadPolicy::Drop);
     let limits = (config.liveness.limit.as_millis(), config.liveness.full_limit.as_millis());
     assert_eq!((limits, config.liveness.latch_after), ((50, 20), 0));
-    assert_eq!(config.liveness.latched_fail, FailPolicy::Open);
+    assert_eq!(config.liveness.latched_fail, None);
     assert_eq!(config.capture.workers, Workers::Auto);
     assert_eq!(config.capture.af_xdp.ring_size, 4096);
     assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Accept);
@@ -154,7 +154,7 @@ fn what_the_file_says_is_read() {
     assert_eq!(config.action_order[0], Action::Drop);
     let pair = |one: &str, other: &str| [one.to_owned(), other.to_owned()];
     let pairs = vec![pair("eth1", "eth2"), pair("eth3", "eth4")];
-    assert_eq!(config.inline_sets, [InlineSet { name: "dmz".to_owned(), pairs }]);
+    assert_eq!(config.inline_sets, [InlineSet { name: "dmz".to_owned(), pairs, fail: None, overload: None }]);
     assert_eq!(config.capture.workers, Workers::Exactly(2.try_into().unwrap()));
     assert_eq!(config.capture.cpus, [2, 3]);
     assert_eq!(config.capture.af_xdp.xdp_mode, XdpMode::Native);

@@ -1,5 +1,6 @@
 //! All counters in one block: those of the workers, merged, and those of the gate in the kernel.
 
+use super::link_watch::LinkFacts;
 use super::worker::Worker;
 use crate::plugins;
 use portcullis_bpf::GateCounters;
@@ -56,6 +57,14 @@ pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     counters.gate_list_dropped = list_blocked;
     counters.gate_no_socket = no_socket;
     counters.gate_stale = stale;
+}
+
+/// Takes over what was seen of the links.
+pub(crate) const fn set_links(counters: &mut Counters, links: &LinkFacts) {
+    let LinkFacts { losses, held, misfits } = *links;
+    counters.links_lost = losses;
+    counters.links_held = held;
+    counters.links_misfits = misfits;
 }
 
 #[cfg(test)]

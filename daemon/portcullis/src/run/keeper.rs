@@ -304,6 +304,9 @@ impl Keeper {
                 let windows = self.warden.windows().map_or_else(Reply::Refused, Reply::Windows);
                 self.children.get(place)?.answer(&windows, &[]);
             }
+            Request::Links if stage.has_queues() => {
+                self.children.get(place)?.answer(&Reply::Links(self.warden.links()), &[]);
+            }
             Request::Restart { upgrade } if stage.has_queues() => {
                 let begun = self.restart(upgrade);
                 self.done(place, begun);
@@ -400,7 +403,7 @@ impl Keeper {
         child.stage = Stage::Judging;
         let plan = &child.setup.plan;
         if plan.devices.is_none()
-            && let Err(reason) = self.warden.set_policies(plan.fail, plan.liveness)
+            && let Err(reason) = self.warden.set_policies(plan)
         {
             tracing::error!("{reason}");
         }
@@ -408,7 +411,9 @@ impl Keeper {
     }
 
     fn settle(&mut self, place: usize) {
-        self.warden.settle();
+        if let Some(child) = self.children.get_mut(place) {
+            self.warden.settle(&child.setup.plan);
+        }
         self.has_judged = true;
         self.done(place, Ok(()));
         self.tell_waiting(Ok(()));
@@ -431,6 +436,9 @@ impl Keeper {
         let place = self.place(process)?;
         let status = self.children.get_mut(place)?.status()?;
         let child = self.children.swap_remove(place);
+        if !matches!(child.stage, Stage::Over | Stage::Ending) && !self.ending {
+            self.warden.expect_silence(false);
+        }
         match child.stage {
             Stage::Ending => return Some(self.all_down(code(status))),
             Stage::Over => {

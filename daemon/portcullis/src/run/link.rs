@@ -1,5 +1,6 @@
 //! The gate's end of the conversation with the warden.
 
+use super::link_watch::LinkFacts;
 use super::message::{Link, MessageError};
 use super::supervisor::Event;
 use super::warden::{GateFacts, Order, Reply, Request, VERSION};
@@ -137,6 +138,14 @@ impl WardenLink {
     pub(crate) fn windows(&self) -> Result<Vec<BlindWindow>, Failure> {
         match self.ask(Request::Windows, &[])?.0 {
             Reply::Windows(windows) => Ok(windows),
+            other => Err(strange(&other)),
+        }
+    }
+
+    /// What was seen of the links.
+    pub(crate) fn links(&self) -> Result<LinkFacts, Failure> {
+        match self.ask(Request::Links, &[])?.0 {
+            Reply::Links(facts) => Ok(facts),
             other => Err(strange(&other)),
         }
     }

@@ -24,6 +24,7 @@
 //! - `handover`: flows from one gate to the one that follows
 //! - `reload`: new rules for the workers while they judge
 //! - `live`: timeouts and policies that change while the gate stands
+//! - `link_state`, `link_watch`: links mirrored between the ports of a pair, and ports taken down for want of a worker
 //! - `ending`: the last records, what must balance, the summary
 //! - `asking`: what is known about a flow, and the last drops, for whoever asks
 //! - `cache`: the verdict cache's other half, a thread between workers and kernel
@@ -48,6 +49,8 @@ mod ending;
 mod handover;
 mod keeper;
 mod link;
+mod link_state;
+mod link_watch;
 mod live;
 mod memory;
 mod message;

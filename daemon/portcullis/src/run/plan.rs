@@ -2,13 +2,14 @@
 //! doing something else.
 
 use super::dpdk;
+use super::link_watch::{LinkPlan, PairPlan};
 use crate::config::{
-    AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, LivenessConfig,
-    OverloadPolicy, Workers, XdpMode,
+    AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, InlineSet, LinksConfig,
+    LivenessConfig, OverloadPolicy, Workers, XdpMode,
 };
 use crate::exit::Failure;
 use crate::settings;
-use portcullis_bpf::{Fail, GateConfig, GatePort, ListRoom, Liveness, Overload, TunnelPorts};
+use portcullis_bpf::{Fail, GateConfig, GatePort, GateSet, ListRoom, Liveness, Overload, TunnelPorts};
 use portcullis_capture_xdp::XdpConfig;
 use portcullis_engine::EngineSettings;
 use portcullis_wire::{DecoderConfig, Ports};
@@ -18,17 +19,30 @@ use std::time::Duration;
 /// Most workers of an inline set.
 const MAX_WORKERS: u32 = 64;
 
+/// One inline set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetPlan {
+    pub(crate) name: String,
+    /// How many ports it has, in the order of all ports.
+    pub(crate) ports: usize,
+    pub(crate) fail: FailPolicy,
+    pub(crate) overload: OverloadPolicy,
+}
+
 /// What the parts are told.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The inline set's name: of pins and lock.
+    /// The gate's name, of pins and lock: those of its inline sets, with `+` between.
     pub(crate) name: String,
+    /// The inline sets.
+    pub(crate) sets: Vec<SetPlan>,
     /// Ports, queues, rings.
     pub(crate) capture: XdpConfig,
-    /// What happens without a worker.
-    pub(crate) fail: Fail,
     /// When a worker counts as dead or busy.
     pub(crate) liveness: Liveness,
+    links: LinksConfig,
+    /// What a queue does that was blind too often; `None`: as its set.
+    latched_fail: Option<FailPolicy>,
     /// How the program is to be attached.
     pub(crate) xdp_mode: portcullis_bpf::XdpMode,
     /// The least that must be reached.
@@ -90,27 +104,19 @@ impl Plan {
     /// The configuration asks for what this build cannot do.
     pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
         let refuse = |reason: &str| Err(Failure::Input(reason.to_owned()));
-        let set = match config.inline_sets.as_slice() {
-            [] => {
-                return refuse(
-                    "no inline set is configured, so there is nothing to stand between: add [[inline-set]] with \
-                     pairs = [[\"eth1\", \"eth2\"]]",
-                );
-            }
-            [set] => set,
-            _ => return refuse("this build serves one inline set: put all pairs into one [[inline-set]]"),
-        };
+        if config.inline_sets.is_empty() {
+            return refuse(
+                "no inline set is configured, so there is nothing to stand between: add [[inline-set]] with \
+                 pairs = [[\"eth1\", \"eth2\"]]",
+            );
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if set.name.is_empty() || !set.name.chars().all(plain) {
+        let named = |name: &str| !name.is_empty() && name.chars().all(plain);
+        if let Some(set) = config.inline_sets.iter().find(|set| !named(&set.name)) {
             return refuse(&format!("inline-set name {:?}: letters, digits, - and _ only", set.name));
         }
-        let fail = match config.fail {
-            FailPolicy::Open => Fail::Open,
-            FailPolicy::Closed => Fail::Closed,
-            FailPolicy::LinkDown => {
-                return refuse("this build cannot do fail = \"link-down\": use open or closed");
-            }
-        };
+        let sets: Vec<SetPlan> = config.inline_sets.iter().map(|set| SetPlan::new(config, set)).collect();
+        let pairs = config.inline_sets.iter().flat_map(|set| &set.pairs);
         let af_xdp = &config.capture.af_xdp;
         let workers = match config.capture.workers {
             Workers::Auto => None,
@@ -120,7 +126,7 @@ impl Plan {
             return refuse(&format!("capture.workers: at most {MAX_WORKERS}"));
         }
         let capture = XdpConfig {
-            pairs: set.pairs.iter().map(|[one, other]| (one.clone(), other.clone())).collect(),
+            pairs: pairs.map(|[one, other]| (one.clone(), other.clone())).collect(),
             workers,
             copy_mode: copy_mode(config.copy_mode),
             bind_mode: bind_mode(af_xdp.bind_mode),
@@ -129,11 +135,13 @@ impl Plan {
             ..XdpConfig::default()
         };
         Ok(Self {
-            name: set.name.clone(),
+            name: sets.iter().map(|set| set.name.as_str()).collect::<Vec<_>>().join("+"),
+            sets,
             devices: Devices::new(config, &capture)?,
             capture,
-            fail,
             liveness: liveness(config),
+            latched_fail: config.liveness.latched_fail,
+            links: config.links,
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
             // Elsewhere packets are not ours to drop, or not to be passed on.
@@ -155,13 +163,15 @@ impl Plan {
         self.capture.interfaces().map(str::to_owned).collect()
     }
 
-    /// What the gate is loaded with.
-    pub(crate) fn gate(&self, ports: Vec<GatePort>) -> GateConfig {
+    /// What the gate is loaded with, where the longest packet takes `segments` frames.
+    pub(crate) fn gate(&self, ports: Vec<GatePort>, segments: u32) -> GateConfig {
         GateConfig {
             name: self.name.clone(),
             ports,
-            fail: self.fail,
-            liveness: self.liveness,
+            sets: self.sets.iter().map(|set| set.gate(self.latched_fail)).collect(),
+            fail: Fail::Closed,
+            liveness: Liveness { room: self.liveness.room / segments.max(1), ..self.liveness },
+            frags: segments > 1,
             tunnels: tunnels(&self.engine.decoder),
             cache: self.cache,
             lists: ListRoom::default(),
@@ -169,6 +179,27 @@ impl Plan {
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),
             lock_dir: GateConfig::LOCK_DIR.into(),
+        }
+    }
+
+    /// What to watch of the ports, given the queues that are served and the largest MTU that there is room for.
+    pub(crate) fn links(&self, queues: &[u32], max_mtu: u32) -> LinkPlan {
+        let fails = self.sets.iter().flat_map(|set| {
+            let fail = set.fail == FailPolicy::LinkDown;
+            std::iter::repeat_n(fail, set.ports / 2)
+        });
+        let queues = queues.iter().copied().step_by(2);
+        let pairs = self.capture.pairs.iter().zip(fails).zip(queues);
+        let pairs = pairs.map(|(((one, other), fail), queues)| PairPlan {
+            ports: [one.clone(), other.clone()],
+            fail,
+            queues,
+            max_mtu,
+        });
+        LinkPlan {
+            pairs: pairs.collect(),
+            mirror: self.links.mirror && self.capture.copy_mode.forwards(),
+            hold_down: self.links.hold_down,
         }
     }
 
@@ -200,6 +231,38 @@ impl Plan {
     }
 }
 
+impl SetPlan {
+    fn new(config: &Config, set: &InlineSet) -> Self {
+        Self {
+            name: set.name.clone(),
+            ports: set.pairs.len() * 2,
+            fail: set.fail.unwrap_or(config.fail),
+            overload: set.overload.unwrap_or(config.overload),
+        }
+    }
+
+    /// What the XDP program does with the set's frames.
+    fn gate(&self, latched_fail: Option<FailPolicy>) -> GateSet {
+        GateSet {
+            ports: self.ports,
+            fail: fail(self.fail),
+            overload: match self.overload {
+                OverloadPolicy::Drop => Overload::Drop,
+                OverloadPolicy::Bypass => Overload::Bypass,
+            },
+            latched_fail: fail(latched_fail.unwrap_or(self.fail)),
+        }
+    }
+}
+
+/// While links are being taken down nothing passes.
+const fn fail(policy: FailPolicy) -> Fail {
+    match policy {
+        FailPolicy::Open => Fail::Open,
+        FailPolicy::Closed | FailPolicy::LinkDown => Fail::Closed,
+    }
+}
+
 const fn copy_mode(mode: CopyMode) -> portcullis_capture_xdp::CopyMode {
     match mode {
         CopyMode::Ips => portcullis_capture_xdp::CopyMode::Ips,
@@ -228,18 +291,15 @@ fn liveness(config: &Config) -> Liveness {
     if config.copy_mode == CopyMode::Ids {
         return Liveness::default();
     }
-    let LivenessConfig { limit, full_limit, latch_after, latched_fail } = config.liveness;
+    let LivenessConfig { limit, full_limit, latch_after, latched_fail: _ } = config.liveness;
     Liveness {
-        overload: match config.overload {
-            OverloadPolicy::Drop => Overload::Drop,
-            OverloadPolicy::Bypass => Overload::Bypass,
-        },
         // The kernel loses frames once the fill ring is empty: a quarter is for what is on its way.
         room: config.capture.af_xdp.ring_size / 4 * 3,
         beat_limit: limit,
         full_limit,
         latch_after,
-        latched_fail: if latched_fail == FailPolicy::Open { Fail::Open } else { Fail::Closed },
+        // By set.
+        ..Liveness::default()
     }
 }
 
@@ -271,12 +331,7 @@ mod tests {
             assert!(reason.contains(expected), "{text}: {reason}");
         };
         check("", "no inline set is configured");
-        check(
-            r#"inline-set = [{ name = "a", pairs = [["p0", "p1"]] }, { name = "b", pairs = [["p2", "p3"]] }]"#,
-            "one inline set",
-        );
         check(r#"inline-set = [{ name = "a.b", pairs = [["p0", "p1"]] }]"#, "letters, digits");
-        check(&format!("fail = \"link-down\"\n{SET}"), "link-down");
         check(&format!("{SET}\n[capture]\nworkers = 65"), "at most 64");
     }
 
@@ -286,19 +341,43 @@ mod tests {
             plan(&format!("copy-mode = \"ids\"\nfail = \"closed\"\n{SET}\n[capture]\nworkers = 3")).unwrap();
         assert_eq!(plan.interfaces(), ["p0", "p1"]);
         assert!(!plan.engine.inline && plan.engine.flow.populate);
-        let gate = plan.gate(Vec::new());
-        assert_eq!((gate.name.as_str(), gate.fail, gate.forward), ("a", Fail::Closed, false));
+        let gate = plan.gate(Vec::new(), 1);
+        assert_eq!((gate.name.as_str(), gate.sets[0].fail, gate.forward), ("a", Fail::Closed, false));
         assert_eq!(plan.workers(&[GatePort { name: "p0".to_owned(), queues: 8 }]), 3);
     }
 
     #[test]
     fn the_kernel_knows_what_is_looked_into() {
         let check = |text: &str, expected: TunnelPorts| {
-            assert_eq!(plan(&format!("{SET}\n{text}")).unwrap().gate(Vec::new()).tunnels, expected);
+            assert_eq!(plan(&format!("{SET}\n{text}")).unwrap().gate(Vec::new(), 1).tunnels, expected);
         };
         check("", TunnelPorts::These(vec![4789, 6081, 3544]));
         check("[decoder.geneve]\nenabled = false", TunnelPorts::These(vec![4789, 3544]));
         check("[decoder.teredo]\nports = \"any\"", TunnelPorts::Any);
+    }
+
+    #[test]
+    fn sets_have_their_own_policies() {
+        let plan = plan(
+            r#"fail = "closed"
+            [[inline-set]]
+            name = "a"
+            pairs = [["p0", "p1"], ["p2", "p3"]]
+            [[inline-set]]
+            name = "b"
+            pairs = [["p4", "p5"]]
+            fail = "open"
+            overload = "bypass"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(plan.interfaces(), ["p0", "p1", "p2", "p3", "p4", "p5"]);
+        assert_eq!(plan.engine.inline_sets, [0, 0, 0, 0, 1, 1]);
+        let set = |ports, fail, overload| GateSet { ports, fail, overload, latched_fail: fail };
+        let gate = plan.gate(Vec::new(), 1);
+        assert_eq!(gate.name, "a+b");
+        let sets = [set(4, Fail::Closed, Overload::Drop), set(2, Fail::Open, Overload::Bypass)];
+        assert_eq!(gate.sets, sets);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::control::Desk;
 use super::dpdk;
 use super::handover;
 use super::link::{WardenLink, listen};
+use super::link_watch::LinkFacts;
 use super::plan::Plan;
 use super::privileges::Identity;
 use super::reload::Loader;
@@ -77,6 +78,8 @@ pub(crate) struct Running {
     pub(crate) sender: Sender<Event>,
     /// Is it handing its flows over?
     pub(crate) leaving: bool,
+    /// What the warden saw of the links.
+    pub(crate) links: LinkFacts,
     /// Who waits for a restart.
     pub(crate) restart: Option<Sender<Restarted>>,
 }
@@ -206,6 +209,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         kernel: GateCounters::default(),
         sender,
         leaving: false,
+        links: LinkFacts::default(),
         restart: None,
     })
 }
@@ -406,17 +410,15 @@ fn announce(plan: &Plan, workers: u8, cpus: Option<&[usize]>, rules: RuleCounts)
         Some(cpus) => format!("on CPUs {cpus:?}"),
         None => "not pinned, for there are fewer CPUs than workers".to_owned(),
     };
+    let sets = plan.sets.iter().map(|set| format!("{:?} (fail {})", set.name, set.fail.word()));
     tracing::info!(
-        "running: inline set {:?}, {}, fail {}, {workers} workers {pinned}, {} rules",
-        plan.name,
+        "running: inline set{} {}, {}, {workers} workers {pinned}, {} rules",
+        if plan.sets.len() == 1 { "" } else { "s" },
+        sets.collect::<Vec<_>>().join(", "),
         match plan.capture.copy_mode {
             portcullis_capture_xdp::CopyMode::Ips => "ips",
             portcullis_capture_xdp::CopyMode::Tap => "tap",
             portcullis_capture_xdp::CopyMode::Ids => "ids",
-        },
-        match plan.fail {
-            portcullis_bpf::Fail::Open => "open",
-            portcullis_bpf::Fail::Closed => "closed",
         },
         rules.loaded,
     );

@@ -230,8 +230,13 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
             Ok(kernel) => gate.kernel = kernel,
             Err(failure) => tracing::error!("{failure}"),
         }
+        match gate.warden.links() {
+            Ok(links) => gate.links = links,
+            Err(failure) => tracing::error!("{failure}"),
+        }
     }
     counters::set_gate(&mut totals, &gate.kernel);
+    counters::set_links(&mut totals, &gate.links);
     blind::count(gate, &mut totals);
     if let Some(cache) = &gate.cache {
         cache.count(&mut totals);

@@ -4,11 +4,10 @@
 //! descriptors beside it. No request names a port, a path or a policy: those are the operator's, from the configuration
 //! that the warden has read itself, so that a gate that was taken over can do no more than the one it was.
 
+use super::link_watch::{LinkFacts, LinkWatch};
 use super::memory::PortMemory;
 use super::plan::Plan;
-use portcullis_bpf::{
-    AttachedMode, BlindWindow, Fail, Gate, GateConfig, GateCounters, Liveness, Pulses, VerdictCache,
-};
+use portcullis_bpf::{AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, Pulses, VerdictCache};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Raised whenever a message changes: a gate of another version is refused.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The file system that pins live in.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -56,6 +55,8 @@ pub(crate) enum Request {
     Counters,
     /// Which times passed in which no worker saw a frame?
     Windows,
+    /// What was seen of the ports' links?
+    Links,
     /// Have another gate take over; with `upgrade`, one of the program that is installed now. How that went is told by
     /// [`Order::Restarted`].
     Restart { upgrade: bool },
@@ -81,6 +82,8 @@ pub(crate) enum Reply {
     Counters(GateCounters),
     /// Blind windows that have ended.
     Windows(Vec<BlindWindow>),
+    /// What was seen of the links.
+    Links(LinkFacts),
     /// It could not be done; the text says why.
     Refused(String),
 }
@@ -132,6 +135,7 @@ pub(crate) struct PortFacts {
 pub(crate) struct Warden {
     gate: Option<Gate>,
     ports: Option<PortMemory>,
+    links: Option<LinkWatch>,
     /// The ports that were set up.
     done: Vec<String>,
     /// A predecessor's gate was taken over, and this start has not come to its end yet.
@@ -145,7 +149,7 @@ impl Warden {
     /// Another warden has it.
     pub(crate) fn claim(name: &str) -> Result<Self, String> {
         let memory = PortMemory::open(Path::new(GateConfig::LOCK_DIR), name)?;
-        Ok(Self { gate: None, ports: Some(memory), done: Vec::new(), adopted: false })
+        Ok(Self { gate: None, ports: Some(memory), links: None, done: Vec::new(), adopted: false })
     }
 
     /// Sets up ports and program, unless they stand.
@@ -161,7 +165,8 @@ impl Warden {
             }
             mount_bpffs()?;
             let ports = plan.capture.gate_ports().map_err(|error| error.to_string())?;
-            let gate = Gate::load(&plan.gate(ports)).map_err(|error| error.to_string())?;
+            let segments = plan.capture.segments().map_err(|error| error.to_string())?;
+            let gate = Gate::load(&plan.gate(ports, segments)).map_err(|error| error.to_string())?;
             self.adopted = gate.adopted();
             self.gate = Some(gate);
         }
@@ -189,8 +194,9 @@ impl Warden {
         self.with_gate(|gate| gate.set_socket(port, queue, socket.as_fd()))
     }
 
-    /// Lets the fail policy act on a queue.
+    /// Lets the fail policy act on a queue. From then on a gate that ends is no dead one.
     pub(crate) fn withdraw(&mut self, port: u8, queue: u32) -> Result<(), String> {
+        self.expect_silence(true);
         self.with_gate(|gate| gate.clear_socket(port, queue))
     }
 
@@ -200,13 +206,44 @@ impl Warden {
     }
 
     /// Puts other policies in force.
-    pub(crate) fn set_policies(&mut self, fail: Fail, liveness: Liveness) -> Result<(), String> {
-        self.with_gate(|gate| gate.set_policies(fail, liveness))
+    pub(crate) fn set_policies(&mut self, plan: &Plan) -> Result<(), String> {
+        let segments = plan.capture.segments().map_err(|error| error.to_string())?;
+        self.with_gate(|gate| gate.set_policies(&plan.gate(Vec::new(), segments)))
     }
 
-    /// The start has come to its end.
-    pub(crate) fn settle(&mut self) {
+    /// The start has come to its end. The links are looked after from now on.
+    pub(crate) fn settle(&mut self, plan: &Plan) {
         self.adopted = false;
+        if let Err(reason) = self.watch_links(plan) {
+            tracing::error!("{reason}");
+        }
+        self.expect_silence(false);
+    }
+
+    fn watch_links(&mut self, plan: &Plan) -> Result<(), String> {
+        let gate = self.gate.as_ref().ok_or_else(|| NO_GATE.to_owned())?;
+        let queues: Vec<u32> = gate.ports().map(|(_, queues)| queues).collect();
+        let max_mtu = plan.capture.max_mtu().map_err(|error| error.to_string())?;
+        let plan = plan.links(&queues, max_mtu);
+        // One that goes on knows which ports are down on our account.
+        if self.links.as_ref().is_none_or(|links| links.plan() != &plan) {
+            let pulses = gate.pulses();
+            self.links = None;
+            self.links = Some(LinkWatch::start(plan, Some(pulses))?);
+        }
+        Ok(())
+    }
+
+    /// Says whether workers are silent because they were told to end, or hand over, or because they are dead.
+    pub(crate) fn expect_silence(&self, expected: bool) {
+        if let Some(links) = &self.links {
+            links.expect_silence(expected);
+        }
+    }
+
+    /// What was seen of the links.
+    pub(crate) fn links(&self) -> LinkFacts {
+        self.links.as_ref().map(LinkWatch::facts).unwrap_or_default()
     }
 
     /// What the kernel counted.
@@ -237,6 +274,8 @@ impl Warden {
 
     /// Takes everything back. Goes on after an error, and tells the first.
     pub(crate) fn take_down(&mut self) -> Result<(), String> {
+        // First, or it would find the ports without a worker.
+        self.links = None;
         let mut result = Ok(());
         if let Some(gate) = self.gate.take() {
             result = gate.detach().map_err(|error| error.to_string());
@@ -253,6 +292,7 @@ impl Warden {
 
     /// Leaves everything as it is, so that the fail policy goes on acting.
     pub(crate) fn leave(&mut self) {
+        self.links = None;
         if let Some(gate) = self.gate.take() {
             gate.leave_pinned();
         }

@@ -14,7 +14,7 @@ const FORBIDDEN: &str = concat!(
 );
 
 /// What arrives at the server of one connection from the client that sends `bytes`.
-fn transfer(lab: &Lab, port: u16, bytes: &[u8], patience: Duration) -> Vec<u8> {
+pub(crate) fn transfer(lab: &Lab, port: u16, bytes: &[u8], patience: Duration) -> Vec<u8> {
     let listener = lab.server.run(|| TcpListener::bind((Lab::SERVER_ADDRESS, port))).unwrap();
     let mut client = lab.client.run(|| TcpStream::connect((Lab::SERVER_ADDRESS, port))).unwrap();
     let (mut server, _) = listener.accept().unwrap();
@@ -35,7 +35,7 @@ fn transfer(lab: &Lab, port: u16, bytes: &[u8], patience: Duration) -> Vec<u8> {
 }
 
 /// Bytes without a pattern that a lost or doubled segment would leave intact.
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -49,6 +49,11 @@ impl Place {
         self.path("control.sock")
     }
 
+    /// The gate's name where it has two inline sets: this place's, and another.
+    pub(crate) fn gate_of_two_sets(&self) -> String {
+        format!("{0}+{0}-b", self.name)
+    }
+
     /// Writes the configuration: small tables, the lab's pair, `top` before all sections.
     pub(crate) fn configure(&self, top: &str, rules: &str) -> PathBuf {
         self.write("test.rules", rules);
@@ -90,12 +95,14 @@ huge-pages = false
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for kind in ["lock", "ports", "gate"] {
-            // Gates that were refused have made none.
-            let _ = fs::remove_file(format!("/run/portcullis/{}.{kind}", self.name));
+        for gate in [self.name.clone(), self.gate_of_two_sets()] {
+            for kind in ["lock", "ports", "gate"] {
+                // Gates that were refused have made none.
+                let _ = fs::remove_file(format!("/run/portcullis/{gate}.{kind}"));
+            }
+            // A gate that broke down left its pins, as it must.
+            let _ = fs::remove_dir_all(Path::new("/sys/fs/bpf/portcullis").join(gate));
         }
-        // A gate that broke down left its pins, as it must.
-        let _ = fs::remove_dir_all(Path::new("/sys/fs/bpf/portcullis").join(&self.name));
     }
 }
 
