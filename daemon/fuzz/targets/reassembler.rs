@@ -159,6 +159,7 @@ fn send(
         destination: mapped([10, 0, 0, 1]),
         now,
         lost: false,
+        pick_up: false,
         faults: Faults::default(),
     };
     let seen = streams.packet(session, &segment);
