@@ -119,7 +119,7 @@ fn programs_of_others_and_our_own_are_told_apart() {
 
 const FOREIGN: &str = "
 __attribute__((section(\"xdp\"), used)) int foreign(void *context) { return 2; }
-char license[] __attribute__((section(\"license\"), used)) = \"GPL\";
+char _license[] __attribute__((section(\"license\"), used)) = \"GPL\";
 ";
 
 #[test]
