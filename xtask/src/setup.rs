@@ -53,6 +53,10 @@ const NEEDS: &[Need] = &[
     program("trafgen", "netsniff-ng", "turns captures into load and replays it"),
 ];
 
+/// What the tests of DPDK's packet module need besides. Nothing else does.
+const DPDK_NEEDS: &[Need] =
+    &[header("dpdk/rte_ethdev.h", "libdpdk-dev", "brings DPDK and its drivers (over 200 packages)")];
+
 const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
     Need { sign: Sign::Program(name), package, purpose }
 }
@@ -63,7 +67,16 @@ const fn header(name: &'static str, package: &'static str, purpose: &'static str
 
 /// Installs what is missing.
 pub(crate) fn run() -> Result<()> {
-    let missing = missing();
+    install(NEEDS)
+}
+
+/// Installs what is missing for DPDK.
+pub(crate) fn dpdk() -> Result<()> {
+    install(DPDK_NEEDS)
+}
+
+fn install(needs: &[Need]) -> Result<()> {
+    let missing = missing(needs);
     if missing.is_empty() {
         say::detail("every package that is needed is installed");
         return Ok(());
@@ -87,13 +100,13 @@ pub(crate) fn run() -> Result<()> {
         apt_get(&["update"])?;
         apt_get(&[&install, packages.as_slice()].concat())?;
     }
-    let still = self::missing();
+    let still = self::missing(needs);
     ensure!(still.is_empty(), "still missing after installing {list}: {}", names(&still));
     Ok(())
 }
 
-fn missing() -> Vec<Need> {
-    NEEDS.iter().copied().filter(|need| !is_there(need.sign)).collect()
+fn missing(needs: &[Need]) -> Vec<Need> {
+    needs.iter().copied().filter(|need| !is_there(need.sign)).collect()
 }
 
 fn names(needs: &[Need]) -> String {
@@ -144,9 +157,10 @@ mod tests {
 
     #[test]
     fn each_package_is_named_once() {
-        let mut packages: Vec<&str> = NEEDS.iter().map(|need| need.package).collect();
+        let all = || NEEDS.iter().chain(DPDK_NEEDS);
+        let mut packages: Vec<&str> = all().map(|need| need.package).collect();
         packages.sort_unstable();
         packages.dedup();
-        assert_eq!(packages.len(), NEEDS.len());
+        assert_eq!(packages.len(), all().count());
     }
 }

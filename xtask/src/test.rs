@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{fuzz, privilege, sanitize, say, soak, vm, workspace};
+use crate::{fuzz, privilege, sanitize, say, setup, soak, vm, workspace};
+
+/// The build that has DPDK. Of the whole workspace, so that nothing is built anew but what differs.
+const WITH_DPDK: [&str; 3] = ["--workspace", "--features", "portcullis/dpdk,portcullis-capture-dpdk/rings"];
 
 /// What cargo's test programs said of themselves, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +27,9 @@ pub(crate) fn run() -> Result<()> {
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     succeed(workspace::cargo()?.args(clippy), "cargo clippy")?;
     say::step("Running the tests, as root where they make interfaces");
-    let (tally, mut success) = test_all()?;
+    let mut tally = Tally::default();
+    let mut success = test(&["--workspace"], &mut tally)?;
+    success &= test_dpdk(&mut tally).inspect_err(say::error).unwrap_or(false);
     success &= sanitize::run().inspect_err(say::error).is_ok();
     success &= fuzz::brief().inspect_err(say::error).is_ok();
     let soak = soak::test().inspect_err(say::error).is_ok();
@@ -43,9 +48,19 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn test_all() -> Result<(Tally, bool)> {
+/// Lints and tests of DPDK's packet module and of the gate over it: what is not there without the feature.
+fn test_dpdk(tally: &mut Tally) -> Result<bool> {
+    say::step("Checking and testing the packet module for DPDK");
+    setup::dpdk()?;
+    let lints = ["--all-targets", "--", "-D", "warnings"];
+    succeed(workspace::cargo()?.args(["clippy", "--quiet"]).args(WITH_DPDK).args(lints), "cargo clippy")?;
+    test(&[&WITH_DPDK[..], &["--test", "ports", "--test", "dpdk"]].concat(), tally)
+}
+
+/// Runs tests and adds what they say to `tally`; did all succeed?
+fn test(which: &[&str], tally: &mut Tally) -> Result<bool> {
     let mut command = workspace::cargo()?;
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast"]).args(which);
     if !is_root() {
         // The build stays the user's; only the test programs run as root.
         privilege::require_sudo()?;
@@ -53,14 +68,13 @@ fn test_all() -> Result<(Tally, bool)> {
     }
     let mut cargo = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = cargo.stdout.take().context("cargo's output was asked for")?;
-    let mut tally = Tally::default();
     for line in BufReader::new(output).lines() {
         let line = line.context("cannot read what cargo says")?;
         tally.add(&line);
         say::line(&line);
     }
     let status = cargo.wait().context("cannot wait for cargo")?;
-    Ok((tally, status.success()))
+    Ok(status.success())
 }
 
 /// The variable by which cargo learns how to run programs built for this machine.
