@@ -52,7 +52,10 @@ pub(crate) fn open(
     };
     let (set, modules) = DpdkSet::open(&config, &eal).map_err(failure)?;
     let links = set.links();
-    tracing::info!("{}: without this process the ports are dark, whatever `fail` says", Eal::version());
+    tracing::info!(
+        "{}: without this process the ports are dark, whatever `fail` says; there is no verdict cache",
+        Eal::version()
+    );
     for (port, link) in set.ports().zip(&links) {
         let OpenPort { name, driver, queues, descriptors: (rx, tx), mtu, hashes, .. } = port;
         let spread = if *hashes { ", spread by the device" } else { "" };
