@@ -19,6 +19,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 const RULES: &str = "alert tcp any any -> any any (content:\"never sent\"; sid:1;)\n\
                      drop tcp any any -> any any (content:\"never sent either\"; sid:2;)\n";
 
+/// What differs between gates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measures {
+    /// `liveness.limit-ms`
+    limit_ms: u32,
+    /// `capture.af-xdp.ring-size`
+    ring_size: u32,
+}
+
+/// One that has its hands full soon, on machines that are busy with other things.
+pub(crate) const SMALL: Measures = Measures { limit_ms: 200, ring_size: 512 };
+
+/// One as it is by default.
+pub(crate) const LARGE: Measures = Measures { limit_ms: 50, ring_size: 4096 };
+
 /// A running gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -33,17 +48,18 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Starts it between the lab's ports, with heartbeats watched at `limit_ms`.
+    /// Starts it between the lab's ports.
     pub(crate) fn start(
         binary: &Path,
         lab: &Lab,
         folder: &Path,
+        measures: Measures,
         fail: &str,
-        limit_ms: u32,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let (socket, log) = (folder.join("control.sock"), folder.join("log"));
         let name = format!("soak-{}", std::process::id());
+        let Measures { limit_ms, ring_size } = measures;
         let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
         let text = format!(
             r#"fail = "{fail}"
@@ -55,7 +71,7 @@ rules.files = ["soak.rules"]
 stats.interval = 1
 control.socket = {socket:?}
 [capture.af-xdp]
-ring-size = 512
+ring-size = {ring_size}
 huge-pages = false
 "#
         );

@@ -16,7 +16,7 @@ use portcullis_testkit::Lab;
 use crate::program::Interrupt;
 use crate::{privilege, say, workspace};
 use chaos::{Chaos, Random};
-use gate::Gate;
+use gate::{Gate, SMALL};
 use transfers::Transfers;
 
 /// How long transfers may take to end once nothing happens any more.
@@ -94,7 +94,7 @@ fn soak(
     let lab = Lab::inline().context("cannot make the lab")?;
     let folder =
         tempfile::Builder::new().prefix("portcullis-soak-").tempdir().context("no temporary folder")?;
-    let gate = Gate::start(binary, &lab, folder.path(), fail, 200, interrupt)?;
+    let gate = Gate::start(binary, &lab, folder.path(), SMALL, fail, interrupt)?;
     let transfers = Transfers::start(&lab)?;
     let mut chaos = Chaos::new(&lab, &gate, random);
     let end = Instant::now() + time;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 
-use super::gate::Gate;
+use super::gate::{Gate, LARGE};
 use crate::program::Interrupt;
 use crate::say;
 
@@ -27,6 +27,7 @@ const RECOVERY: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 enum End {
+    None,
     Kill,
     Crash,
     Hang,
@@ -34,7 +35,8 @@ enum End {
     Upgrade,
 }
 
-const ENDS: [(End, &str); 5] = [
+const ENDS: [(End, &str); 6] = [
+    (End::None, "nothing"),
     (End::Kill, "kill -9"),
     (End::Crash, "SIGSEGV"),
     (End::Hang, "hang of 1 s"),
@@ -48,20 +50,22 @@ pub(crate) fn measure(binary: &Path, interrupt: &Interrupt) -> Result<()> {
     say::line("| what happens | fail | lost | uninspected |");
     say::line("|---|---|---|---|");
     for fail in ["open", "closed"] {
-        let lab = Lab::inline().context("cannot make the lab")?;
-        let folder = tempfile::Builder::new().prefix("portcullis-soak-").tempdir().context("no folder")?;
-        let gate = Gate::start(binary, &lab, folder.path(), fail, 50, interrupt)?;
         for (end, name) in ENDS {
             let mut turns = Vec::new();
             for _ in 0..TURNS {
+                // A new one each time: those that die often are replaced later.
+                let lab = Lab::inline().context("cannot make the lab")?;
+                let folder =
+                    tempfile::Builder::new().prefix("portcullis-soak-").tempdir().context("no folder")?;
+                let gate = Gate::start(binary, &lab, folder.path(), LARGE, fail, interrupt)?;
                 turns.push(meet(&lab, &gate, end, interrupt)?);
+                gate.end(&lab)?;
             }
             turns.sort_unstable();
             if let Some((lost, uninspected)) = turns.get(TURNS / 2) {
                 say::line(&format!("| {name} | {fail} | {lost} | {uninspected} |"));
             }
         }
-        gate.end(&lab)?;
     }
     Ok(())
 }
@@ -115,6 +119,7 @@ fn happen(gate: &Gate, end: End, interrupt: &Interrupt) -> Result<()> {
     interrupt.pause(Duration::from_millis(500))?;
     let Some(judge) = gate.judge() else { bail!("nobody judges") };
     match end {
+        End::None => {}
         End::Kill | End::Crash => {
             gate.signal(if matches!(end, End::Kill) { Signal::KILL } else { Signal::SEGV });
             interrupt.wait_for("another gate", RECOVERY, || {
