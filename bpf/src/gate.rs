@@ -16,6 +16,7 @@ use crate::sys;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 
 /// The XDP program on all ports of a set.
 ///
@@ -265,6 +266,21 @@ impl Gate {
     #[must_use]
     pub const fn forwards(&self) -> bool {
         self.forward
+    }
+
+    /// The process whose gate is called `name`; `None` where none lives.
+    #[must_use]
+    pub fn holder(lock_dir: &Path, name: &str) -> Option<u32> {
+        Lock::holder(lock_dir, name)
+    }
+
+    /// Takes off and unpins what a dead process left of the gate called `name`.
+    ///
+    /// # Errors
+    /// Another process has that gate, or a pin cannot be removed.
+    pub fn remove_left(pin_dir: &Path, lock_dir: &Path, name: &str) -> Result<(), GateError> {
+        let _lock = Lock::take(lock_dir, name)?;
+        Pins::open(pin_dir, name)?.remove()
     }
 
     /// Takes the program off every port and removes the pins; what dropping does, with the error.

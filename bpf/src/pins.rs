@@ -28,6 +28,14 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// The process that holds the lock of the gate called `name`; `None` where nobody does.
+    pub(crate) fn holder(dir: &Path, name: &str) -> Option<u32> {
+        match Self::take(dir, name) {
+            Err(GateError::Locked { holder, .. }) => holder.strip_prefix("process ")?.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Takes the lock of the gate called `name`.
     pub(crate) fn take(dir: &Path, name: &str) -> Result<Self, GateError> {
         let path = dir.join(format!("{name}.lock"));

@@ -18,6 +18,16 @@ pub enum BindMode {
     ZeroCopy,
 }
 
+/// Has workers run the receive loops of their queues (`SO_PREFER_BUSY_POLL`), not the driver's interrupts. Right where
+/// each worker has a core of its own that is never idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusyPoll {
+    /// About how many microseconds the kernel looks for packets where a worker would sleep (`SO_BUSY_POLL`).
+    pub time_us: u32,
+    /// Most packets a round (`SO_BUSY_POLL_BUDGET`).
+    pub budget: u16,
+}
+
 /// What [`InlineSet::open`](crate::InlineSet::open) is asked for.
 #[derive(Clone, Debug)]
 pub struct XdpConfig {
@@ -41,6 +51,12 @@ pub struct XdpConfig {
     pub huge_pages: bool,
     /// Microseconds a worker looks at its rings before it sleeps, 0 to 1000. 0 is right where cores are few.
     pub busy_poll_us: u32,
+    /// Do workers run the receive loops of their queues? Where the kernel refuses, interrupts do, which
+    /// [`InlineSet::busy_poll`](crate::InlineSet::busy_poll) tells.
+    pub busy_poll: Option<BusyPoll>,
+    /// By port: does a packet pass unjudged that its owner has no room for (`overload = "bypass"`)? Else it is dropped. A
+    /// port beyond the list drops.
+    pub bypass: Vec<bool>,
 }
 
 /// Frames of each worker that are never put on a fill ring, so that forged packets find one.
@@ -67,6 +83,8 @@ impl Default for XdpConfig {
             frames_per_worker: None,
             huge_pages: false,
             busy_poll_us: 0,
+            busy_poll: None,
+            bypass: Vec::new(),
         }
     }
 }
@@ -171,7 +189,7 @@ impl XdpConfig {
         }
         // What fits none takes several.
         let found = sizes.iter().copied().find(fits);
-        Ok(found.or_else(|| sizes.last().copied()).unwrap_or(4096))
+        Ok(found.or(sizes.last().copied()).unwrap_or(4096))
     }
 
     /// Frames for a worker of `lanes` sockets.

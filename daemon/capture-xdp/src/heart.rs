@@ -81,6 +81,7 @@ impl XdpModule {
             let gap = now.saturating_sub(self.hearts.last);
             let since = Timestamp::from_nanos(until.as_nanos().saturating_sub(gap));
             self.shared.note_unseen(Unseen { since, until });
+            self.discard_steered();
         }
         self.hearts.beat(now);
     }

@@ -4,6 +4,7 @@
 //! - [`set`]: [`InlineSet`], opens the queues of all pairs for all workers, and ends them gracefully
 //! - [`module`]: [`XdpModule`], one worker's queues as a `PacketModule`
 //! - [`ports`]: makes interfaces fit for inspection, and restores them
+//! - [`napi`]: when a driver's receive loop runs
 //! - [`slots`]: where sockets are published, [`SocketSlots`]
 //! - [`error`]: every way in which opening can fail, with what to do about it
 //!
@@ -28,6 +29,7 @@ mod intake;
 mod kernel_stats;
 mod links;
 pub mod module;
+pub mod napi;
 mod outlet;
 mod port;
 pub mod ports;
@@ -36,10 +38,11 @@ mod sleep;
 pub mod slots;
 mod wake;
 
-pub use config::{BindMode, CopyMode, XdpConfig};
+pub use config::{BindMode, BusyPoll, CopyMode, XdpConfig};
 pub use error::{PortError, XdpError};
 pub use frames::FrameAccount;
 pub use module::XdpModule;
+pub use napi::NapiDefer;
 pub use ports::{HostTies, PortRestore, PortSetup};
 pub use set::{Bound, InlineSet};
 pub use slots::SocketSlots;

@@ -70,6 +70,8 @@ pub struct XdpModule {
     pub(crate) hearts: Hearts,
     kernel_stats_at: Timestamp,
     pub(crate) draining: crate::drain::Drain,
+    /// By port: does a packet pass that its owner has no room for?
+    pub(crate) bypass: Vec<bool>,
 }
 
 /// What [`XdpModule::new`] is made of.
@@ -87,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) bell: Arc<Doorbell>,
     pub(crate) busy_poll: Duration,
+    pub(crate) bypass: Vec<bool>,
 }
 
 impl XdpModule {
@@ -128,6 +131,7 @@ impl XdpModule {
             hearts: Hearts::default(),
             kernel_stats_at: Timestamp::ZERO,
             draining: crate::drain::Drain::default(),
+            bypass: parts.bypass,
             lanes,
             ports,
             arena,

@@ -6,9 +6,10 @@ use crate::frames::{Filled, Frame, Place};
 use crate::links::{Links, Parcel};
 use crate::module::{Held, XdpModule};
 use crate::port::Arena;
+use arrayvec::ArrayVec;
 use portcullis_capture::burst::PacketState;
 use portcullis_capture::outbox::Origin;
-use portcullis_capture::{Judgement, Outbox, PacketMeta, PortId, Verdict};
+use portcullis_capture::{BURST, Judgement, Outbox, PacketMeta, PortId, Verdict};
 use portcullis_wire::LinkType;
 
 /// Frames under way on a lane from which on they are asked for; before, looking costs more than it brings.
@@ -57,7 +58,11 @@ impl XdpModule {
                         }
                         Err(parcel) => {
                             self.stats.steer_refused += 1;
-                            self.drop_packet(parcel.filled, lane);
+                            if self.bypass.get(usize::from(parcel.meta.ingress.0)) == Some(&true) {
+                                self.pass(parcel.filled, lane);
+                            } else {
+                                self.drop_packet(parcel.filled, lane);
+                            }
                         }
                     }
                 }
@@ -90,6 +95,24 @@ impl XdpModule {
         if let Some(packet) = unsent {
             self.stats.send_errors += 1;
             self.release(packet);
+        }
+    }
+
+    /// Drops what others passed on: later packets have passed it by.
+    pub(crate) fn discard_steered(&mut self) {
+        // No more than the rings held when it began, or whoever goes on passing on would keep us here.
+        for _ in 0..self.links.waiting().0.div_ceil(BURST as u64) {
+            let mut late = ArrayVec::<Parcel, BURST>::new();
+            self.links.take_steered(BURST, &self.arena.ledger, |parcel| late.push(parcel));
+            for parcel in late {
+                self.stats.steered_in += 1;
+                self.stats.late_drops += 1;
+                if parcel.filled.has_more() {
+                    let frames = self.arena.chains().count(&parcel.filled);
+                    self.shared.passed_on(self.worker, frames, true);
+                }
+                self.release(parcel.filled);
+            }
         }
     }
 
@@ -175,6 +198,7 @@ impl XdpModule {
                 let filled = lane.refill(arena, pool, *fill_target, RESERVE);
                 filled.map_err(|source| XdpError::PortLost { name: lane.name().to_owned(), source })?;
             }
+            lane.run_receive_loop();
         }
         Ok(())
     }

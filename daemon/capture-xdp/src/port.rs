@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "xsk-rs leaves the ownership of frames to its caller")]
 
 use crate::chain::Chains;
-use crate::config::BindMode;
+use crate::config::{BindMode, BusyPoll};
 use crate::error::XdpError;
 use crate::frames::{Filled, Frame, Ledger, Place};
 use crate::kernel_stats::KernelStats;
@@ -168,6 +168,8 @@ pub(crate) struct Lane {
     invalid: u64,
     /// A packet of which the end has not been received.
     partial: Option<Partial>,
+    /// Do we run the queue's receive loop?
+    polls: bool,
 }
 
 /// A packet of several frames so far: its first, the others in reverse, its bytes.
@@ -240,7 +242,38 @@ impl Lane {
             in_transmit: 0,
             invalid: 0,
             partial: None,
+            polls: false,
         })
+    }
+
+    /// Has us run the queue's receive loop from now on.
+    pub(crate) fn poll_busily(&mut self, settings: BusyPoll) -> io::Result<()> {
+        let options = [
+            (libc::SO_PREFER_BUSY_POLL, 1),
+            (libc::SO_BUSY_POLL, i32::try_from(settings.time_us).unwrap_or(i32::MAX)),
+            (libc::SO_BUSY_POLL_BUDGET, settings.budget.into()),
+        ];
+        for (option, value) in options {
+            let size = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+            let fd = self.rx.fd().as_raw_fd();
+            let value = std::ptr::from_ref(&value).cast();
+            // SAFETY: the kernel reads `size` bytes of `value`, which lives over the call.
+            if unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, size) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        self.polls = true;
+        Ok(())
+    }
+
+    /// Runs the queue's receive loop once, where that is ours to do.
+    pub(crate) fn run_receive_loop(&self) {
+        if self.polls {
+            let fd = self.rx.fd().as_raw_fd();
+            // SAFETY: no buffer is passed; an AF_XDP socket gives no bytes. What it answers does not matter: packets
+            // are on the ring or not.
+            let _ = unsafe { libc::recv(fd, std::ptr::null_mut(), 0, libc::MSG_DONTWAIT) };
+        }
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -6,6 +6,7 @@
 
 use crate::addresses::{self, Address};
 use crate::error::PortError;
+use crate::napi::{self, NapiDefer};
 use portcullis_bpf::device::{self, Offload};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -31,12 +32,16 @@ pub struct PortRestore {
     pub promiscuous: bool,
     /// `rxvlan`, where it was switched.
     pub rx_vlan: Option<bool>,
+    /// `txvlan`, where it was switched.
+    pub tx_vlan: Option<bool>,
     /// `lro`, where it was switched.
     pub lro: Option<bool>,
     /// `gro`, where it was switched.
     pub gro: Option<bool>,
     /// The sysctl `disable_ipv6`, where it was switched.
     pub disable_ipv6: Option<String>,
+    /// When its receive loop ran, where that was changed.
+    pub napi: Option<NapiDefer>,
     /// Its addresses, taken off.
     pub addresses: Vec<Address>,
 }
@@ -65,7 +70,7 @@ impl HostTies {
 }
 
 impl PortSetup {
-    /// Makes the interface `name` fit: up, promiscuous, VLAN stripping, LRO and GRO off, IPv6 off, addresses taken
+    /// Makes the interface `name` fit: up, promiscuous, VLAN stripping and insertion, LRO and GRO off, IPv6 off, addresses taken
     /// off. Where something cannot be done, what was done before is undone.
     ///
     /// Do this before the gate is loaded: some drivers reset the device over it. Routes that an operator added through
@@ -86,6 +91,8 @@ impl PortSetup {
             up: flags & IFF_UP != 0,
             promiscuous: flags & IFF_PROMISC != 0,
             rx_vlan: None,
+            tx_vlan: None,
+            napi: None,
             lro: None,
             gro: None,
             disable_ipv6: None,
@@ -103,12 +110,24 @@ impl PortSetup {
 }
 
 impl PortRestore {
+    /// Has the receive loop of the interface wait for workers that run it ([`BusyPoll`](crate::BusyPoll)).
+    ///
+    /// # Errors
+    /// It cannot be changed; then interrupts run it as before.
+    pub fn defer(&mut self, settings: NapiDefer) -> Result<(), PortError> {
+        let failed = |source| setting(&self.name, "change when the receive loop runs", source);
+        let before = napi::napi_defer(&self.name).map_err(failed)?;
+        napi::set_napi_defer(&self.name, settings).map_err(failed)?;
+        self.napi = Some(before);
+        Ok(())
+    }
+
     /// Makes the interface what it was. Goes on after an error, and tells the first.
     ///
     /// # Errors
     /// Something could not be restored.
     pub fn restore(self) -> Result<(), PortError> {
-        let Self { name, up, promiscuous, rx_vlan, lro, gro, disable_ipv6, addresses } = self;
+        let Self { name, up, promiscuous, rx_vlan, tx_vlan, lro, gro, disable_ipv6, napi, addresses } = self;
         let mut first = Ok(());
         let mut done = |action, result: io::Result<()>| {
             if let Err(source) = result
@@ -119,6 +138,12 @@ impl PortRestore {
         };
         if let Some(on) = rx_vlan {
             done("restore rxvlan", device::set_offload(&name, Offload::RxVlan, on));
+        }
+        if let Some(on) = tx_vlan {
+            done("restore txvlan", device::set_offload(&name, Offload::TxVlan, on));
+        }
+        if let Some(settings) = napi {
+            done("restore when its receive loop runs", napi::set_napi_defer(&name, settings));
         }
         if let Some(on) = lro {
             done("restore lro", device::set_offload(&name, Offload::Lro, on));
@@ -149,6 +174,7 @@ impl PortRestore {
         }
         self.switch_ipv6_off().map_err(|source| setting(&name, "switch off IPv6", source))?;
         self.rx_vlan = offload_off(&name, Offload::RxVlan, "rxvlan", "VLAN tags are taken off frames")?;
+        self.tx_vlan = offload_off(&name, Offload::TxVlan, "txvlan", "VLAN tags may come twice")?;
         self.lro = offload_off(&name, Offload::Lro, "lro", "segments are glued together and checksums lost")?;
         match device::gro(&name) {
             Ok(true) => {

@@ -41,6 +41,7 @@ pub struct InlineSet {
     slots: Vec<(u8, u32)>,
     frames: u64,
     huge_pages: bool,
+    busy_poll: bool,
 }
 
 impl InlineSet {
@@ -77,6 +78,9 @@ impl InlineSet {
         let workers = workers as usize;
         let (arena, frames, huge_pages) = plan.memory(config)?;
         let mut lanes = plan.lanes(config, &ports, &arena)?;
+        let busy_poll = config.busy_poll.is_some_and(|settings| {
+            lanes.iter_mut().flatten().all(|(_, lane)| lane.poll_busily(settings).is_ok())
+        });
         let bound = bound(&lanes)?;
         let shared = Shared::new(workers)?;
         let mut modules = Vec::with_capacity(workers);
@@ -100,6 +104,7 @@ impl InlineSet {
                 shared: Arc::clone(&shared),
                 bell: bell.ok_or_else(|| XdpError::Invalid("no worker".to_owned()))?,
                 busy_poll: Duration::from_micros(u64::from(config.busy_poll_us)),
+                bypass: config.bypass.clone(),
             };
             modules.push(parts);
         }
@@ -110,7 +115,7 @@ impl InlineSet {
         });
         let modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
         let frames = u64::from(plan.frames_per_worker) * workers as u64;
-        Ok((Self { shared, bound, slots: Vec::new(), frames, huge_pages }, modules))
+        Ok((Self { shared, bound, slots: Vec::new(), frames, huge_pages, busy_poll }, modules))
     }
 
     /// Publishes the sockets of all of the set's modules in the gate, so that traffic goes from the fail policy to the
@@ -160,6 +165,12 @@ impl InlineSet {
     #[must_use]
     pub const fn huge_pages(&self) -> bool {
         self.huge_pages
+    }
+
+    /// Do workers run the receive loops of their queues?
+    #[must_use]
+    pub const fn busy_poll(&self) -> bool {
+        self.busy_poll
     }
 
     /// Begins the graceful end: the gate's fail policy takes over, each worker judges and sends what it still has

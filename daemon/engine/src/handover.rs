@@ -272,7 +272,11 @@ impl Router {
     /// [seed](EngineSettings::seed) than the old process's, more than one worker cannot share them out.
     #[must_use]
     pub fn new(settings: &EngineSettings, workers: u8) -> Self {
-        Self { owner: Owner::new(workers, settings.seed), workers: workers.max(1), head: Head::new(settings) }
+        Self {
+            owner: Owner::new(workers, settings.seed).with_spread(settings.spread.clone()),
+            workers: workers.max(1),
+            head: Head::new(settings),
+        }
     }
 
     /// Appends the records of a slice to slices of their owners, `into` by worker; gives how many had to be left

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod publish;
 pub mod rules;
 pub mod settings;
+pub mod spread;
 pub mod worker;
 
 mod columns;
@@ -44,4 +45,5 @@ pub use rules::{NewRules, Rules};
 pub use settings::{
     BudgetPolicy, DropRecords, EngineSettings, LiveSettings, MidstreamGrace, RecordSettings, SetupError,
 };
+pub use spread::Spread;
 pub use worker::{FlowWorker, WorkerParts};

@@ -5,16 +5,19 @@
 //! function of the address pair alone, the same for both directions, so that fragments, errors
 //! (by the addresses that they quote) and both directions of a flow meet at one worker.
 
+use crate::spread::Spread;
 use portcullis_capture::WorkerId;
 use portcullis_flow::FlowKey;
 use portcullis_wire::decoded::{Address, Decoded, Transport};
 use portcullis_wire::mix::fold;
+use std::sync::Arc;
 
 /// The owner function: symmetric in source and destination, the same for every worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Owner {
     workers: u8,
     seed: u64,
+    spread: Option<Arc<Spread>>,
 }
 
 impl Owner {
@@ -22,7 +25,13 @@ impl Owner {
     /// an engine must have the same `seed`.
     #[must_use]
     pub fn new(workers: u8, seed: u64) -> Self {
-        Self { workers: workers.max(1), seed }
+        Self { workers: workers.max(1), seed, spread: None }
+    }
+
+    /// The same by the spread of the NICs, where it is known; it must be one over as many workers.
+    #[must_use]
+    pub fn with_spread(self, spread: Option<Arc<Spread>>) -> Self {
+        Self { spread, ..self }
     }
 
     /// The worker that judges this packet, or `None` where any worker may: it has no addresses.
@@ -32,6 +41,9 @@ impl Owner {
             return None;
         }
         let (source, destination) = owning_addresses(decoded);
+        if let Some(spread) = &self.spread {
+            return Some(spread.owner(source, destination));
+        }
         Some(self.of_pair(source, destination))
     }
 
@@ -39,17 +51,22 @@ impl Owner {
     /// packets [put it](Self::place), if that is not 0.
     #[must_use]
     pub fn of_flow(&self, key: &FlowKey, outer: u16) -> WorkerId {
-        match outer {
-            0 => self.of_pair(&key.lower().0, &key.higher().0),
-            place => self.at(place),
+        match (&self.spread, outer) {
+            (Some(spread), 0) => spread.owner(&key.lower().0, &key.higher().0),
+            (Some(spread), place) => spread.at(place),
+            (None, 0) => self.of_pair(&key.lower().0, &key.higher().0),
+            (None, place) => self.at(place),
         }
     }
 
     /// Where a pair of addresses is, in 65,536ths of all workers, however many these are; never 0, which is
-    /// the first worker's like 1.
+    /// the first worker's like 1. By the spread of the NICs: which bucket of theirs, from 1.
     #[must_use]
     pub fn place(&self, one: &Address, other: &Address) -> u16 {
-        self.spread(one, other).max(1)
+        match &self.spread {
+            Some(spread) => spread.place(one, other),
+            None => self.spread(one, other).max(1),
+        }
     }
 
     fn of_pair(&self, source: &Address, destination: &Address) -> WorkerId {

@@ -1,10 +1,12 @@
 //! What the engine is told at start, as plain values: whoever reads files has checked them.
 
 use crate::policy::{ExceptionPolicies, Faults};
+use crate::spread::Spread;
 use portcullis_defrag::DefragSettings;
 use portcullis_flow::{FlowSettings, FlowTimeouts, TimeoutOverride};
 use portcullis_stream::StreamSettings;
 use portcullis_wire::DecoderConfig;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which drops leave an EVE record (Suricata's `outputs.eve-log.drop.flows`).
@@ -118,6 +120,8 @@ pub struct EngineSettings {
     pub drop_notes: usize,
     /// Seed of hash and owner function: from the system's entropy, fixed in tests.
     pub seed: u64,
+    /// How all ports spread packets over the workers' queues, where that is known: then it is the owner function.
+    pub spread: Option<Arc<Spread>>,
 }
 
 /// `stream.midstream-grace`: for how long, and how many, TCP connections are picked up whose beginning nobody could
@@ -165,6 +169,7 @@ impl Default for EngineSettings {
             offload: false,
             drop_notes: 0,
             seed: 0x5eed,
+            spread: None,
         }
     }
 }

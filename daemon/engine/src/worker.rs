@@ -101,7 +101,7 @@ impl FlowWorker {
         Ok(Self {
             id,
             decoder,
-            owner: Owner::new(workers, settings.seed),
+            owner: Owner::new(workers, settings.seed).with_spread(settings.spread.clone()),
             scopes,
             table,
             judge: Judge::new(settings, share, rules, callbacks, columns, reporter, (fragments, streams)),

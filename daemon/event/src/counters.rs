@@ -462,6 +462,8 @@ counters! {
     worker_steered_out: sum "worker.steered_out",
     #[doc = "Packets that could not be passed on, the ring being full (ours)."]
     worker_steer_refused: sum "worker.steer_refused",
+    #[doc = "Packets of the busiest worker, in percent of what it would have if all had as many (ours)."]
+    worker_imbalance: sum "worker.imbalance",
     #[doc = "Callbacks and hooks that panicked and were disabled (ours)."]
     worker_callback_panics: sum "worker.callback_panics",
     #[doc = "Lines that the log could not take, for want of room on the disk or the like (ours)."]

@@ -27,7 +27,7 @@ pub(crate) fn run(verb: &str, arguments: &CtlArgs) -> Result<(), Failure> {
 }
 
 /// The inline set that is meant.
-fn set(named: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn set(named: Option<&str>) -> Result<String, Failure> {
     if let Some(name) = named {
         return Ok(name.to_owned());
     }

@@ -227,11 +227,12 @@ pub struct CtlArgs {
     /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
     /// `explain PROTO SRC[:PORT] DEST[:PORT]` tells what becomes of packets and why, `drops [N]` the last that were dropped;
     /// `restart` has another process take over without a gap, `upgrade` one of the program that is installed now;
-    /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs
+    /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs; `detach` ends the
+    /// gate, living, hanging or dead, takes its program off and makes the ports what they were
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
     pub command: Vec<String>,
 
-    /// For `bypass`: the inline set, where there are several
+    /// For `bypass` and `detach`: the inline set, where there are several
     #[arg(long, value_name = "NAME")]
     pub set: Option<String>,
 

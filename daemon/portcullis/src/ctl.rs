@@ -5,6 +5,7 @@ use crate::changes;
 use crate::cli::CtlArgs;
 use crate::control::client::Client;
 use crate::control::protocol::Outcome;
+use crate::detach;
 use crate::exit::Failure;
 use crate::output;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
         && command == "bypass"
     {
         return bypass::run(verb, arguments);
+    }
+    if arguments.command == ["detach"] {
+        return detach::run(arguments);
     }
     let (command, given) = request(&arguments.command)?;
     let fail = |error: crate::control::client::ClientError| Failure::Control(error.to_string());

@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod ctl;
+mod detach;
 pub mod doctor;
 pub mod exit;
 pub mod log;

@@ -140,6 +140,7 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
         drop_notes: if live && inline { DROP_NOTES } else { 0 },
         offload: live && config.copy_mode == CopyMode::Ips && config.verdict_cache.entries > 0,
         seed,
+        spread: None,
     }
 }
 

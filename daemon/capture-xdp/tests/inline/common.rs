@@ -2,7 +2,7 @@
 
 use portcullis_bpf::{Fail, Gate, GateConfig, Liveness, XdpMode};
 use portcullis_capture::{Burst, PacketModule, Poll, Verdict};
-use portcullis_capture_xdp::{CopyMode, FrameAccount, InlineSet, XdpConfig, XdpError, XdpModule};
+use portcullis_capture_xdp::{BusyPoll, CopyMode, FrameAccount, InlineSet, XdpConfig, XdpError, XdpModule};
 use portcullis_testkit::{Lab, LabOptions, NetNs, RawSocket, require_root};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     pub(crate) spread: bool,
     /// When does a worker count as dead or busy?
     pub(crate) liveness: Liveness,
+    pub(crate) busy_poll: Option<BusyPoll>,
+    /// Do packets pass that their owner has no room for?
+    pub(crate) bypass: bool,
 }
 
 impl Default for Options {
@@ -40,6 +43,8 @@ impl Default for Options {
             busy_poll_us: 0,
             spread: false,
             liveness: Liveness::default(),
+            busy_poll: None,
+            bypass: false,
         }
     }
 }
@@ -143,6 +148,8 @@ pub(crate) fn xdp_config(options: &Options) -> XdpConfig {
         copy_mode: options.copy_mode,
         ring_size: options.ring_size,
         busy_poll_us: options.busy_poll_us,
+        busy_poll: options.busy_poll,
+        bypass: vec![options.bypass; 2],
         ..XdpConfig::default()
     }
 }

@@ -3,7 +3,7 @@
 use crate::common::{Bench, Options, PATIENCE, all, gate_config, lab, poll, until, xdp_config};
 use portcullis_bpf::{Fail, Gate, GateCounters, XdpMode};
 use portcullis_capture::{Burst, DropReason, PacketModule, Poll, PortId, Verdict};
-use portcullis_capture_xdp::{BindMode, CopyMode, InlineSet, XdpError};
+use portcullis_capture_xdp::{BindMode, BusyPoll, CopyMode, InlineSet, XdpError};
 use portcullis_testkit::{Lab, RawSocket, VethPair};
 use std::time::Duration;
 
@@ -61,6 +61,20 @@ fn frames_go_both_ways_as_they_were() {
             bench.assert_nothing_lost();
         }
     }
+}
+
+#[test]
+fn a_worker_that_runs_the_receive_loop_gets_its_packets() {
+    let busy_poll = Some(BusyPoll { time_us: 20, budget: 64 });
+    let mut bench = Bench::new(&Options { busy_poll, ..Options::default() });
+    assert!(bench.set.busy_poll());
+    for tag in 0..50 {
+        let frame = frame(200, tag, &[]);
+        bench.client.send(&frame).unwrap();
+        bench.run(1, |_, burst| all(burst, Verdict::Accept));
+        receive(&mut bench.server, &frame);
+    }
+    bench.assert_nothing_lost();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::common::{Bench, Options, PATIENCE, all};
 use portcullis_bpf::GateError;
 use portcullis_bpf::device::{self, Offload};
 use portcullis_capture::Verdict;
-use portcullis_capture_xdp::{PortError, PortSetup};
+use portcullis_capture_xdp::{NapiDefer, PortError, PortSetup, napi};
 use portcullis_testkit::{NetNs, VethPair, require_root};
 
 /// A namespace with `port0` and its other end, IPv6 on.
@@ -43,6 +43,8 @@ fn a_port_is_made_fit_and_restored() {
     let before = shown(&namespace);
     assert_eq!(before.matches("inet ").count(), 3, "{before}");
     let vlan_before = namespace.run(|| device::offload("port0", Offload::RxVlan)).unwrap();
+    let tx_before = namespace.run(|| device::offload("port0", Offload::TxVlan)).unwrap();
+    assert!(tx_before, "a veth puts tags in");
 
     let restore = namespace.run(|| PortSetup::apply("port0")).unwrap();
     let during = shown(&namespace);
@@ -50,6 +52,7 @@ fn a_port_is_made_fit_and_restored() {
     namespace.run(|| {
         assert!(!device::gro("port0").unwrap());
         assert!(!device::offload("port0", Offload::RxVlan).unwrap());
+        assert!(!device::offload("port0", Offload::TxVlan).unwrap());
         assert!(!device::offload("port0", Offload::Lro).unwrap());
         assert_eq!(
             std::fs::read_to_string("/proc/sys/net/ipv6/conf/port0/disable_ipv6").unwrap().trim(),
@@ -116,4 +119,19 @@ fn a_port_that_is_restarted_keeps_program_and_socket() {
     bench.client.send(&frame).unwrap();
     bench.run(1, |_, burst| all(burst, Verdict::Accept));
     assert!(bench.server.receive_matching(PATIENCE, |seen| seen == frame).unwrap().is_some());
+}
+
+#[test]
+fn a_receive_loop_that_waits_for_workers_is_restored() {
+    let namespace = namespace();
+    let napi = || namespace.run(|| napi::napi_defer("port0")).unwrap();
+    let (before, wanted) = (napi(), NapiDefer { gro_flush_timeout: 2_000_000, hard_irqs: 2 });
+    let restore = namespace.run(|| {
+        let mut restore = PortSetup::apply("port0").unwrap();
+        restore.defer(wanted).unwrap();
+        restore
+    });
+    assert_eq!(napi(), wanted);
+    namespace.run(|| restore.restore()).unwrap();
+    assert_eq!(napi(), before);
 }

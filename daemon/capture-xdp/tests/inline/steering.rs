@@ -1,12 +1,13 @@
 //! Packets that another worker judges: their frames come back, and a worker that sleeps is woken.
 
 use crate::common::{Bench, Options, PATIENCE, all, poll, until};
+use portcullis_bpf::Liveness;
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Verdict, WorkerId};
 use portcullis_capture_xdp::{CopyMode, XdpModule};
 use portcullis_testkit::{Lab, RawSocket};
 use portcullis_wire::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const OTHER: Verdict = Verdict::Steer(WorkerId(1));
 
@@ -65,6 +66,44 @@ fn a_full_ring_drops_and_counts() {
     bench.assert_nothing_lost();
     assert_eq!(bench.modules[1].account().steering, 1024);
     bench.run(1024, to_worker_1);
+    bench.assert_nothing_lost();
+}
+
+#[test]
+fn a_full_ring_is_passed_by_where_that_is_wanted() {
+    let mut bench = Bench::new(&Options { queues: 2, ring_size: 2048, bypass: true, ..Options::default() });
+    until("more packets than the ring holds", || {
+        for _ in 0..16 {
+            bench.client.send(&frame(60)).unwrap();
+        }
+        while poll(&mut bench.modules[0], &mut |burst| all(burst, OTHER)) > 0 {}
+        (bench.modules[0].stats().steer_refused > 0).then_some(())
+    });
+    let stats = bench.modules[0].stats();
+    assert_eq!((stats.steered_out, stats.dropped), (1024, 0), "{stats:?}");
+    let passed = bench.server.receive_matching(PATIENCE, |other| other == frame(60)).unwrap();
+    assert!(passed.is_some(), "it passed unjudged");
+    bench.run(1024, to_worker_1);
+    bench.assert_nothing_lost();
+}
+
+#[test]
+fn an_owner_that_hung_drops_what_was_passed_on_to_it() {
+    let limit = Duration::from_millis(200);
+    let liveness = Liveness { beat_limit: limit, full_limit: limit, ..Liveness::default() };
+    let mut bench = Bench::new(&Options { queues: 2, liveness, ..Options::default() });
+    poll(&mut bench.modules[1], &mut |_| {});
+    for _ in 0..3 {
+        bench.client.send(&frame(60)).unwrap();
+    }
+    until("packets passed on", || {
+        poll(&mut bench.modules[0], &mut |burst| all(burst, OTHER));
+        (bench.modules[0].stats().steered_out == 3).then_some(())
+    });
+    std::thread::sleep(limit * 2);
+    poll(&mut bench.modules[1], &mut |burst| panic!("{} late packets were lent", burst.len()));
+    let stats = bench.modules[1].stats();
+    assert_eq!((stats.steered_in, stats.late_drops), (3, 3), "{stats:?}");
     bench.assert_nothing_lost();
 }
 

@@ -100,7 +100,7 @@ impl Judge {
     ) -> Self {
         let mut judge = Self {
             settings: settings.clone(),
-            owner: Owner::new(share.workers, settings.seed),
+            owner: Owner::new(share.workers, settings.seed).with_spread(settings.spread.clone()),
             scratch: Scratch::new(rules.set()),
             rules,
             context: callbacks.context(WorkerId(share.worker)),

@@ -188,6 +188,35 @@ pub struct AfXdpConfig {
     pub ring_size: u32,
     /// Packet memory from huge pages where there are any.
     pub huge_pages: bool,
+    /// Workers run the receive loops of their queues; `None`: interrupts do.
+    pub busy_poll: Option<BusyPollConfig>,
+}
+
+/// `capture.af-xdp.enable-busy-poll` and what goes with it, named as in suricata.yaml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusyPollConfig {
+    /// `busy-poll-time`: microseconds that the kernel looks for packets.
+    pub time: u32,
+    /// `busy-poll-budget`: packets a round.
+    pub budget: u16,
+    /// `gro-flush-timeout`: nanoseconds after which the driver's loop is run by itself.
+    pub gro_flush_timeout: u64,
+    /// `napi-defer-hard-irq`: how often in a row interrupts are left off.
+    pub napi_defer_hard_irq: u32,
+}
+
+impl BusyPollConfig {
+    /// All settings are read, that none is unknown where they are not wanted.
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let enabled = section.or("enable-busy-poll", false);
+        let settings = Self {
+            time: section.within("busy-poll-time", 20, 1..=10_000),
+            budget: section.within("busy-poll-budget", 64, 1..=u16::MAX),
+            gro_flush_timeout: section.within("gro-flush-timeout", 2_000_000, 0..=1_000_000_000),
+            napi_defer_hard_irq: section.within("napi-defer-hard-irq", 2, 0..=1000),
+        };
+        enabled.then_some(settings)
+    }
 }
 
 impl CaptureConfig {
@@ -231,6 +260,7 @@ impl AfXdpConfig {
             require: section.or("require", AfXdpRequire::Copy),
             ring_size,
             huge_pages: section.or("huge-pages", true),
+            busy_poll: BusyPollConfig::read(section),
         }
     }
 }

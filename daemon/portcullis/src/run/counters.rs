@@ -37,6 +37,13 @@ pub(crate) fn packets_by_worker(workers: &mut [Worker]) -> Vec<u64> {
     workers.iter_mut().map(|worker| worker.published.latest().decoder_pkts).collect()
 }
 
+/// What the busiest of the workers judged, in percent of an even share; 0 before there is anything.
+pub(crate) fn imbalance(packets: &[u64]) -> u64 {
+    let total: u64 = packets.iter().sum();
+    let most = packets.iter().max().copied().unwrap_or(0);
+    most.saturating_mul(100).saturating_mul(packets.len() as u64).checked_div(total).unwrap_or(0)
+}
+
 /// Takes over what the kernel counted.
 pub(crate) fn set_gate(counters: &mut Counters, gate: &GateCounters) {
     let GateCounters { socket, control, uninspected, closed, no_peer, foreign, .. } = *gate;
@@ -70,6 +77,14 @@ pub(crate) const fn set_links(counters: &mut Counters, links: &LinkFacts) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_s_share_is_seen() {
+        assert_eq!(imbalance(&[]), 0);
+        assert_eq!(imbalance(&[0, 0]), 0);
+        assert_eq!(imbalance(&[5, 5]), 100);
+        assert_eq!(imbalance(&[6, 2, 0, 0]), 300);
+    }
 
     #[test]
     fn a_hook_s_costs_have_their_names() {

@@ -197,7 +197,12 @@ impl Watcher {
                 pulses.are_alive(port, plan.queues) && pulses.are_alive(port.saturating_add(1), plan.queues)
             });
             port = port.saturating_add(2);
-            pair.dead = if alive || silence { 0 } else { pair.dead.saturating_add(1) };
+            if silence {
+                // Whoever takes the ports over may set them up anew.
+                pair.dead = 0;
+                continue;
+            }
+            pair.dead = if alive { 0 } else { pair.dead.saturating_add(1) };
             let [one, other] = &plan.ports;
             let step = pair.state.step(now, [seen(one), seen(other)], pair.dead < SURE);
             carry_out(&plan.ports, step);

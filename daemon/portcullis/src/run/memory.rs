@@ -2,7 +2,7 @@
 //! restore them, so its successor does at its own end.
 
 use portcullis_bpf::device;
-use portcullis_capture_xdp::{PortRestore, PortSetup};
+use portcullis_capture_xdp::{NapiDefer, PortRestore, PortSetup};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -62,9 +62,15 @@ impl PortMemory {
         Ok(Self { path, file, kept: Kept { namespace, ports: Vec::new() }, inherited })
     }
 
-    /// Makes a port fit for inspection and keeps what it was like.
-    pub(crate) fn set_up(&mut self, name: &str) -> Result<(), String> {
-        let restore = PortSetup::apply(name).map_err(|error| error.to_string())?;
+    /// Makes a port fit for inspection and keeps what it was like. With `napi` its receive loop waits for workers, where
+    /// that can be had.
+    pub(crate) fn set_up(&mut self, name: &str, napi: Option<NapiDefer>) -> Result<(), String> {
+        let mut restore = PortSetup::apply(name).map_err(|error| error.to_string())?;
+        if let Some(settings) = napi
+            && let Err(error) = restore.defer(settings)
+        {
+            tracing::warn!("{error}: interrupts go on to run it");
+        }
         let index = device::ifindex(name).map_err(|error| error.to_string())?;
         let known = self.inherited.iter().find(|port| port.index == index && port.restore.name == name);
         let restore = match known {
@@ -73,6 +79,13 @@ impl PortMemory {
         };
         self.kept.ports.push(KeptPort { index, restore });
         self.save().map_err(|error| format!("cannot write {}: {error}", self.path.display()))
+    }
+
+    /// Makes the ports what they were that a dead process of the same gate changed, as far as they are still there.
+    pub(crate) fn restore_left(mut self) -> Result<(), String> {
+        let is_there = |port: &KeptPort| device::ifindex(&port.restore.name).ok() == Some(port.index);
+        self.kept.ports = std::mem::take(&mut self.inherited).into_iter().filter(is_there).collect();
+        self.restore()
     }
 
     /// Makes every port what it was and forgets it. Goes on after an error, and tells the first.
@@ -103,6 +116,8 @@ fn combined(first: PortRestore, then: PortRestore) -> PortRestore {
         up: first.up,
         promiscuous: first.promiscuous,
         rx_vlan: first.rx_vlan.or(then.rx_vlan),
+        tx_vlan: first.tx_vlan.or(then.tx_vlan),
+        napi: first.napi.or(then.napi),
         lro: first.lro.or(then.lro),
         gro: first.gro.or(then.gro),
         disable_ipv6: first.disable_ipv6.or(then.disable_ipv6),
@@ -126,6 +141,8 @@ mod tests {
             up: true,
             promiscuous,
             rx_vlan: None,
+            tx_vlan: None,
+            napi: None,
             lro: None,
             gro,
             disable_ipv6: None,

@@ -69,6 +69,8 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
+use portcullis_bpf::{Gate, GateConfig};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs warden and gate until they are told to end; gives the exit status.
@@ -99,6 +101,20 @@ pub fn gate(arguments: &RunArgs) -> Result<(), Failure> {
 /// The first thing it cannot do.
 pub fn check(config: &Config) -> Result<(), Failure> {
     plan::Plan::new(config).map(drop)
+}
+
+/// Takes down what a dead process left of a gate: a gate without a warden is ended, the program taken off, the ports made
+/// what they were.
+///
+/// # Errors
+/// A warden has the gate, or something cannot be taken down.
+pub(crate) fn take_down_left(gate: &str) -> Result<(), String> {
+    let folder = Path::new(GateConfig::LOCK_DIR);
+    let memory = memory::PortMemory::open(folder, gate)?;
+    let _alive = alive::Alive::claim(gate)?;
+    let removed = Gate::remove_left(Path::new(GateConfig::PIN_DIR), folder, gate);
+    let restored = memory.restore_left();
+    removed.map_err(|error| error.to_string()).and(restored)
 }
 
 /// Ends the process when the thread that holds it panics: a worker that is gone must look gone to the

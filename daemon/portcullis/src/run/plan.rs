@@ -10,7 +10,7 @@ use crate::config::{
 use crate::exit::Failure;
 use crate::settings;
 use portcullis_bpf::{Fail, GateConfig, GatePort, GateSet, ListRoom, Liveness, Overload, TunnelPorts};
-use portcullis_capture_xdp::XdpConfig;
+use portcullis_capture_xdp::{BusyPoll, NapiDefer, XdpConfig};
 use portcullis_engine::EngineSettings;
 use portcullis_wire::{DecoderConfig, Ports};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     /// When a worker counts as dead or busy.
     pub(crate) liveness: Liveness,
     links: LinksConfig,
+    /// How long drivers leave their receive loops to workers.
+    pub(crate) napi: Option<NapiDefer>,
     /// What a queue does that was blind too often; `None`: as its set.
     latched_fail: Option<FailPolicy>,
     /// How the program is to be attached.
@@ -132,16 +134,22 @@ impl Plan {
             bind_mode: bind_mode(af_xdp.bind_mode),
             ring_size: af_xdp.ring_size,
             huge_pages: af_xdp.huge_pages,
+            busy_poll: af_xdp.busy_poll.map(|busy| BusyPoll { time_us: busy.time, budget: busy.budget }),
+            bypass: sets.iter().flat_map(SetPlan::bypass).collect(),
             ..XdpConfig::default()
         };
         Ok(Self {
+            devices: Devices::new(config, &capture)?,
             name: sets.iter().map(|set| set.name.as_str()).collect::<Vec<_>>().join("+"),
             sets,
-            devices: Devices::new(config, &capture)?,
             capture,
             liveness: liveness(config),
             latched_fail: config.liveness.latched_fail,
             links: config.links,
+            napi: af_xdp.busy_poll.map(|busy| NapiDefer {
+                gro_flush_timeout: busy.gro_flush_timeout,
+                hard_irqs: busy.napi_defer_hard_irq,
+            }),
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
             // Elsewhere packets are not ours to drop, or not to be passed on.
@@ -239,6 +247,11 @@ impl SetPlan {
             fail: set.fail.unwrap_or(config.fail),
             overload: set.overload.unwrap_or(config.overload),
         }
+    }
+
+    /// By port: do packets pass that their owner has no room for?
+    fn bypass(&self) -> impl Iterator<Item = bool> {
+        std::iter::repeat_n(self.overload == OverloadPolicy::Bypass, self.ports)
     }
 
     /// What the XDP program does with the set's frames.

@@ -26,11 +26,11 @@ use crate::output;
 use crate::plugins::{self, Plugins};
 use crate::rules::{self, LoadedRules};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use portcullis_bpf::{AttachedMode, GateCounters};
+use portcullis_bpf::{AttachedMode, GateCounters, device};
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::{InlineSet, XdpError};
 use portcullis_engine::handover::Router;
-use portcullis_engine::{Command, Rules, WorkerParts, offload};
+use portcullis_engine::{Command, Rules, Spread, WorkerParts, offload};
 use portcullis_event::{Reporter, RingMode, RuleCounts};
 use portcullis_flow::Blind;
 use portcullis_host::HostTable;
@@ -134,12 +134,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let source = ConfigArgs { config: Some(arguments.config.clone()), set: arguments.set.clone() };
     let loaded = config::load(&source, Inline::ByCopyMode)?;
     output::warnings(&loaded);
-    let plan = Plan::new(&loaded.config)?;
+    let mut plan = Plan::new(&loaded.config)?;
     let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
     let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None, first_generation())?;
     let (count, cpus) = places(&plan)?;
+    plan.engine.spread = spread(&plan, count);
 
     let guard = AbortOnPanic;
     let (sender, events) = bounded(EVENTS);
@@ -224,6 +225,21 @@ fn unseen(plan: &Plan, warden: &WardenLink) -> Result<u64, Failure> {
     Ok(uninspected.saturating_add(switched).saturating_add(overload_bypassed))
 }
 
+/// How all ports spread packets, if they do so alike and tell.
+fn spread(plan: &Plan, workers: u8) -> Option<Arc<Spread>> {
+    if plan.devices.is_some() {
+        return None;
+    }
+    let mut ports = plan.capture.interfaces().map(device::rss);
+    let first = ports.next()?.ok()?;
+    if !ports.all(|port| port.is_ok_and(|port| port == first)) {
+        return None;
+    }
+    let spread = Spread::new(&first.key, &first.table, workers)?;
+    tracing::info!("packets are owned by the worker whose queue the NICs choose by their addresses");
+    Some(Arc::new(spread))
+}
+
 /// How many workers there will be, and on which CPUs.
 fn places(plan: &Plan) -> Result<(u8, Option<Vec<usize>>), Failure> {
     let allowed = allowed_cpus();
@@ -231,12 +247,12 @@ fn places(plan: &Plan) -> Result<(u8, Option<Vec<usize>>), Failure> {
         let count = devices.workers(&allowed);
         return Ok((count, plan.affinity(count, &allowed)?));
     }
-    let ports = plan.capture.gate_ports().map_err(device)?;
+    let ports = plan.capture.gate_ports().map_err(set_failure)?;
     let count = plan.workers(&ports);
     let least = ports.iter().min_by_key(|port| port.queues);
     if let Some(port) = least.filter(|port| port.queues < u32::from(count)) {
         let (name, queues) = (port.name.clone(), port.queues);
-        return Err(device(XdpError::FewerQueues { name, queues, workers: count.into() }));
+        return Err(set_failure(XdpError::FewerQueues { name, queues, workers: count.into() }));
     }
     Ok((count, plan.affinity(count, &allowed)?))
 }
@@ -260,10 +276,10 @@ fn bind_sockets(
 ) -> Result<(Wires, Vec<Module>), Failure> {
     let mut capture = plan.capture.clone();
     capture.workers = Some(count);
-    let (mut set, mut modules) = InlineSet::bind(&capture, warden).map_err(device)?;
+    let (mut set, mut modules) = InlineSet::bind(&capture, warden).map_err(set_failure)?;
     require_zero_copy(plan.require, &set)?;
     identity.assume()?;
-    set.publish(&mut modules, warden).map_err(device)?;
+    set.publish(&mut modules, warden).map_err(set_failure)?;
     let modules = modules.into_iter().map(Box::new).map(Module::Xdp).collect();
     Ok((Wires::Xdp(set), modules))
 }
@@ -402,6 +418,9 @@ fn announce_gate(plan: &Plan, facts: &GateFacts, set: &InlineSet) {
     if plan.capture.huge_pages && !set.huge_pages() {
         tracing::info!("no huge pages are free: packet memory lies in ordinary ones");
     }
+    if plan.capture.busy_poll.is_some() && !set.busy_poll() {
+        tracing::warn!("the kernel has no busy polling for AF_XDP: interrupts go on to bring packets");
+    }
 }
 
 /// Says what runs.
@@ -425,6 +444,6 @@ fn announce(plan: &Plan, workers: u8, cpus: Option<&[usize]>, rules: RuleCounts)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn device(error: XdpError) -> Failure {
+fn set_failure(error: XdpError) -> Failure {
     Failure::Runtime(error.to_string())
 }

@@ -237,6 +237,7 @@ pub(crate) fn totals(gate: &mut Running) -> Counters {
     }
     counters::set_gate(&mut totals, &gate.kernel);
     counters::set_links(&mut totals, &gate.links);
+    totals.worker_imbalance = counters::imbalance(&counters::packets_by_worker(&mut gate.workers));
     blind::count(gate, &mut totals);
     if let Some(cache) = &gate.cache {
         cache.count(&mut totals);

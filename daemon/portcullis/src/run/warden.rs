@@ -159,7 +159,7 @@ impl Warden {
             let memory = self.ports.as_mut().ok_or_else(|| NO_GATE.to_owned())?;
             for name in names {
                 if !self.done.contains(&name) {
-                    memory.set_up(&name)?;
+                    memory.set_up(&name, plan.napi)?;
                     self.done.push(name);
                 }
             }
@@ -214,7 +214,9 @@ impl Warden {
     /// The start has come to its end. The links are looked after from now on.
     pub(crate) fn settle(&mut self, plan: &Plan) {
         self.adopted = false;
-        if let Err(reason) = self.watch_links(plan) {
+        if plan.devices.is_none()
+            && let Err(reason) = self.watch_links(plan)
+        {
             tracing::error!("{reason}");
         }
         self.expect_silence(false);

@@ -166,3 +166,33 @@ fn a_successor_that_cannot_start_does_not_cut_traffic() {
     assert!(ping(&lab, 2, 5), "the fail policy is in force");
     Gate::start(&lab, &place, "", "").end(&lab);
 }
+
+fn detach(lab: &Lab, place: &Place) {
+    let mut command = lab.gate.command(crate::gate::PROGRAM);
+    let output = command.args(["ctl", "detach", "--set", &place.name]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}: {}", place.said());
+    crate::gate::assert_ports_are_free(lab);
+    assert!(!std::path::Path::new("/sys/fs/bpf/portcullis").join(&place.name).exists(), "pins are left");
+    let addresses = lab.gate.output("ip", &["address", "show", Lab::GATE_CLIENT_PORT]).unwrap();
+    assert!(addresses.contains("10.77.9.1/24"), "{addresses}");
+    assert!(!ping(lab, 1, 1), "nothing is forwarded");
+}
+
+#[test]
+fn ports_are_given_back_by_a_gate_that_lives_hangs_or_is_dead() {
+    let (lab, place) = (lab(), Place::new());
+    lab.gate.add_address(Lab::GATE_CLIENT_PORT, "10.77.9.1/24").unwrap();
+    let gate = Gate::start(&lab, &place, "", "");
+    detach(&lab, &place);
+    assert!(gate.wait().success(), "{}", place.said());
+
+    Gate::start(&lab, &place, "", "").kill();
+    assert!(ping(&lab, 1, 5), "the fail policy is in force");
+    detach(&lab, &place);
+
+    let gate = Gate::start(&lab, &place, "", "");
+    gate.signal_judge(Signal::STOP);
+    detach(&lab, &place);
+    assert!(!gate.wait().success());
+}

@@ -12,6 +12,7 @@ mod gate;
 mod jumbo;
 mod links;
 mod plugins;
+mod queues;
 mod refusals;
 mod rejecting;
 mod restarting;
