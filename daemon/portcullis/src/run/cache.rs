@@ -57,6 +57,8 @@ pub(crate) struct CacheThread {
 
 #[derive(Debug)]
 enum Order {
+    /// The cache is this gate's from now on: the first of all.
+    Begin,
     /// Tell workers everything that was answered so far, and then this one.
     Report(Sender<()>),
     /// Tell what there is of a flow.
@@ -72,13 +74,12 @@ struct Tally {
 }
 
 impl CacheThread {
-    /// Starts it; verdicts of rules of this `generation` hold from now on.
+    /// Starts it; it touches nothing until it is told to [`begin`](Self::begin), for the cache may be another gate's.
     ///
     /// # Errors
-    /// There is no thread to be had, or the kernel refuses the map.
-    pub(crate) fn start(parts: CacheParts, generation: u32) -> Result<Self, Failure> {
-        let fail = |error: io::Error| Failure::Runtime(format!("cannot use the verdict cache: {error}"));
-        parts.cache.set_generation(generation).map_err(fail)?;
+    /// There is no thread to be had.
+    pub(crate) fn start(parts: CacheParts) -> Result<Self, Failure> {
+        let fail = |error: io::Error| Failure::Runtime(format!("cannot keep the verdict cache: {error}"));
         let (orders, waiting) = bounded(4);
         let tally = Arc::<Tally>::default();
         let cache = Arc::clone(&parts.cache);
@@ -86,6 +87,14 @@ impl CacheThread {
         let thread = std::thread::Builder::new().name("verdict-cache".to_owned());
         let thread = thread.spawn(move || work.run(&waiting)).map_err(fail)?;
         Ok(Self { cache, orders, tally, thread: Some(thread) })
+    }
+
+    /// Takes the cache over: only verdicts of rules of this generation hold from now on.
+    pub(crate) fn begin(&self, generation: u32) {
+        self.set_generation(generation);
+        if self.orders.send(Order::Begin).is_err() {
+            tracing::error!("the verdict cache's thread ended early");
+        }
     }
 
     /// From the next packet on, only verdicts of rules of this generation hold.
@@ -148,6 +157,9 @@ struct Work {
 
 impl Work {
     fn run(mut self, orders: &Receiver<Order>) {
+        if !matches!(orders.recv(), Ok(Order::Begin)) {
+            return;
+        }
         let mut read_at = Instant::now();
         loop {
             let order = orders.recv_timeout(LOOK_EVERY);
@@ -158,6 +170,7 @@ impl Work {
                     // Whoever asked may have gone away.
                     let _ = answer.send(());
                 }
+                Ok(Order::Begin) => {}
                 Ok(Order::Find(flow, answer)) => drop(answer.send(self.find(flow))),
                 Ok(Order::End) => return self.out_of_use(),
                 Err(RecvTimeoutError::Disconnected) => return,

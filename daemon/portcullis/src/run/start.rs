@@ -158,7 +158,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let (parts, cache) = offloading(parts, warden.facts(), &plan);
     let (mut workers, cache, loader) = identity.without(|| {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
-        let cache = cache.map(|parts| CacheThread::start(parts, rules.generation())).transpose()?;
+        let cache = cache.map(CacheThread::start).transpose()?;
         Ok((workers, cache, Loader::start(config.clone(), &rules, counts, sender.clone())?))
     })?;
     let (since, seen) = (wall_clock(), unseen(&plan, &warden)?);
@@ -166,6 +166,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         handover::take(&workers, &Router::new(&plan.engine, count), flows);
     }
     warden.follow()?;
+    if let Some(cache) = &cache {
+        cache.begin(rules.generation());
+    }
     let (set, modules) = match &plan.devices {
         Some(devices) => dpdk::open(devices, plan.capture.copy_mode, count, &allowed_cpus())?,
         None => bind_sockets(&plan, count, &mut warden, identity)?,

@@ -1,6 +1,7 @@
 //! Flows that are decided are answered in the kernel, and yet are what their records say.
 
 use crate::gate::{Gate, PATIENCE, Place, eventually, lab, number, ping};
+use crate::restarting::restart;
 use portcullis::control::client::Client;
 use portcullis::control::protocol::Outcome;
 use portcullis_testkit::Lab;
@@ -209,4 +210,26 @@ fn without_a_cache_everything_reaches_the_worker() {
     gate.end(&lab);
     let flow = record(&place);
     assert!(flow.get("bypassed").is_none() && flow["pkts_toserver"] == ends.sent, "{flow}");
+}
+
+#[test]
+fn the_next_gate_has_the_cache_and_the_flow() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", &rule("pass"));
+    let mut ends = Ends::new(&lab);
+    ends.send_until(&gate, "gate.cache_passed");
+    restart(&gate, &lab, "restart").unwrap();
+    let passed = gate.counter("gate.cache_passed");
+    eventually("it passes in the kernel again", || {
+        ends.send(1);
+        gate.counter("gate.cache_passed") > passed + 5
+    });
+    gate.end(&lab);
+    let arrived = (0..ends.sent).take_while(|_| ends.arrives()).count();
+    assert_eq!(arrived as u64, ends.sent);
+    assert_eq!(
+        record(&place)["pkts_toserver"],
+        ends.sent,
+        "what the kernel answered for either gate is in it"
+    );
 }

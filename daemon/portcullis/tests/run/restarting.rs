@@ -73,7 +73,7 @@ fn goes_on(arrived: &dyn Fn() -> u64) {
     eventually("the transfer goes on", || arrived() > before + 100_000);
 }
 
-fn restart(gate: &Gate<'_>, lab: &Lab, command: &str) -> Result<String, String> {
+pub(crate) fn restart(gate: &Gate<'_>, lab: &Lab, command: &str) -> Result<String, String> {
     let mut ctl = lab.gate.command(PROGRAM);
     let output = ctl.args(["ctl", command, "--socket"]).arg(gate.place.socket()).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
