@@ -8,6 +8,8 @@
 mod collisions;
 mod compare;
 mod decoding;
+#[cfg(feature = "dpdk")]
+mod dpdk;
 mod fragments;
 mod handover;
 mod idle;
@@ -36,6 +38,9 @@ enum Arguments {
     Rules(rules::Arguments),
     /// Bytes and time of a flow that goes on in another process.
     Handover(handover::Arguments),
+    /// Nanoseconds of a packet through DPDK's packet module, without and with an engine.
+    #[cfg(feature = "dpdk")]
+    Dpdk(dpdk::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
     /// Instructions of a packet, as callgrind counts them (needs valgrind).
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         Arguments::Decode(arguments) => decoding::run(&arguments),
         Arguments::Rules(arguments) => rules::run(&arguments),
         Arguments::Handover(arguments) => handover::run(&arguments),
+        #[cfg(feature = "dpdk")]
+        Arguments::Dpdk(arguments) => dpdk::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
         Arguments::Instructions => instructions::run(),
         Arguments::Counted(arguments) => instructions::run_counted(&arguments),

@@ -58,6 +58,20 @@ impl Rig {
         self.judge_within(module, true, |work| work())
     }
 
+    /// Polls any module once and judges what it lends; how many packets that was.
+    ///
+    /// # Errors
+    /// The module's.
+    pub fn poll<M: PacketModule>(&mut self, module: &mut M) -> Result<usize, M::Error> {
+        match module.poll(&mut |burst| self.worker.inspect(burst))? {
+            Poll::Received(packets) => {
+                self.worker.keep_house(module.now(), &module.stats());
+                Ok(packets)
+            }
+            Poll::Empty | Poll::End => Ok(0),
+        }
+    }
+
     /// The same, with what the worker does with each burst done within `within`, and then, if `keep_house`, what
     /// it does after it.
     pub fn judge_within(
