@@ -180,23 +180,31 @@ impl Gate {
         Ok(VerdictCache::new(own(verdicts)?, own(generation)?))
     }
 
+    /// The maps of [`lists`](Self::lists), in the order of the fields of [`ListMaps`].
+    #[must_use]
+    pub fn list_maps(&self) -> [BorrowedFd<'_>; 3] {
+        let Maps { lists, list_hits, list_samples, .. } = &self.maps;
+        [lists.as_fd(), list_hits.as_fd(), list_samples.as_fd()]
+    }
+
+    /// How many lines the first two of them have.
+    #[must_use]
+    pub fn list_sizes(&self) -> [u32; 2] {
+        [self.maps.lists.max_entries(), self.maps.list_hits.max_entries()]
+    }
+
     /// What is needed to put lists in force, here or in another process.
     ///
     /// # Errors
     /// The process has no descriptors left.
     pub fn lists(&self) -> Result<ListMaps, GateError> {
-        let Maps { lists, list_hits, list_samples, .. } = &self.maps;
-        let own = |map: &MapHandle| {
-            let owned = map.as_fd().try_clone_to_owned();
+        let own = |map: BorrowedFd<'_>| {
+            let owned = map.try_clone_to_owned();
             owned.map_err(|error| refused("share the lists", &error.into()))
         };
-        Ok(ListMaps {
-            lines: own(lists)?,
-            hits: own(list_hits)?,
-            samples: own(list_samples)?,
-            line_count: lists.max_entries(),
-            hit_count: list_hits.max_entries(),
-        })
+        let [lines, hits, samples] = self.list_maps();
+        let [line_count, hit_count] = self.list_sizes();
+        Ok(ListMaps { lines: own(lines)?, hits: own(hits)?, samples: own(samples)?, line_count, hit_count })
     }
 
     /// The blind windows that have ended since the last call, a predecessor's included.

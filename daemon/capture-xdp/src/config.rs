@@ -189,7 +189,7 @@ impl XdpConfig {
         }
         // What fits none takes several.
         let found = sizes.iter().copied().find(fits);
-        Ok(found.or(sizes.last().copied()).unwrap_or(4096))
+        Ok(found.or_else(|| sizes.last().copied()).unwrap_or(4096))
     }
 
     /// Frames for a worker of `lanes` sockets.

@@ -4,6 +4,7 @@
 use crate::cli::CheckArgs;
 use crate::config::{self, Inline};
 use crate::exit::Failure;
+use crate::lists::Lists;
 use crate::{output, plugins, remarks, rules, run};
 
 /// Runs the check.
@@ -17,6 +18,8 @@ pub fn run(arguments: &CheckArgs) -> Result<(), Failure> {
     if !loaded.config.inline_sets.is_empty() {
         run::check(&loaded.config)?;
     }
+    let lists = Lists::read(&loaded.config)?;
+    lists.remark();
     let plugins = plugins::check(&loaded)?;
     let rules = rules::load(&loaded.config, arguments.rules.as_deref())?;
     if arguments.json {

@@ -227,6 +227,7 @@ pub struct CtlArgs {
     /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
     /// `explain PROTO SRC[:PORT] DEST[:PORT]` tells what becomes of packets and why, `drops [N]` the last that were dropped;
     /// `restart` has another process take over without a gap, `upgrade` one of the program that is installed now;
+    /// `list` shows lists and bypasses, `list reload [NAME]` reads them anew;
     /// `bypass on|off|status` puts the wire into the kernel, uninspected, also where the daemon hangs; `detach` ends the
     /// gate, living, hanging or dead, takes its program off and makes the ports what they were
     #[arg(value_name = "COMMAND", num_args = 1.., required = true)]
@@ -239,6 +240,10 @@ pub struct CtlArgs {
     /// For `bypass on`: how long, as in 90s, 10m or 2h [default: until `bypass off`]
     #[arg(long = "for", value_name = "TIME", value_parser = crate::bypass::time)]
     pub time: Option<std::time::Duration>,
+
+    /// For `list reload`: also where more changes than lists.max-change
+    #[arg(long)]
+    pub force: bool,
 
     /// Socket of the daemon
     #[arg(long, value_name = "SOCKET", default_value = crate::config::DEFAULT_SOCKET)]

@@ -26,7 +26,7 @@ pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
     if arguments.command == ["detach"] {
         return detach::run(arguments);
     }
-    let (command, given) = request(&arguments.command)?;
+    let (command, given) = request(&arguments.command, arguments.force)?;
     let fail = |error: crate::control::client::ClientError| Failure::Control(error.to_string());
     let mut client = Client::connect(&arguments.socket).map_err(fail)?;
     if matches!(command.as_str(), "restart" | "upgrade") {
@@ -47,10 +47,14 @@ pub fn run(arguments: &CtlArgs) -> Result<(), Failure> {
 }
 
 /// The words of the command line as a command and its arguments.
-fn request(words: &[String]) -> Result<(String, serde_json::Value), Failure> {
+fn request(words: &[String], force: bool) -> Result<(String, serde_json::Value), Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [command] => Ok((command.to_owned(), serde_json::Value::Null)),
+        ["list", "reload"] => Ok(("list-reload".to_owned(), serde_json::json!({ "force": force }))),
+        ["list", "reload", name] => {
+            Ok(("list-reload".to_owned(), serde_json::json!({ "name": name, "force": force })))
+        }
         ["rule", verb, rule] => {
             let ids = changes::ids(rule);
             let (gid, sid) =
@@ -105,7 +109,7 @@ mod tests {
     fn words_become_a_command_and_its_arguments() {
         let of = |line: &str| {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            request(&words).map_err(|failure| failure.to_string())
+            request(&words, true).map_err(|failure| failure.to_string())
         };
         assert_eq!(of("uptime"), Ok(("uptime".to_owned(), serde_json::Value::Null)));
         let disable = serde_json::json!({ "gid": 1, "sid": 5 });
@@ -113,6 +117,8 @@ mod tests {
         let enable = serde_json::json!({ "gid": 3, "sid": 5 });
         assert_eq!(of("rule enable 3:5"), Ok(("rule-enable".to_owned(), enable)));
         assert!(of("rule disable five").unwrap_err().contains("five is no SID"));
+        let reload = serde_json::json!({ "name": "feed", "force": true });
+        assert_eq!(of("list reload feed"), Ok(("list-reload".to_owned(), reload)));
         let ends = serde_json::json!({ "ip": "10.0.0.1", "port": "53" });
         assert_eq!(of("flow-end ip=10.0.0.1 port=53"), Ok(("flow-end".to_owned(), ends)));
         let ends = |one, port: u16, other| serde_json::json!({ "proto": "udp", "src-ip": one, "src-port": port, "dest-ip": other });

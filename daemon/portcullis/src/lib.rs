@@ -24,6 +24,7 @@ pub mod ctl;
 mod detach;
 pub mod doctor;
 pub mod exit;
+mod lists;
 pub mod log;
 pub mod output;
 pub mod plugins;

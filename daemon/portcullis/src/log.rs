@@ -18,11 +18,16 @@ const FLOW_RING: usize = 4 << 20;
 /// Bytes of the ring for statistics.
 const STATS_RING: usize = 256 << 10;
 
+/// Bytes of the ring for what lists in the kernel decided.
+const LISTED_RING: usize = 256 << 10;
+
 /// A running logger.
 #[derive(Debug)]
 pub struct Log {
     handle: LoggerHandle,
     stats: RecordProducer,
+    /// For what lists in the kernel decided, until whoever reports that takes it.
+    listed: Option<RecordProducer>,
     path: Option<PathBuf>,
     /// Errors that [`trouble`](Self::trouble) has told of.
     told: u64,
@@ -93,10 +98,18 @@ impl Log {
         }
         let (stats, records) = ring(STATS_RING, mode);
         flow.push(records);
+        let (listed, records) = ring(LISTED_RING, mode);
+        evidence.push(records);
         let formatter = Formatter::new(settings::eve(&config.eve, interfaces));
         let handle = LoggerThread::spawn(evidence, flow, formatter, sinks)
             .map_err(|error| Failure::Runtime(format!("cannot start the logger: {error}")))?;
-        Ok((Self { handle, stats, path, told: 0 }, reporters))
+        Ok((Self { handle, stats, listed: Some(listed), path, told: 0 }, reporters))
+    }
+
+    /// What is reported through about packets that lists in the kernel decided: once. It has to be gone before
+    /// [`finish`](Self::finish).
+    pub fn take_listed(&mut self) -> Option<RecordProducer> {
+        self.listed.take()
     }
 
     /// Writes the counters. Where the ring is full the next statistics will have them.
@@ -136,8 +149,8 @@ impl Log {
     /// # Errors
     /// The last lines could not be written, or lines were lost on the way.
     pub fn finish(self) -> Result<Written, Failure> {
-        let Self { handle, stats, path, .. } = self;
-        drop(stats);
+        let Self { handle, stats, listed, path, .. } = self;
+        drop((stats, listed));
         handle.close();
         let complaint = handle.last_error();
         let counts = handle.finish().map_err(|error| Failure::Runtime(error.to_string()))?;

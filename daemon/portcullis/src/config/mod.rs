@@ -16,6 +16,7 @@ mod host;
 mod host_os;
 mod known;
 mod links;
+mod lists;
 mod liveness;
 mod overriding;
 mod plugins;
@@ -41,6 +42,7 @@ pub use flow::{FlowConfig, FlowTimeouts, StateTimeouts, Timeouts, Tracking};
 pub use host::HostConfig;
 pub use host_os::HostOsPolicy;
 pub use links::LinksConfig;
+pub use lists::{ALLOWLIST, BypassConfig, ListAction, ListConfig, ListDirection, ListsConfig};
 pub use liveness::LivenessConfig;
 pub(crate) use overriding::{network, protocol};
 pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
@@ -116,6 +118,8 @@ pub struct Config {
     pub verdict_cache: VerdictCacheConfig,
     /// `[links]`.
     pub links: LinksConfig,
+    /// `[[bypass]]`, `[allowlist]`, `[[blocklist]]` and `[lists]`.
+    pub lists: ListsConfig,
     /// `packet-alert-max`: most alerts kept for a packet.
     pub packet_alert_max: u16,
     /// `action-order`: which action comes first when several rules match a packet.
@@ -261,6 +265,7 @@ impl Config {
             verdict_cache: root.section("verdict-cache", VerdictCacheConfig::read),
             liveness: root.section("liveness", LivenessConfig::read),
             links: root.section("links", LinksConfig::read),
+            lists: ListsConfig::read(&mut root, folder),
             packet_alert_max: root.within("packet-alert-max", 15, 1..=1024),
             action_order: rules::action_order(&mut root),
             log_dir: root.or("default-log-dir", PathBuf::from("/var/log/portcullis")),

@@ -55,7 +55,7 @@ impl Setting for Seconds {
 }
 
 /// A protocol by name or number.
-struct ProtocolName(u8);
+pub(super) struct ProtocolName(pub(super) u8);
 
 impl Setting for ProtocolName {
     fn read(node: &Node) -> Result<Self, String> {
@@ -106,7 +106,7 @@ pub(crate) fn network(text: &str) -> Option<Network> {
 }
 
 /// A port, or a range of ports in the form of `1000:2000`.
-struct Ports(RangeInclusive<u16>);
+pub(super) struct Ports(pub(super) RangeInclusive<u16>);
 
 impl Setting for Ports {
     fn read(node: &Node) -> Result<Self, String> {

@@ -87,6 +87,18 @@ pub trait Handler: Send + 'static {
         false
     }
 
+    /// `list`: lists and bypasses with their entries, hits and faults.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    fn lists(&mut self) -> Result<serde_json::Value, String>;
+
+    /// `list-reload`: reads one list, or all, anew; `force` also where much changes. Says what has changed.
+    ///
+    /// # Errors
+    /// Why the old lists stay.
+    fn reload_lists(&mut self, name: Option<String>, force: bool) -> Result<String, String>;
+
     /// `iface-list`: the ports, by number.
     fn interfaces(&mut self) -> Vec<String>;
 }

@@ -27,13 +27,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const PERMISSIONS: u32 = 0o660;
 
 /// What the server answers to, sorted.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "command-list",
     "drops",
     "dump-counters",
     "explain",
     "flow-end",
     "iface-list",
+    "list",
+    "list-reload",
     "reload-config",
     "reload-rules",
     "reopen-log-files",
@@ -328,6 +330,18 @@ fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Insta
             Ok(done) => Reply::ok(done),
             Err(reason) => Reply::refused(reason),
         },
+        "list" => match handler.lists() {
+            Ok(lists) => Reply::ok(lists),
+            Err(reason) => Reply::refused(reason),
+        },
+        "list-reload" => {
+            let name = request.arguments.get("name").and_then(|name| name.as_str()).map(str::to_owned);
+            let force = request.arguments.get("force").and_then(serde_json::Value::as_bool).unwrap_or(false);
+            match handler.reload_lists(name, force) {
+                Ok(done) => Reply::ok(format!("done: {done}")),
+                Err(reason) => Reply::refused(reason),
+            }
+        }
         "iface-list" => {
             let ifaces = handler.interfaces();
             Reply::ok(serde_json::json!({ "count": ifaces.len(), "ifaces": ifaces }))

@@ -61,6 +61,14 @@ impl Handler for Recorder {
         if upgrade { Err("the new gate ended with status 1".to_owned()) } else { Ok("done".to_owned()) }
     }
 
+    fn lists(&mut self) -> Result<Value, String> {
+        Ok(json!({ "lists": [] }))
+    }
+
+    fn reload_lists(&mut self, name: Option<String>, force: bool) -> Result<String, String> {
+        Err(format!("{name:?} {force}"))
+    }
+
     fn interfaces(&mut self) -> Vec<String> {
         vec!["eth1".to_owned(), "eth2".to_owned()]
     }

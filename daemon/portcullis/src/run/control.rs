@@ -90,6 +90,15 @@ impl Handler for Desk {
         self.is_over
     }
 
+    fn lists(&mut self) -> Result<serde_json::Value, String> {
+        self.ask(Ask::ShowLists).ok_or_else(|| ENDING.to_owned())
+    }
+
+    fn reload_lists(&mut self, name: Option<String>, force: bool) -> Result<String, String> {
+        let ask = |answer| Ask::ReloadLists { name, force, answer };
+        self.ask(ask).unwrap_or_else(|| Err(ENDING.to_owned()))
+    }
+
     fn interfaces(&mut self) -> Vec<String> {
         self.interfaces.clone()
     }

@@ -28,6 +28,8 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     gate.cache.iter_mut().for_each(CacheThread::finish);
     leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
+    // The log ends with whoever reports to it.
+    gate.lists = None;
     let totals = totals(&mut gate);
     let packets_by_worker = counters::packets_by_worker(&mut gate.workers);
     let hooks = counters::hooks(&gate.hooks, &mut gate.workers);
@@ -97,6 +99,8 @@ pub(crate) fn hand_over(mut gate: Running) -> Result<(), Failure> {
     gate.cache.iter_mut().for_each(CacheThread::finish);
     leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
+    // The log ends with whoever reports to it.
+    gate.lists = None;
     let totals = totals(&mut gate);
     let last = stats(&gate, totals);
     let Running { guard, config, events, signals, server, set, workers, mut log, warden, restart, .. } = gate;
@@ -146,8 +150,9 @@ fn leave_queues(gate: &mut Running) {
 }
 
 /// Ends after a worker failed: traffic is the fail policy's from now on.
-pub(crate) fn broken(gate: Running) -> Failure {
+pub(crate) fn broken(mut gate: Running) -> Failure {
     gate.set.end();
+    gate.lists = None;
     let Running { guard, workers, log, events, signals, server, .. } = gate;
     drop((events, signals, server));
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();

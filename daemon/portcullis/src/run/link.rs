@@ -6,7 +6,7 @@ use super::supervisor::Event;
 use super::warden::{GateFacts, Order, Reply, Request, VERSION};
 use crate::exit::Failure;
 use crossbeam::channel::Sender;
-use portcullis_bpf::{BlindWindow, GateCounters, Pulses, VerdictCache};
+use portcullis_bpf::{BlindWindow, GateCounters, ListMaps, Pulses, VerdictCache};
 use portcullis_capture_xdp::{SocketSlots, XdpError};
 use std::fs::File;
 use std::io;
@@ -73,10 +73,15 @@ impl WardenLink {
 
     /// Has ports and program set up and tells how.
     pub(crate) fn set_up(&mut self) -> Result<&GateFacts, Failure> {
-        let (reply, descriptors) = self.ask(Request::SetUp, &[])?;
+        let (reply, mut descriptors) = self.ask(Request::SetUp, &[])?;
         let Reply::Gate(mut facts) = reply else { return Err(strange(&reply)) };
         let queues = facts.ports.iter().map(|port| port.queues).max().unwrap_or(1);
         let slots = u32::try_from(facts.ports.len()).unwrap_or(u32::MAX).saturating_mul(queues);
+        let lists = descriptors.split_off(descriptors.len().saturating_sub(3));
+        if let Ok([lines, hits, samples]) = <[OwnedFd; 3]>::try_from(lists) {
+            let [line_count, hit_count] = facts.list_sizes;
+            facts.lists = Some(Arc::new(ListMaps { lines, hits, samples, line_count, hit_count }));
+        }
         let mut descriptors = descriptors.into_iter();
         if let Some(pulses) = descriptors.next() {
             let pulses = Pulses::map(pulses.as_fd(), slots, queues, facts.beat_limit);

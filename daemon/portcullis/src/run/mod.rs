@@ -23,6 +23,7 @@
 //! - `supervisor`: orders, signals, commands, statistics, and the way to the end
 //! - `handover`: flows from one gate to the one that follows
 //! - `reload`: new rules for the workers while they judge
+//! - `lists`: bypasses, the allow-list and blocklists in the kernel, and what it noted of them
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `link_state`, `link_watch`: links mirrored between the ports of a pair, and ports taken down for want of a worker
 //! - `ending`: the last records, what must balance, the summary
@@ -51,6 +52,7 @@ mod keeper;
 mod link;
 mod link_state;
 mod link_watch;
+mod lists;
 mod live;
 mod memory;
 mod message;

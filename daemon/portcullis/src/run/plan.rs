@@ -8,7 +8,7 @@ use crate::config::{
     LivenessConfig, OverloadPolicy, Workers, XdpMode,
 };
 use crate::exit::Failure;
-use crate::settings;
+use crate::{lists, settings};
 use portcullis_bpf::{Fail, GateConfig, GatePort, GateSet, ListRoom, Liveness, Overload, TunnelPorts};
 use portcullis_capture_xdp::{BusyPoll, NapiDefer, XdpConfig};
 use portcullis_engine::EngineSettings;
@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) cache_lifetime: Duration,
     /// CPUs that workers are pinned to, as configured.
     pub(crate) cpus: Vec<usize>,
+    /// How much room the kernel has for lists.
+    pub(crate) lists: ListRoom,
     /// The engine.
     pub(crate) engine: EngineSettings,
     /// What DPDK is to open, where it brings the packets. Fail policy and liveness then mean nothing.
@@ -156,6 +158,7 @@ impl Plan {
             cache: if config.copy_mode == CopyMode::Ips { config.verdict_cache.entries } else { 0 },
             cache_lifetime: config.verdict_cache.lifetime,
             cpus: config.capture.cpus.clone(),
+            lists: lists::room(&config.lists),
             // The standard library seeds it from the system's entropy.
             engine: settings::engine(
                 config,
@@ -182,7 +185,7 @@ impl Plan {
             frags: segments > 1,
             tunnels: tunnels(&self.engine.decoder),
             cache: self.cache,
-            lists: ListRoom::default(),
+            lists: self.lists,
             forward: self.capture.copy_mode.forwards(),
             mode: self.xdp_mode,
             pin_dir: Some(GateConfig::PIN_DIR.into()),

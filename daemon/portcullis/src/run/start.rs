@@ -10,6 +10,7 @@ use super::dpdk;
 use super::handover;
 use super::link::{WardenLink, listen};
 use super::link_watch::LinkFacts;
+use super::lists::{Force, ListKeeper};
 use super::plan::Plan;
 use super::privileges::Identity;
 use super::reload::Loader;
@@ -21,6 +22,7 @@ use crate::cli::{ConfigArgs, RunArgs};
 use crate::config::{self, AfXdpRequire, Config, Inline};
 use crate::control::Server;
 use crate::exit::Failure;
+use crate::lists::Lists;
 use crate::log::Log;
 use crate::output;
 use crate::plugins::{self, Plugins};
@@ -47,6 +49,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Events that may wait for the supervisor; whoever has one more waits.
 const EVENTS: usize = 256;
 
+/// Why there are none without the XDP program.
+const LISTS_NEED_XDP: &str =
+    "bypass, allowlist and blocklist are carried out by the XDP program: with these ports there is none";
+
 /// A gate that stands.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -68,6 +74,8 @@ pub(crate) struct Running {
     /// Reads rules anew, and frees those that workers have left, so that none of them has to.
     pub(crate) loader: Loader,
     pub(crate) rule_counts: RuleCounts,
+    /// Reads lists anew, and tells what they decided.
+    pub(crate) lists: Option<ListKeeper>,
     pub(crate) started: Instant,
     pub(crate) warden: WardenLink,
     /// Is the warden gone?
@@ -139,6 +147,8 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
     let (rules, counts) = load_rules(&config, arguments.init_errors_fatal, None, first_generation())?;
+    let lists = Lists::read(&config)?;
+    lists.remark();
     let (count, cpus) = places(&plan)?;
     plan.engine.spread = spread(&plan, count);
 
@@ -146,9 +156,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let (sender, events) = bounded(EVENTS);
     if plan.devices.is_none() {
         set_up_gate(&plan, &mut warden)?;
+    } else if !config.lists.is_empty() {
+        return Err(Failure::Input(LISTS_NEED_XDP.to_owned()));
     }
+    let maps = warden.facts().lists.clone();
+    let lists = maps.map(|maps| Force::put(&config, lists, &maps, plan.engine.decoder)).transpose()?;
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
-    let (signals, log, reporters) = identity.without(|| {
+    let (signals, mut log, reporters) = identity.without(|| {
         let signals = SignalWatch::start(sender.clone())?;
         listen(orders, sender.clone())?;
         let (log, reporters) = open_log(&config, folder, &plan, count, warden.clone())?;
@@ -169,6 +183,10 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     if let Some(cache) = &cache {
         cache.begin(rules.generation());
     }
+    let lists = identity.without(|| {
+        let listed = log.take_listed();
+        lists.map(|lists| ListKeeper::start(lists, listed)).transpose()
+    })?;
     let (set, modules) = match &plan.devices {
         Some(devices) => dpdk::open(devices, plan.capture.copy_mode, count, &allowed_cpus())?,
         None => bind_sockets(&plan, count, &mut warden, identity)?,
@@ -204,6 +222,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         set,
         log,
         loader,
+        lists,
         rules,
         hooks: plugins.hooks,
         rule_counts: counts,

@@ -65,6 +65,15 @@ pub(crate) enum Ask {
     },
     /// Take over what of the configuration can change; what was done, or why nothing was.
     ReloadConfig(Sender<Result<String, String>>),
+    /// Read one list, or all, anew; what changed, or why nothing did.
+    ReloadLists {
+        name: Option<String>,
+        /// However much changes.
+        force: bool,
+        answer: super::lists::Answer,
+    },
+    /// How lists and bypasses are doing.
+    ShowLists(Sender<serde_json::Value>),
     /// End flows; how many workers were told to.
     EndFlows(FlowSelector, Sender<Result<usize, String>>),
     /// What is known about two ends.
@@ -148,7 +157,7 @@ fn on_signal(gate: &mut Running, signal: i32) -> Next {
     match signal {
         SIGINT | SIGTERM if gate.orphaned => return Next::Drain,
         SIGHUP => reopen(gate),
-        SIGUSR2 => gate.loader.load(None),
+        SIGUSR2 => read_anew(gate),
         _ => {}
     }
     Next::Stay
@@ -170,7 +179,7 @@ fn on_order(gate: &mut Running, order: Order, beside: Option<OwnedFd>) -> Next {
             }
         }
         Order::ReopenLogs => reopen(gate),
-        Order::ReloadRules => gate.loader.load(None),
+        Order::ReloadRules => read_anew(gate),
         Order::Restarted(outcome) => {
             gate.leaving = false;
             if let (Some(answer), Err(reason)) = (gate.restart.take(), outcome) {
@@ -201,6 +210,16 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         }
         Ask::ReloadConfig(answer) => {
             let _ = answer.send(live::reload(gate));
+        }
+        Ask::ReloadLists { name, force, answer } => {
+            if let Some(lists) = &gate.lists {
+                lists.reload(name, force, Some(answer));
+            }
+        }
+        Ask::ShowLists(answer) => {
+            if let Some(lists) = &gate.lists {
+                lists.show(answer);
+            }
         }
         Ask::EndFlows(which, answer) => {
             let _ = answer.send(end_flows(gate, &which));
@@ -253,6 +272,14 @@ fn dump(gate: &mut Running) -> BTreeMap<String, u64> {
     all.extend(hooks.into_iter().flat_map(counters::hook_entries));
     all.extend(gate.set.extended());
     all
+}
+
+/// Has rules and lists read anew.
+fn read_anew(gate: &Running) {
+    gate.loader.load(None);
+    if let Some(lists) = &gate.lists {
+        lists.reload(None, false, None);
+    }
 }
 
 fn reopen(gate: &Running) {

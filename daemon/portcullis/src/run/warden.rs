@@ -7,7 +7,9 @@
 use super::link_watch::{LinkFacts, LinkWatch};
 use super::memory::PortMemory;
 use super::plan::Plan;
-use portcullis_bpf::{AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, Pulses, VerdictCache};
+use portcullis_bpf::{
+    AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, ListMaps, Pulses, VerdictCache,
+};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::{Deserialize, Serialize};
@@ -95,7 +97,7 @@ pub(crate) enum Order {
     End,
     /// Open the log files anew.
     ReopenLogs,
-    /// Judge by the rules as the files have them now.
+    /// Judge by the rules and lists as the files have them now.
     ReloadRules,
     /// The next gate is prepared: give it your flows by the pipe beside the order, and leave the queues to it.
     HandOver,
@@ -114,6 +116,11 @@ pub(crate) struct GateFacts {
     pub(crate) adopted: bool,
     /// An older heartbeat is a dead worker's.
     pub(crate) beat_limit: Duration,
+    /// Lines of the maps of lists.
+    pub(crate) list_sizes: [u32; 2],
+    /// What puts lists in force: the last three descriptors.
+    #[serde(skip)]
+    pub(crate) lists: Option<Arc<ListMaps>>,
     /// Where workers tell that they live: mapped by the gate, from the first descriptor beside the answer.
     #[serde(skip)]
     pub(crate) pulses: Option<Pulses>,
@@ -179,6 +186,8 @@ impl Warden {
             forwards: gate.forwards(),
             adopted: gate.adopted(),
             beat_limit: plan.liveness.beat_limit,
+            list_sizes: gate.list_sizes(),
+            lists: None,
             pulses: None,
             cache: None,
         })
@@ -186,7 +195,9 @@ impl Warden {
 
     /// The maps that go to the gate, in the order of [`GateFacts`].
     pub(crate) fn maps(&self) -> Vec<BorrowedFd<'_>> {
-        self.gate.iter().flat_map(|gate| [gate.pulses_map()].into_iter().chain(gate.cache_maps())).collect()
+        let Some(gate) = &self.gate else { return Vec::new() };
+        let (cache, lists) = (gate.cache_maps(), gate.list_maps());
+        std::iter::once(gate.pulses_map()).chain(cache).chain(lists).collect()
     }
 
     /// Lets a queue's frames go to this socket.

@@ -11,6 +11,7 @@ mod forwarding;
 mod gate;
 mod jumbo;
 mod links;
+mod listing;
 mod plugins;
 mod queues;
 mod refusals;
