@@ -7,6 +7,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use portcullis_flow::portable::Reader;
 use portcullis_flow::{Direction, TcpState};
 use portcullis_stream::{
     Fate, Faults, Segment, Share, StreamHandle, StreamSettings, Streams, Urgent, UrgentPolicy,
@@ -89,9 +90,16 @@ fuzz_target!(|bytes: &[u8]| {
             sent.acknowledged = sent.acknowledged.max(u32::from(ack) * 25);
         }
         if what & 0xf0 == 0xf0 {
-            let export = streams.export(handle).expect("it is there");
-            if let Some(copy) = streams.import(&export) {
+            let mut told = Vec::new();
+            assert!(streams.export(handle, &u64::from, &mut told));
+            if let Ok(copy) = streams.import(&u64::from, &mut Reader::new(&told)) {
                 assert_eq!(streams.summary(copy).map(|summary| summary.state), Some(summary.state));
+                streams.release(copy);
+            }
+            // Whatever the bytes, they are a session or refused.
+            let at = usize::from(place) * 5 % told.len();
+            told[at] ^= letter | 1;
+            if let Ok(copy) = streams.import(&u64::from, &mut Reader::new(&told)) {
                 streams.release(copy);
             }
         }
