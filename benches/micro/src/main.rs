@@ -16,6 +16,7 @@ mod idle;
 mod instructions;
 mod pauses;
 mod rules;
+mod streams;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Arguments {
     Collisions(collisions::Arguments),
     /// Nanoseconds of a fragment in floods of them, each flood twice and four times as long, too.
     Fragments(fragments::Arguments),
+    /// Nanoseconds of a TCP segment in streams and floods, each twice and four times as long, too.
+    Streams(streams::Arguments),
     /// Nanoseconds of a frame: the decoder and etherparse, in turn.
     Decode(decoding::Arguments),
     /// Rules: time to compile, memory, and payload judged by second.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Arguments::Pauses(arguments) => pauses::run(&arguments),
         Arguments::Collisions(arguments) => collisions::run(&arguments),
         Arguments::Fragments(arguments) => fragments::run(&arguments),
+        Arguments::Streams(arguments) => streams::run(&arguments),
         Arguments::Decode(arguments) => decoding::run(&arguments),
         Arguments::Rules(arguments) => rules::run(&arguments),
         Arguments::Handover(arguments) => handover::run(&arguments),
