@@ -61,7 +61,7 @@ fn settings_that_cannot_be_used() {
         ("syntax.toml", "[flow\n"),
         ("zero.toml", "[capture]\nworkers = 0\n"),
         ("good.toml", "[flow]\nmanagers = 3\n"),
-        ("later.toml", "fail = \"link-down\"\ninline-set = [{ pairs = [[\"a\", \"b\"]] }]\n"),
+        ("name.toml", "inline-set = [{ name = \"a b\", pairs = [[\"a\", \"b\"]] }]\n"),
     ]);
     let check = |line: &str, status: i32, expected: &str| check(folder.path(), line, status, expected);
     check("check -c missing.toml", 1, "cannot read the configuration missing.toml: No such file");
@@ -70,7 +70,7 @@ fn settings_that_cannot_be_used() {
     check("check -c typo.toml", 1, "--> typo.toml:2:1");
     check("check -c syntax.toml", 1, "--> syntax.toml:1");
     check("check -c zero.toml", 1, "without workers nothing would be judged");
-    check("check -c later.toml", 1, "this build cannot do fail = \"link-down\"");
+    check("check -c name.toml", 1, "inline-set name \"a b\": letters, digits, - and _ only");
     check("check -c good.toml --set flow.memcap=1xb", 1, "--> --set:1:13");
     check("check -c good.toml --set flow", 1, "an override is KEY=VALUE");
     check("replay missing.pcap -c typo.toml", 1, "did you mean `flow.memcap`?");
