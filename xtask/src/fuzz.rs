@@ -69,7 +69,12 @@ pub(crate) fn brief() -> Result<()> {
         let mut command = Command::new(program);
         // What is new is not kept.
         let new = tempfile::tempdir().context("cannot make a folder")?;
-        command.args([&format!("-max_total_time={BRIEF_SECONDS}"), "-verbosity=0", "-print_funcs=0", "-timeout=60"]);
+        command.args([
+            &format!("-max_total_time={BRIEF_SECONDS}"),
+            "-verbosity=0",
+            "-print_funcs=0",
+            "-timeout=60",
+        ]);
         perform(command.arg(new.path()).arg(folder("seeds", target)?), target)?;
         say::detail(target);
     }
