@@ -4,6 +4,8 @@
 //! Invariants: at most one gate has the queues; whatever a gate sends that it should not, it is killed for and replaced;
 //! nothing here blocks but the waiting for all of them at once.
 
+mod succession;
+
 use super::alive::Alive;
 use super::backoff::Backoff;
 use super::child::{Child, Stage, cause};
@@ -18,16 +20,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
-use std::io::{PipeReader, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-
-/// How long a gate may take to leave its queues before it is made to.
-const HANDOVER: Duration = Duration::from_secs(30);
 
 /// Where this very program is, also when its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -353,83 +351,6 @@ impl Keeper {
             child.answer(&Reply::Refused(reason), &[]);
         }
         Some(())
-    }
-
-    /// Begins a restart.
-    fn restart(&mut self, upgrade: bool) -> Result<(), String> {
-        if self.ending {
-            return Err("the gate is ending".to_owned());
-        }
-        if self.children.len() > 1 {
-            return Err("a restart is under way already".to_owned());
-        }
-        let setup = Setup::load(&self.arguments).map_err(|failure| failure.to_string())?;
-        if !self.children.iter().all(|child| setup.fits(&child.setup)) {
-            return Err(
-                "inline set, ports or control socket have changed: that takes an end and a start".to_owned()
-            );
-        }
-        let program = if upgrade { self.program.clone() } else { THIS_PROGRAM.into() };
-        self.start(&program, Rc::new(setup)).map_err(|failure| failure.to_string())
-    }
-
-    /// Has the gate that judges, if there is one, leave; gives the pipe that its flows come by.
-    fn have_handed_over(&mut self) -> Option<PipeReader> {
-        let child = self.children.iter_mut().find(|child| child.stage == Stage::Judging)?;
-        child.stage = Stage::HandingOver;
-        self.handover_until = Some(Instant::now() + HANDOVER);
-        let (reader, writer) = match pipe() {
-            Ok((reader, writer)) => (Some(reader), Some(writer)),
-            Err(error) => {
-                tracing::error!("flows cannot be handed over: {error}");
-                (None, None)
-            }
-        };
-        let beside: Vec<BorrowedFd<'_>> = writer.iter().map(AsFd::as_fd).collect();
-        child.order_with(&Order::HandOver, &beside);
-        reader
-    }
-
-    /// Has the next gate take the queues, if it waits for them and nobody else has them.
-    fn follow(&mut self) {
-        if self.children.iter().any(|child| child.stage.has_queues()) {
-            return;
-        }
-        let Some(child) =
-            self.children.iter_mut().find(|child| child.stage == Stage::Prepared && child.waits)
-        else {
-            return;
-        };
-        child.stage = Stage::Judging;
-        let plan = &child.setup.plan;
-        if plan.devices.is_none()
-            && let Err(reason) = self.warden.set_policies(plan)
-        {
-            tracing::error!("{reason}");
-        }
-        child.answer(&Reply::Done, &[]);
-    }
-
-    fn settle(&mut self, place: usize) {
-        if let Some(child) = self.children.get_mut(place) {
-            self.warden.settle(&child.setup.plan);
-        }
-        self.has_judged = true;
-        self.done(place, Ok(()));
-        self.tell_waiting(Ok(()));
-        if self.ending
-            && let Some(child) = self.children.get(place)
-        {
-            child.order(&Order::End);
-        }
-    }
-
-    /// Tells whoever waits for a restart how it went.
-    fn tell_waiting(&self, outcome: Result<(), String>) {
-        let waits = |child: &&Child| matches!(child.stage, Stage::Judging | Stage::HandingOver | Stage::Over);
-        let order = Order::Restarted(outcome);
-        // A gate that did not ask takes no notice.
-        self.children.iter().filter(waits).for_each(|child| child.order(&order));
     }
 
     fn on_end(&mut self, process: u32) -> Option<Outcome> {
