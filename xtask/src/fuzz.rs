@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         command.args(options.seconds.map(|seconds| format!("-max_total_time={seconds}")));
         command.args(["-print_final_stats=1", "-timeout=20"]).args(words(target)?).arg(corpus).arg(seeds);
     }
-    perform(&mut command, target)
+    perform(command.stderr(Stdio::inherit()), target)
 }
 
 /// Runs each target for a short while. Finds what was found before, and what is found easily.
@@ -94,8 +94,12 @@ fn perform(command: &mut Command, target: &str) -> Result<()> {
     command.env("MALLOC_TOP_PAD_", "67108864").arg("-max_len=2000");
     let artifacts = folder("artifacts", target)?;
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    let status = command.current_dir(&artifacts).status().context("cannot start the target")?;
-    ensure!(status.success(), "{target} found something: see {}", artifacts.display());
+    // Whoever wants to see how it goes has given it another standard error.
+    let output = command.current_dir(&artifacts).output().context("cannot start the target")?;
+    if !output.status.success() {
+        say::line(&String::from_utf8_lossy(&output.stderr));
+    }
+    ensure!(output.status.success(), "{target} found something: see {}", artifacts.display());
     Ok(())
 }
 
