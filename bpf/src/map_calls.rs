@@ -32,9 +32,9 @@ pub(crate) fn look_up<const K: usize, const V: usize>(
     key: &[u8; K],
 ) -> io::Result<Option<[u8; V]>> {
     let mut value = [0; V];
+    let (map, into) = (map.as_raw_fd(), value.as_mut_ptr().cast());
     // SAFETY: the kernel reads a key and writes a value, as long as the caller says that they are.
-    let result =
-        unsafe { raw::bpf_map_lookup_elem(map.as_raw_fd(), key.as_ptr().cast(), value.as_mut_ptr().cast()) };
+    let result = unsafe { raw::bpf_map_lookup_elem(map, key.as_ptr().cast(), into) };
     found(result, value)
 }
 
