@@ -13,21 +13,47 @@ pub(crate) const STAMP_LENGTH: usize = 31;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp(pub(crate) [u8; STAMP_LENGTH]);
 
+/// How many of the last seconds are kept printed: a record has up to three, and what is logged together
+/// mostly happened together.
+const KEPT: usize = 16;
+
+/// Where the fraction of a second stands.
+const MICROS: usize = 20;
+
 /// Prints times in one time zone.
 #[derive(Debug)]
 pub(crate) struct Clock {
     zone: TimeZone,
     /// The quarter of an hour since the epoch that was looked up last, and its offset.
     cached: (u64, Offset),
+    /// Seconds since the epoch, and how they are printed.
+    seconds: [(u64, Stamp); KEPT],
 }
 
 impl Clock {
     pub(crate) fn new(zone: TimeZone) -> Self {
         let offset = zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
-        Self { zone, cached: (0, offset) }
+        let nothing = (u64::MAX, Stamp([0; STAMP_LENGTH]));
+        Self { zone, cached: (0, offset), seconds: [nothing; KEPT] }
     }
 
     pub(crate) fn stamp(&mut self, time: Timestamp) -> Stamp {
+        let second = time.as_secs();
+        let place = usize::try_from(second % KEPT as u64).unwrap_or(0);
+        if self.seconds[place].0 != second {
+            self.seconds[place] = (second, self.whole_second(time));
+        }
+        let mut stamp = self.seconds[place].1;
+        let micros = time.subsec_micros();
+        let pairs = [micros / 10_000, micros / 100 % 100, micros % 100].map(pair);
+        if let Some(place) = stamp.0.get_mut(MICROS..MICROS + 6) {
+            place.copy_from_slice(pairs.as_flattened());
+        }
+        stamp
+    }
+
+    /// A time without its fraction.
+    fn whole_second(&mut self, time: Timestamp) -> Stamp {
         // Nanoseconds in 64 bits end in the year 2554, which is in range of a signed number of
         // seconds, of the calendar, and of four digits.
         let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -42,7 +68,6 @@ impl Clock {
         digits(&mut stamp, 11..13, u32::from(local.hour().unsigned_abs()));
         digits(&mut stamp, 14..16, u32::from(local.minute().unsigned_abs()));
         digits(&mut stamp, 17..19, u32::from(local.second().unsigned_abs()));
-        digits(&mut stamp, 20..26, time.subsec_micros());
         let minutes = offset.seconds().unsigned_abs() / 60;
         if offset.seconds() < 0 {
             stamp[26] = b'-';
@@ -59,6 +84,20 @@ impl Clock {
         }
         self.cached.1
     }
+}
+
+/// Two digits of a number below 100.
+fn pair(value: u32) -> [u8; 2] {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut pairs = [[0; 2]; 100];
+        let mut value = 0_u8;
+        while value < 100 {
+            pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+            value += 1;
+        }
+        pairs
+    };
+    PAIRS.get(value as usize).copied().unwrap_or(*b"00")
 }
 
 /// Writes the last digits of `value` that fit into `place`.
@@ -83,6 +122,10 @@ mod tests {
         let mut clock = Clock::new(TimeZone::UTC);
         check(&mut clock, 0, "1970-01-01T00:00:00.000000+0000");
         check(&mut clock, 1_795_255_067_426_097, "2026-11-21T09:57:47.426097+0000");
+        // In the same place of those kept, and one second twice.
+        check(&mut clock, 1_795_255_067_426_097 + 16_000_000, "2026-11-21T09:58:03.426097+0000");
+        check(&mut clock, 1_795_255_067_000_001, "2026-11-21T09:57:47.000001+0000");
+        check(&mut clock, 1_795_255_067_999_999, "2026-11-21T09:57:47.999999+0000");
         check(&mut clock, u64::MAX / 1000, "2554-07-21T23:34:33.709551+0000");
     }
 

@@ -3,9 +3,10 @@
 use crate::clock::Clock;
 use crate::json::{self, Scope};
 use crate::options::{DropFlows, EveOptions};
+use crate::writer::Json;
 use jiff::tz::TimeZone;
 use portcullis_event::Record;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Writes records as EVE JSON, one line each. Not shared: it remembers the zone's last offset.
 #[derive(Debug)]
@@ -39,15 +40,27 @@ impl Formatter {
         if !self.wants(record) {
             return false;
         }
+        let start = out.len();
+        // None of our values can fail here; half a line must not stay even so.
+        if self.put(record, Json(out)).is_err() {
+            out.truncate(start);
+            return false;
+        }
+        out.push(b'\n');
+        true
+    }
+
+    /// The record's object.
+    fn put<S: Serializer>(&mut self, record: &Record<'_>, serializer: S) -> Result<S::Ok, S::Error> {
         let mut scope = Scope { options: &self.options, clock: &mut self.clock };
         match record {
-            Record::Alert(record) => write_line(&json::alert(&mut scope, record), out),
-            Record::Drop(record) => write_line(&json::dropped(&mut scope, record), out),
-            Record::Flow(record) => write_line(&json::flow(&mut scope, record), out),
-            Record::Netflow(record) => write_line(&json::netflow(&mut scope, record), out),
-            Record::Stats(record) => write_line(&json::stats(&mut scope, record), out),
-            Record::Blind(record) => write_line(&json::blind(&mut scope, record), out),
-            Record::Listed(record) => write_line(&json::listed(&mut scope, record), out),
+            Record::Alert(record) => json::alert(&mut scope, record).serialize(serializer),
+            Record::Drop(record) => json::dropped(&mut scope, record).serialize(serializer),
+            Record::Flow(record) => json::flow(&mut scope, record).serialize(serializer),
+            Record::Netflow(record) => json::netflow(&mut scope, record).serialize(serializer),
+            Record::Stats(record) => json::stats(&mut scope, record).serialize(serializer),
+            Record::Blind(record) => json::blind(&mut scope, record).serialize(serializer),
+            Record::Listed(record) => json::listed(&mut scope, record).serialize(serializer),
         }
     }
 
@@ -69,13 +82,39 @@ impl Formatter {
     }
 }
 
-fn write_line(event: &impl Serialize, out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    // Neither a vector nor one of our types can fail here; half a line must not stay even so.
-    if serde_json::to_writer(&mut *out, event).is_err() {
-        out.truncate(start);
-        return false;
+#[cfg(test)]
+#[path = "../../event/tests/parts/mod.rs"]
+mod parts;
+
+#[cfg(test)]
+mod tests {
+    use super::parts::parts;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_what_serde_json_writes(parts in parts(100), bits in any::<u8>()) {
+            let bit = |index: u8| bits >> index & 1 == 1;
+            let mut options = EveOptions {
+                metadata: bit(0),
+                ethernet: bit(1),
+                compress_ipv6: bit(2),
+                flow_exception_policy: bit(3),
+                interfaces: vec!["eth\"0\"".to_owned(), "eth1".to_owned()],
+                community_id: bit(4).then_some(7),
+                ..EveOptions::default()
+            };
+            options.alert.payload = bit(5);
+            options.alert.payload_printable = bit(6);
+            options.alert.packet = bit(7);
+            let mut formatter = Formatter::with_time_zone(options, TimeZone::UTC);
+            for record in parts.records() {
+                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                formatter.put(&record, Json(&mut ours)).unwrap();
+                formatter.put(&record, &mut serde_json::Serializer::new(&mut theirs)).unwrap();
+                prop_assert_eq!(String::from_utf8(ours), String::from_utf8(theirs));
+            }
+        }
     }
-    out.push(b'\n');
-    true
 }

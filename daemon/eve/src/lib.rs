@@ -20,6 +20,7 @@ pub mod options;
 mod protocol;
 pub mod sink;
 mod value;
+mod writer;
 
 pub use formatter::Formatter;
 pub use logger::{LogCounts, LoggerError, LoggerHandle, LoggerThread};

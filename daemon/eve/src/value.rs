@@ -10,13 +10,13 @@ use portcullis_wire::decoded::TcpFlags;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Display, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(ascii(&self.0))
+        plain(&self.0, serializer)
     }
 }
 
@@ -134,7 +134,7 @@ impl Serialize for Ip {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.version != 6 {
             let [.., a, b, c, d] = self.address;
-            return serializer.collect_str(&Ipv4Addr::new(a, b, c, d));
+            return plain_ipv4([a, b, c, d], serializer);
         }
         if self.compress {
             return serializer.collect_str(&Ipv6Addr::from(self.address));
@@ -146,7 +146,7 @@ impl Serialize for Ip {
                 *digit = HEX[usize::from(nibble)];
             }
         }
-        serializer.serialize_str(ascii(&text))
+        plain(&text, serializer)
     }
 }
 
@@ -176,7 +176,7 @@ impl Serialize for EtherAddress {
                 *digit = HEX[usize::from(nibble)];
             }
         }
-        serializer.serialize_str(ascii(&text))
+        plain(&text, serializer)
     }
 }
 
@@ -188,7 +188,51 @@ impl Serialize for HexFlags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let TcpFlags(bits) = self.0;
         let text = [HEX[usize::from(bits >> 4)], HEX[usize::from(bits & 0xf)]];
-        serializer.serialize_str(ascii(&text))
+        plain(&text, serializer)
+    }
+}
+
+/// IPv4 in its dotted form.
+fn plain_ipv4<S: Serializer>(octets: [u8; 4], serializer: S) -> Result<S::Ok, S::Error> {
+    let (mut text, mut length) = ([b'.'; 16], 0);
+    for octet in octets {
+        let [digits @ .., count] = OCTETS[usize::from(octet)];
+        if let Some(place) = text.get_mut(length..length + 3) {
+            place.copy_from_slice(&digits);
+        }
+        length += usize::from(count) + 1;
+        if let Some(dot) = text.get_mut(length - 1) {
+            *dot = b'.';
+        }
+    }
+    plain(text.get(..length - 1).unwrap_or(&[]), serializer)
+}
+
+/// Each octet's digits, and how many there are.
+const OCTETS: [[u8; 4]; 256] = {
+    let mut octets = [[0; 4]; 256];
+    let mut octet = 0_u8;
+    loop {
+        let (hundreds, tens, ones) = (b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10);
+        octets[octet as usize] = match octet {
+            0..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            100.. => [hundreds, tens, ones, 3],
+        };
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
+    }
+};
+
+/// Text that was made here of ASCII that needs no escape: [`Json`](crate::writer::Json) need not look at it.
+#[inline]
+fn plain<S: Serializer>(text: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.serialize_str(ascii(text))
+    } else {
+        serializer.serialize_bytes(text)
     }
 }
 
@@ -201,6 +245,7 @@ fn ascii(bytes: &[u8]) -> &str {
 mod tests {
     use super::*;
     use portcullis_event::TextListBuf;
+    use std::net::Ipv4Addr;
 
     fn check(value: &impl Serialize, expected: &str) {
         assert_eq!(serde_json::to_string(value).unwrap(), expected);
@@ -244,6 +289,16 @@ mod tests {
         let mapped = r#""0000:0000:0000:0000:0000:ffff:0a00:0001""#;
         check(&Ip { address: ipv4, version: 6, compress: false }, mapped);
         check(&EtherAddress([0, 0x15, 0x17, 0x0d, 6, 0xf7]), r#""00:15:17:0d:06:f7""#);
+    }
+
+    #[test]
+    fn every_octet() {
+        for octet in 0..=u8::MAX {
+            let octets = [octet, 1, octet, octet];
+            let address = Ipv4Addr::from(octets);
+            let ip = Ip { address: address.to_ipv6_mapped().octets(), version: 4, compress: false };
+            check(&ip, &format!("\"{address}\""));
+        }
     }
 
     #[test]

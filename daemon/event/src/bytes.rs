@@ -60,19 +60,26 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Takes values from the front of a byte slice.
+/// Takes values from the front of a byte slice. Reading numbers beyond its end gives zeros, and is remembered: a record
+/// has some forty fields, and asking after each would be most of what reading one costs.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    too_short: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, too_short: false }
     }
 
     pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
+    }
+
+    /// Was more asked for than there was? Then no value that was read since is to be believed.
+    pub(crate) const fn is_too_short(&self) -> bool {
+        self.too_short
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
@@ -100,7 +107,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (value, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::TooShort)?;
+        let Some((value, rest)) = self.rest.split_first_chunk::<N>() else {
+            (self.rest, self.too_short) = (&[], true);
+            return Ok([0; N]);
+        };
         self.rest = rest;
         Ok(*value)
     }

@@ -59,26 +59,33 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     let mut reader = Reader::new(bytes);
+    let read = fields(&mut reader);
+    if reader.is_too_short() {
+        return Err(DecodeError::TooShort);
+    }
+    match reader.remaining() {
+        0 => read,
+        more => read.and(Err(DecodeError::TooLong(more))),
+    }
+}
+
+fn fields<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, DecodeError> {
     let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
     if length > reader.remaining() {
         return Err(DecodeError::TooShort);
     }
     let kind = reader.u8()?;
     let truncated = reader.bool()?;
-    let record = match kind {
-        ALERT => Record::Alert(packet::alert_record(&mut reader, truncated)?),
-        DROP => Record::Drop(packet::drop_record(&mut reader, truncated)?),
-        FLOW => Record::Flow(whole_flow::flow(&mut reader)?),
-        NETFLOW => Record::Netflow(whole_flow::netflow(&mut reader)?),
-        STATS => Record::Stats(stats(&mut reader)?),
-        BLIND => Record::Blind(blind(&mut reader)?),
-        LISTED => Record::Listed(packet::listed(&mut reader)?),
+    Ok(match kind {
+        ALERT => Record::Alert(packet::alert_record(reader, truncated)?),
+        DROP => Record::Drop(packet::drop_record(reader, truncated)?),
+        FLOW => Record::Flow(whole_flow::flow(reader)?),
+        NETFLOW => Record::Netflow(whole_flow::netflow(reader)?),
+        STATS => Record::Stats(stats(reader)?),
+        BLIND => Record::Blind(blind(reader)?),
+        LISTED => Record::Listed(packet::listed(reader)?),
         value => return Err(DecodeError::BadValue { field: "kind", value }),
-    };
-    match reader.remaining() {
-        0 => Ok(record),
-        more => Err(DecodeError::TooLong(more)),
-    }
+    })
 }
 
 fn put_blind(writer: &mut Writer<'_>, record: &BlindRecord) {
