@@ -130,10 +130,10 @@ impl Machine<'_, '_> {
         let fin = self.flag(TcpFlags::FIN);
         let one_sided = self.session.has(session::ASYNC);
         let end = self.payload_end();
-        let has_payload = !self.segment.payload.is_empty();
+        let goes_on = fin || !self.segment.payload.is_empty();
         let sender = self.sender();
-        if has_payload && sender.has(peer::FIN) && seq::lt(sender.fin, end) {
-            // Nobody believed that FIN.
+        if goes_on && sender.has(peer::FIN) && seq::lt(sender.fin, end) {
+            // Nobody believed that FIN, not even where it was said to have arrived.
             sender.set(peer::FIN | peer::FIN_ACKED, false);
             self.reopen();
         }

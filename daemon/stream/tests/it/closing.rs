@@ -99,6 +99,14 @@ fn a_fin_that_nobody_believed() {
          > A 101 301 \"EVIL\" -> established added \"|EVIL\"
          > FA 105 301 -> close_wait",
     );
+    // Another further on was not acknowledged by what acknowledged the first: what is between may still come.
+    open(
+        &inline(),
+        "> FA 101 301 -> close_wait
+         < A 301 102 -> close_wait
+         > FA 7001 301 -> close_wait reassembly_seq_gap
+         > A 150 301 \"EVIL\" -> close_wait pkt_retransmission added \"|EVIL\"",
+    );
     // One that comes before what it follows.
     open(
         &inline(),
