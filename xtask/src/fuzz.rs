@@ -11,7 +11,8 @@ use clap::Args;
 use crate::{say, workspace};
 
 /// Every target, as its file in `daemon/fuzz/targets` is called.
-const TARGETS: [&str; 6] = ["decoder", "defragmenter", "reassembler", "parser", "matcher", "engine"];
+const TARGETS: [&str; 7] =
+    ["decoder", "defragmenter", "reassembler", "parser", "matcher", "engine", "handover"];
 
 /// Seconds that each target is run as part of the tests, the seeds first.
 const BRIEF_SECONDS: u32 = 5;
@@ -30,7 +31,7 @@ const FLAGS: [&str; 8] = [
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The target: decoder, defragmenter, reassembler, parser, matcher or engine.
+    /// The target: decoder, defragmenter, reassembler, parser, matcher, engine or handover.
     target: String,
     /// Executions; without end where neither this nor `--seconds` is given.
     #[arg(long)]
@@ -91,7 +92,7 @@ fn perform(command: &mut Command, target: &str) -> Result<()> {
     // Each execution sets up a worker and gives it back: memory that the system takes and gives costs more than
     // all else.
     command.env("MALLOC_MMAP_THRESHOLD_", "1073741824").env("MALLOC_TRIM_THRESHOLD_", "4294967296");
-    command.env("MALLOC_TOP_PAD_", "67108864").arg("-max_len=2000");
+    command.env("MALLOC_TOP_PAD_", "67108864").arg(format!("-max_len={}", longest(target)));
     let artifacts = folder("artifacts", target)?;
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     // Whoever wants to see how it goes has given it another standard error.
@@ -101,6 +102,16 @@ fn perform(command: &mut Command, target: &str) -> Result<()> {
     }
     ensure!(output.status.success(), "{target} found something: see {}", artifacts.display());
     Ok(())
+}
+
+/// Bytes of the longest input: enough for some hundred segments, fragments or frames. Longer ones find nothing more,
+/// and take as much longer.
+fn longest(target: &str) -> u32 {
+    match target {
+        "reassembler" | "defragmenter" => 700,
+        "engine" => 1000,
+        _ => 2000,
+    }
 }
 
 fn build(target: &str) -> Result<PathBuf> {

@@ -8,15 +8,23 @@
 use libfuzzer_sys::fuzz_target;
 use portcullis_defrag::{DefragSettings, Defragmenter, MAX_DATAGRAM, Outcome, OverlapPolicy};
 use portcullis_wire::{Decoder, LinkType, Network, NetworkMap, PacketBuilder, Timestamp};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-const MEMCAP: u64 = 1 << 19;
+/// What holds the largest datagram, and little more: memory that is cleared for each execution.
+const MEMCAP: u64 = 1 << 18;
+
+thread_local! {
+    static WHOLE: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
+}
 
 /// What went out of a datagram: where and what, in order.
 type Sent = Vec<(u16, bool, Vec<u8>)>;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(|bytes: &[u8]| WHOLE.with_borrow_mut(|whole| execute(bytes, whole)));
+
+fn execute(bytes: &[u8], buffer: &mut [u8]) {
     let [choice, rest @ ..] = bytes else { return };
     let inline = choice & 1 == 1;
     let policy = OverlapPolicy::ALL[usize::from(choice >> 1) % OverlapPolicy::ALL.len()];
@@ -31,7 +39,6 @@ fuzz_target!(|bytes: &[u8]| {
         ..DefragSettings::default()
     };
     let mut defrag = Defragmenter::new(&settings, 1, 7).expect("enough memory");
-    let mut buffer = vec![0; MAX_DATAGRAM];
     let mut now = Timestamp::from_secs(1_700_000_000);
     let mut sent: HashMap<(bool, u8), Sent> = HashMap::new();
     for record in rest.chunks(6) {
@@ -72,7 +79,7 @@ fuzz_target!(|bytes: &[u8]| {
                 defrag.conclude(ticket, true);
             }
             Outcome::Complete(ticket) => {
-                let whole = defrag.assemble(&ticket, &mut buffer).expect("it is complete");
+                let whole = defrag.assemble(&ticket, buffer).expect("it is complete");
                 let described = Decoder::default().decode(LinkType::Raw, None, false, whole.frame);
                 let judged = described.ip_payload.of(whole.frame);
                 let mut parts = sent.remove(&key).unwrap_or_default();
@@ -91,7 +98,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         assert!(defrag.stats().memuse <= MEMCAP);
     }
-});
+}
 
 /// What a receiver makes of these that takes what comes first, in this or the other order.
 fn receive(parts: &Sent, forwards: bool) -> Vec<u8> {

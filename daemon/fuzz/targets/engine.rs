@@ -91,6 +91,7 @@ impl FlowCallbacks for Chance {
 
 struct Rig {
     worker: FlowWorker,
+    outbox: Outbox,
     published: Published,
     records: [RecordConsumer; 2],
     now: Timestamp,
@@ -162,13 +163,13 @@ fn rig(choice: u8, limits: u8, salt: u8) -> Rig {
         start: now,
     };
     let worker = FlowWorker::new(&settings, parts).expect("enough memory");
-    Rig { worker, published, records, now, packets: 0, flows_told: 0 }
+    Rig { worker, outbox: Outbox::default(), published, records, now, packets: 0, flows_told: 0 }
 }
 
 impl Rig {
     fn send(&mut self, frames: &mut Vec<(PortId, Vec<u8>)>, inline: bool, clean: bool) {
-        let mut outbox = Outbox::default();
-        let mut burst = Burst::new(&mut outbox);
+        self.outbox.clear();
+        let mut burst = Burst::new(&mut self.outbox);
         for (ingress, frame) in frames.iter_mut() {
             self.packets += 1;
             let meta = PacketMeta {
