@@ -145,6 +145,52 @@ impl Pages {
         Ok(made)
     }
 
+    /// Writes what comes right after all that there is of a stream; [there is room](Self::has_room) for it.
+    /// `begins` says whether borders of segments are kept. `false`, with nothing done, where that takes a
+    /// region that was not the last one looked up.
+    pub(crate) fn append(
+        &mut self,
+        chain: &Chain,
+        offset: u64,
+        bytes: &[u8],
+        begins: bool,
+        stats: &mut StreamStats,
+    ) -> bool {
+        let (number, mut page) = place(offset);
+        let within = usize::try_from(offset % PAGE).unwrap_or(0);
+        let pages_end = page as usize + (within + bytes.len()).div_ceil(PAGE_BYTES);
+        let known = self.regions.get(chain.recent as usize).is_some_and(|region| region.number == number);
+        if !known || pages_end > REGION as usize {
+            return false;
+        }
+        let (mut rest, mut from, mut begins) = (bytes, within, begins);
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(PAGE_BYTES - from));
+            let Some(id) = self.page_of(chain.recent, page).or_else(|| {
+                let made = self.take_page(stats)?;
+                let region = self.regions.get_mut(chain.recent as usize)?;
+                region.used |= 1 << page;
+                *region.pages.get_mut(page as usize)? = made.0;
+                Some(made)
+            }) else {
+                break;
+            };
+            if let Some(page) = self.pages.get_mut(id.0 as usize)
+                && let Some(place) = page.bytes.get_mut(from..from + piece.len())
+            {
+                place.copy_from_slice(piece);
+                set_range(&mut page.present, from, from + piece.len());
+                // Where nothing was there nothing began.
+                if begins {
+                    set_range(&mut page.begins, from, from + 1);
+                }
+            }
+            (rest, from, begins) = (after, 0, false);
+            page += 1;
+        }
+        true
+    }
+
     /// Gives back the pages that hold only what is before `offset`.
     pub(crate) fn release_before(&mut self, chain: &mut Chain, offset: u64) {
         let (number, page) = place(offset);

@@ -141,6 +141,11 @@ impl Track {
         if !pages.has_room(payload.len() as u64) {
             return Err(NoPage::Memcap);
         }
+        let is_next = start == self.highest && start == self.contiguous;
+        if is_next && pages.append(&self.chain, start, payload, new.policy.is_some(), stats) {
+            (self.highest, self.contiguous) = (inserted.end, inserted.end);
+            return Ok(inserted);
+        }
         // A segment is in two regions at most. If either cannot be had, nothing is taken in.
         for edge in [start, inserted.end - 1] {
             pages.find_or_make(&mut self.chain, edge, new.max_regions, stats)?;
@@ -354,7 +359,8 @@ impl Track {
         at.max(limit)
     }
 
-    fn copy_all(&self, pages: &Pages, from: u64, to: u64, into: &mut Vec<u8>) {
+    /// The bytes of `from..to`, all of which are there.
+    pub(crate) fn copy_all(&self, pages: &Pages, from: u64, to: u64, into: &mut Vec<u8>) {
         let mut at = from;
         while at < to {
             let within = at % PAGE;

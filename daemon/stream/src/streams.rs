@@ -21,6 +21,15 @@ mod payload;
 /// Longest payload of a segment.
 const SEGMENT_MAX: usize = 65_535;
 
+/// Where a segment's payload went.
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
+    start: u64,
+    end: u64,
+    /// Nothing was there before, so that what is kept there is what it says.
+    fresh: bool,
+}
+
 /// A worker's TCP sessions, and the payload of those that is still needed.
 #[derive(Debug)]
 pub struct Streams {
@@ -33,7 +42,7 @@ pub struct Streams {
     /// How far back rules look in a stream; `None` where none looks at all.
     reach: Option<u64>,
     /// Where the payload of the last segment went.
-    arrived: Option<(u64, u64)>,
+    arrived: Option<Arrived>,
     /// The bytes of a window.
     window: Vec<u8>,
 }
@@ -348,7 +357,8 @@ impl Streams {
                 }
                 peer.track.pass_over(pages, acknowledged);
             }
-            let arrived = self.arrived.filter(|_| direction == sent).map_or(u64::MAX, |(start, _)| start);
+            let arrived =
+                self.arrived.filter(|_| direction == sent).map_or(u64::MAX, |arrived| arrived.start);
             let floor = acknowledged.min(peer.track.contiguous()).min(arrived);
             // While there is room, what was acknowledged is kept for a while: it may be sent again, and then
             // must be the same.

@@ -54,15 +54,20 @@ pub(super) fn clear_range(words: &mut [u64; WORDS], from: usize, to: usize) {
     each_word(words, from, to, |word, mask| *word &= !mask);
 }
 
-fn each_word(words: &mut [u64; WORDS], from: usize, to: usize, mut act: impl FnMut(&mut u64, u64)) {
-    let mut at = from;
-    while at < to {
-        let end = (at / 64 * 64 + 64).min(to);
-        let mask = (u64::MAX >> (64 - (end - at))) << (at % 64);
-        if let Some(word) = words.get_mut(at / 64) {
-            act(word, mask);
+/// Calls `act` with every word that `from..to` touches, and the bits of it that are in that range.
+#[inline]
+fn each_word(words: &mut [u64; WORDS], from: usize, to: usize, act: impl Fn(&mut u64, u64)) {
+    let Some(end) = to.checked_sub(1).filter(|end| from <= *end) else { return };
+    let Some(touched) = words.get_mut(from / 64..=end / 64) else { return };
+    let (first, last) = (u64::MAX << (from % 64), u64::MAX >> (63 - end % 64));
+    match touched {
+        [] => {}
+        [only] => act(only, first & last),
+        [head, whole @ .., tail] => {
+            act(head, first);
+            whole.iter_mut().for_each(|word| act(word, u64::MAX));
+            act(tail, last);
         }
-        at = end;
     }
 }
 
@@ -82,6 +87,9 @@ mod tests {
             assert!(bit(&words, last - 1) && !bit(&words, last));
             clear_range(&mut words, from, to);
             assert_eq!(words, [0; WORDS]);
+            set_range(&mut words, to, from);
+            set_range(&mut words, from, from);
+            assert_eq!(words, [0; WORDS], "nothing is in {to}..{from}");
         }
     }
 }

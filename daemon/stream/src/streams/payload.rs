@@ -1,6 +1,6 @@
 //! A segment's payload: into its stream, and out again as a window.
 
-use super::Streams;
+use super::{Arrived, Streams};
 use crate::arena::StreamHandle;
 use crate::events::StreamEvent;
 use crate::pages::NoPage;
@@ -62,7 +62,8 @@ impl Streams {
         // come again then: until that is known, it is by itself.
         let alone = segment.tcp.flags.has(TcpFlags::SYN) && !fast_open;
         seen.added = !inserted.is_empty() && !alone;
-        self.arrived = seen.added.then_some((inserted.start, inserted.end));
+        let arrived = Arrived { start: inserted.start, end: inserted.end, fresh: !inserted.overlap };
+        self.arrived = seen.added.then_some(arrived);
     }
 
     pub(super) fn window_inline<'s>(
@@ -71,15 +72,27 @@ impl Streams {
         direction: Direction,
         payload: &'s [u8],
     ) -> Option<Window<'s>> {
-        let (start, end) = self.arrived?;
+        let Arrived { start, end, fresh } = self.arrived?;
         let reach = self.reach_of(direction)?.saturating_sub(1);
         let track = &self.arena.get(session)?.sender(direction).track;
         let extent = track.around(&self.pages, start, end, reach);
-        let alone = extent == Extent { from: start, new: start, to: end };
-        if alone && payload.len() as u64 == end - start && track.urgents.first_in(start, end).is_none() {
+        let Extent { from, to, .. } = extent;
+        let whole = payload.len() as u64 == end - start && track.urgents.first_in(from, to).is_none();
+        if whole && (from, to) == (start, end) {
             return Some(Window { bytes: payload, new_from: 0, offset: start });
         }
-        self.copy(session, direction, extent)
+        if !(whole && fresh) {
+            return self.copy(session, direction, extent);
+        }
+        // The segment is at hand: it need not be collected from its pages.
+        let Self { arena, pages, window, .. } = self;
+        let track = &arena.get(session)?.sender(direction).track;
+        window.clear();
+        track.copy_all(pages, from, start, window);
+        let new_from = window.len();
+        window.extend_from_slice(payload);
+        track.copy_all(pages, end, to, window);
+        Some(Window { bytes: window, new_from, offset: from })
     }
 
     pub(super) fn window_acknowledged(
