@@ -7,6 +7,7 @@
 
 use crate::cpu;
 use crate::load::{self, Load};
+use crate::numbers::{self, Numbers};
 use crate::output::line;
 use crate::rounds::Round;
 use crate::workers::{self, Tracking};
@@ -16,6 +17,7 @@ use portcullis_bpf::{Gate, GateConfig};
 use portcullis_capture::PacketModule;
 use portcullis_capture_xdp::{InlineSet, PortSetup, XdpConfig, XdpModule};
 use portcullis_testkit::Lab;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +43,9 @@ pub(crate) struct Arguments {
     /// The worker's CPU.
     #[arg(long, default_value_t = 1)]
     worker_cpu: usize,
+    /// Writes every number into this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// A kind of round.
@@ -69,16 +74,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.sender_cpu != arguments.worker_cpu, "the worker needs a CPU of its own");
     // Threads and processes that are started from here on stay there.
     cpu::pin(arguments.sender_cpu)?;
+    let mut all = Vec::new();
     for flows in &arguments.flows {
         let load =
             Load { flows: *flows, size: arguments.size, rate: arguments.pps, cpu: arguments.sender_cpu };
-        series(arguments, &load)?;
+        all.extend(series(arguments, &load)?);
     }
-    Ok(())
+    numbers::write(&all, arguments.json.as_deref())
 }
 
 /// All rounds over one number of flows, with what came of them.
-fn series(arguments: &Arguments, load: &Load) -> Result<()> {
+fn series(arguments: &Arguments, load: &Load) -> Result<Vec<Numbers>> {
     let lab = Lab::inline()?;
     let scratch = tempfile::tempdir()?;
     let (mut gate, set, mut module) = lab.gate.run(|| open(scratch.path()))?;
@@ -101,7 +107,21 @@ fn series(arguments: &Arguments, load: &Load) -> Result<()> {
          {arrived} arrived; {records} flow records\n",
         stats.received, stats.kernel_drops, stats.send_errors
     ))?;
-    Ok(())
+    Ok(numbers_of(load.flows, &rounds))
+}
+
+/// What programs want to know of the rounds.
+fn numbers_of(flows: u32, rounds: &[(Kind, Round)]) -> Vec<Numbers> {
+    let by_cpu = |kind, quantity| {
+        let own = rounds.iter().filter(move |(other, _)| *other == kind);
+        Numbers::of(flows, quantity, "packets/CPU s", own.map(|(_, round)| round.by_cpu_second()))
+    };
+    let ratio = ratios(rounds, Kind::Tracking, Round::by_cpu_second);
+    vec![
+        by_cpu(Kind::Tracking, "with the engine"),
+        by_cpu(Kind::Bare, "module alone"),
+        Numbers::of(flows, "against the module alone", "", ratio),
+    ]
 }
 
 fn pace(load: &Load) -> String {
@@ -175,11 +195,14 @@ fn report(rounds: &[(Kind, Round)]) -> Result<()> {
 
 /// Each round of a kind against the mean of the two without an engine beside it.
 fn against(rounds: &[(Kind, Round)], kind: Kind, measure: fn(&Round) -> f64) -> Spread {
-    let ratios = rounds.windows(3).filter_map(|window| match window {
+    Spread::of(ratios(rounds, kind, measure))
+}
+
+fn ratios(rounds: &[(Kind, Round)], kind: Kind, measure: fn(&Round) -> f64) -> impl Iterator<Item = f64> {
+    rounds.windows(3).filter_map(move |window| match window {
         [(Kind::Bare, before), (own, round), (Kind::Bare, after)] if *own == kind => {
             Some(measure(round) / f64::midpoint(measure(before), measure(after)))
         }
         _ => None,
-    });
-    Spread::of(ratios)
+    })
 }

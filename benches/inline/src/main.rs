@@ -2,6 +2,7 @@
 //!
 //! - [`inline`]: what flow tracking costs an inline worker, on live frames over veth
 //! - [`cached`]: what the verdict cache answers, against bare XDP programs
+//! - [`engine`]: the engine alone, on frames in memory
 //! - [`replay`]: `portcullis replay` of a generated capture
 //!
 //! Figures go to standard output. Needs root and two CPUs of which nothing else uses much.
@@ -9,8 +10,10 @@
 
 mod cached;
 mod cpu;
+mod engine;
 mod inline;
 mod load;
+mod numbers;
 mod output;
 mod replay;
 mod rounds;
@@ -32,8 +35,15 @@ enum Arguments {
     Inline(inline::Arguments),
     /// Packets a second that the verdict cache drops and passes, against programs that do nothing else.
     Cached(cached::Arguments),
+    /// CPU time of a packet in the engine, on frames in memory.
+    Engine(engine::Arguments),
     /// Packets a second and peak memory of `portcullis replay` over a generated capture.
     ReplayFigures(replay::Arguments),
+    /// Prints so many made rules, as public sets have them.
+    Rules {
+        /// How many.
+        count: u32,
+    },
     /// Runs a program and tells what it took; for the other measurements.
     #[command(hide = true)]
     Measured(replay::Measured),
@@ -50,6 +60,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Inline(arguments) => inline::run(&arguments),
         Arguments::Cached(arguments) => cached::run(&arguments),
+        Arguments::Engine(arguments) => engine::run(&arguments),
+        Arguments::Rules { count } => {
+            output::line(portcullis_bench_micro::rulegen::rules(count, true)).map_err(Into::into)
+        }
         Arguments::ReplayFigures(arguments) => replay::run(&arguments),
         Arguments::Measured(measured) => replay::run_measured(&measured),
     };

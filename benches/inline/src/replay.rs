@@ -1,5 +1,6 @@
 //! `portcullis replay` of a generated capture: packets a second, and peak memory.
 
+use crate::numbers::{self, Numbers};
 use crate::output::line;
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Numbers of workers, in turn.
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     workers: Vec<u8>,
+    /// Writes every number into this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// What [`run_measured`] is asked for.
@@ -65,9 +69,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         made.udp_flows,
         made.bytes / 1_000_000
     ))?;
+    // What it takes to start and to end: the same with next to nothing between.
+    let one = scratch.path().join("one-flow.pcap");
+    Traffic::new(1, 1).write_pcap(&one).context("cannot write the capture")?;
+    let mut all = Vec::new();
     for workers in &arguments.workers {
-        let mut runs = Vec::new();
+        let (mut runs, mut starts) = (Vec::new(), Vec::new());
         for _ in 0..arguments.rounds {
+            starts.push(replay(&program, &one, scratch.path(), *workers, 1)?);
             runs.push(replay(&program, &capture, scratch.path(), *workers, arguments.flows)?);
         }
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
@@ -81,8 +90,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         line(format_args!("    CPU ns by packet   {:.0}", spread(&|run| run.cpu_seconds * 1e9 / packets)))?;
         line(format_args!("    seconds            {:.2}", spread(&|run| run.seconds)))?;
         line(format_args!("    peak memory        {:.0} MiB", spread(&|run| run.peak_mib)))?;
+        let rates = || runs.iter().zip(&starts).map(|(run, start)| packets / (run.seconds - start.seconds));
+        line(format_args!(
+            "    packets by second  {:.0} k, start and end excluded",
+            Spread::of(rates()).scaled(1e-3)
+        ))?;
+        if *workers == 1 {
+            let mapped = |quantity, unit, measure: &dyn Fn(&Run) -> f64| {
+                Numbers::of("mapped file", quantity, unit, runs.iter().map(measure))
+            };
+            all.push(Numbers::of("mapped file", "rate", "packets/s", rates()));
+            all.push(mapped("rate with start and end", "packets/s", &|run| packets / run.seconds));
+            all.push(mapped("CPU", "ns/packet", &|run| run.cpu_seconds * 1e9 / packets));
+            all.push(mapped("memory", "MB", &|run| run.peak_mib * 1.048_576));
+        }
     }
-    Ok(())
+    numbers::write(&all, arguments.json.as_deref())
 }
 
 fn replay(program: &Path, capture: &Path, scratch: &Path, workers: u8, flows: u32) -> Result<Run> {
