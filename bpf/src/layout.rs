@@ -4,7 +4,7 @@ use crate::config::{Fail, Liveness, Overload, TunnelPorts};
 
 /// The layout of the pinned maps. Raised whenever a map's shape or meaning changes: pins of another version are
 /// removed, not adopted.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Most ports in a set (`MAX_PORTS`).
 pub(crate) const MAX_PORTS: usize = 256;

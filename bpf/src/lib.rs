@@ -4,6 +4,7 @@
 //! - [`gate`]: [`Gate`], loads, attaches, pins, adopts and removes the program
 //! - [`counters`]: frames by outcome, as the program counted them
 //! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
+//! - [`holder`]: the death of a worker's thread, told to the program by the kernel itself
 //! - [`lists`]: static bypasses, the allow-list and blocklists
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
 //! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
@@ -27,6 +28,7 @@ pub mod device;
 pub mod error;
 pub mod facts;
 pub mod gate;
+pub mod holder;
 mod layout;
 #[cfg(test)]
 mod list_tests;
@@ -56,6 +58,7 @@ pub use counters::GateCounters;
 pub use crash::stop_on_crash;
 pub use error::GateError;
 pub use gate::Gate;
+pub use holder::Hold;
 pub use lists::{Bypass, ListHits, ListMaps, ListPolicy, ListRoom, ListSample, Lists, ListsError};
 pub use pulse::{Beat, BlindWindow, Pulses};
 pub use switch::PanicSwitch;

@@ -22,6 +22,9 @@ static __always_inline int state_of_worker(const struct settings *set, const str
 
 	if (!bpf_map_lookup_elem(&sockets, &slot))
 		return WORKER_ABSENT;
+	/* Long before the kernel closes a dead process's sockets: first it takes its memory back. */
+	if (pulse->holder & HOLDER_DIED)
+		return WORKER_STALE;
 	if (set->beat_limit && age > (__s64)(is_full ? set->full_limit : set->beat_limit))
 		return WORKER_STALE;
 	return is_full ? WORKER_BUSY : WORKER_READY;

@@ -101,6 +101,20 @@ fn a_crash_handler_stops_all_at_once() {
 }
 
 #[test]
+fn a_worker_whose_thread_has_died_is_dead_at_once() {
+    // Whether or not heartbeats are watched.
+    for liveness in [watched(), Liveness::default()] {
+        let watched = Watched::new(Fail::Open, &liveness);
+        let hold = Pulses::hold([&watched.beat]).unwrap();
+        assert_eq!(watched.frame(), (REDIRECT, SOCKET));
+        drop(hold);
+        assert_eq!(watched.frame(), (REDIRECT, STALE_OPEN));
+        watched.beat.release();
+        assert_eq!(watched.frame(), (REDIRECT, SOCKET), "another one's");
+    }
+}
+
+#[test]
 fn a_busy_worker_meets_the_overload_policy() {
     let dropped = GateCounters { overload_dropped: 1, ..NONE };
     let bypassed = GateCounters { overload_bypassed: 1, ..NONE };

@@ -48,11 +48,18 @@ struct tunnels {
 	__u16 ports[TUNNEL_PORTS];
 };
 
+/* FUTEX_OWNER_DIED (linux/futex.h), which the kernel writes when a thread dies that holds the slot. */
+#define HOLDER_DIED 0x40000000
+
 /* One a socket slot, mapped into the worker. The first cache line is the worker's, the second ours. */
 struct pulse {
 	__u64 beat;  /* when the worker last looked: coarse monotonic time */
 	__u64 taken; /* how many of the offered frames it has taken, or knows to be lost */
-	__u64 room[6];
+	/* A robust futex that the worker's thread holds: see `holder.rs`. */
+	__u64 holder_next; /* the next one of the thread's list, in its process */
+	__u32 holder;      /* the thread; HOLDER_DIED: it is gone; 0: nobody said */
+	__u32 holder_reserved;
+	__u64 room[4];
 	__u64 offered;        /* frames handed to the slot's socket */
 	__u64 blind_since;    /* when the open blind window began; 0: none is open */
 	__u64 blind_until;    /* the last frame in it */

@@ -2,11 +2,13 @@
 #![expect(unsafe_code, reason = "maps the map `pulses`, and looks at it as atomics")]
 
 use crate::error::GateError;
+use crate::holder::{Hold, Holder};
 use crate::layout::PULSE_SIZE;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use std::time::Duration;
 struct Slot {
     beat: AtomicU64,
     taken: AtomicU64,
-    room: [u64; 6],
+    holder: Holder,
+    room: [u64; 4],
     offered: AtomicU64,
     blind_since: AtomicU64,
     blind_until: AtomicU64,
@@ -44,7 +47,7 @@ pub struct Pulses {
 }
 
 #[derive(Debug)]
-struct Mapping {
+pub(crate) struct Mapping {
     slots: NonNull<Slot>,
     count: usize,
     bytes: usize,
@@ -57,6 +60,10 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    pub(crate) fn holder(&self, index: usize) -> Option<&Holder> {
+        self.slot(index).map(|slot| &slot.holder)
+    }
+
     fn slot(&self, index: usize) -> Option<&Slot> {
         if index >= self.count {
             return None;
@@ -119,9 +126,18 @@ impl Pulses {
         let (now, limit) = (coarse_now(), u64::try_from(self.limit.as_nanos()).unwrap_or(u64::MAX));
         let first = u32::from(port) * self.queues;
         (first..first + queues.min(self.queues)).all(|index| {
-            let beat = self.mapping.slot(index as usize).map_or(0, |slot| slot.beat.load(Ordering::Relaxed));
-            limit == 0 || now.saturating_sub(beat) <= limit
+            let Some(slot) = self.mapping.slot(index as usize) else { return false };
+            let beat = slot.beat.load(Ordering::Relaxed);
+            !slot.holder.died() && (limit == 0 || now.saturating_sub(beat) <= limit)
         })
+    }
+
+    /// Has this thread hold the slots of these heartbeats: when it dies, however, the kernel itself says so to the program.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn hold<'a>(beats: impl IntoIterator<Item = &'a Beat>) -> io::Result<Hold> {
+        Hold::take(beats.into_iter().map(|beat| (Arc::clone(&beat.mapping), beat.index)).collect())
     }
 
     /// Declares every worker dead: the fail policy acts from the next frame on. Async-signal-safe, so that a crash
@@ -199,6 +215,13 @@ impl Beat {
         if let Some(slot) = self.mapping.slot(self.index) {
             slot.taken.store(taken, Ordering::Relaxed);
             slot.beat.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets who held the slot: for the next worker, before anybody looks at it.
+    pub fn release(&self) {
+        if let Some(holder) = self.mapping.holder(self.index) {
+            holder.release();
         }
     }
 

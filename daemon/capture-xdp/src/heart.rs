@@ -3,10 +3,11 @@
 
 use crate::frames::Place;
 use crate::module::XdpModule;
-use portcullis_bpf::Pulses;
 use portcullis_bpf::pulse::{Beat, coarse_now};
+use portcullis_bpf::{Hold, Pulses};
 use portcullis_capture::Unseen;
 use portcullis_wire::Timestamp;
+use std::io;
 use std::time::Duration;
 
 /// One lane's side of it.
@@ -37,11 +38,17 @@ impl Hearts {
     pub(crate) fn new(pulses: &Pulses, slots: impl Iterator<Item = (u8, u32)>) -> Self {
         let heart = |(port, queue)| {
             let beat = pulses.beat(port, queue)?;
+            beat.release();
             let taken = beat.offered();
             Some(Heart { beat, taken })
         };
         let limit = u64::try_from(pulses.limit().as_nanos()).unwrap_or(u64::MAX);
         Self { lanes: slots.filter_map(heart).collect(), limit, ..Self::default() }
+    }
+
+    /// Has this thread hold the slots.
+    pub(crate) fn hold(&self) -> io::Result<Hold> {
+        Pulses::hold(self.lanes.iter().map(|heart| &heart.beat))
     }
 
     /// A lane's ring gave this many frames; was it empty then? What was offered and is not there was lost.
@@ -60,6 +67,11 @@ impl Hearts {
     /// Was the last heartbeat so long ago that the program took the worker for dead?
     fn was_dead(&self, now: u64) -> bool {
         self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > self.limit
+    }
+
+    /// Has nothing come that was not taken?
+    fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|heart| heart.beat.offered() == heart.taken)
     }
 
     fn beat(&mut self, now: u64) {
@@ -84,6 +96,18 @@ impl XdpModule {
             self.discard_steered();
         }
         self.hearts.beat(now);
+    }
+
+    /// Tells the gate that this worker lives, while it lends nothing yet. To be called every few milliseconds, from when
+    /// the module is taken up until it is polled.
+    pub fn stay(&mut self) {
+        self.tick();
+        if self.hearts.is_idle() {
+            // Whether or not it was late: what it missed went by before its time, which the kernel tells.
+            self.hearts.beat(coarse_now());
+        } else {
+            self.beat();
+        }
     }
 
     /// Is there a time in which packets may have passed that whoever judges cannot know of yet? Once for each: then

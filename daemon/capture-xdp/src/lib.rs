@@ -44,5 +44,5 @@ pub use frames::FrameAccount;
 pub use module::XdpModule;
 pub use napi::NapiDefer;
 pub use ports::{HostTies, PortRestore, PortSetup};
-pub use set::{Bound, InlineSet};
+pub use set::{Bound, InlineSet, Prepared};
 pub use slots::SocketSlots;

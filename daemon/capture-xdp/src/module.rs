@@ -9,7 +9,7 @@ use crate::kernel_stats::KernelStats;
 use crate::links::{Links, Parcel, Shared};
 use crate::port::{Arena, Lane};
 use arrayvec::ArrayVec;
-use portcullis_bpf::Pulses;
+use portcullis_bpf::{Hold, Pulses};
 use portcullis_capture::outbox::MAX_FORGED;
 use portcullis_capture::{
     BURST, Burst, CaptureStats, Outbox, PacketModule, Poll, PortId, Properties, Unseen, Wake, WorkerId,
@@ -169,6 +169,15 @@ impl XdpModule {
         let slots = self.ports.iter().zip(&self.lanes).map(|(port, lane)| (port.0, lane.queue()));
         self.hearts = Hearts::new(pulses, slots);
         self.beat();
+    }
+
+    /// Has the kernel itself tell the gate of the death of this thread, whose module this is from now on; until that is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn hold(&self) -> io::Result<Hold> {
+        self.hearts.hold()
     }
 
     /// The sockets, with their ports.

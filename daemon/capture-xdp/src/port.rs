@@ -77,7 +77,7 @@ impl Lane {
         loop {
             match Self::bind(arena, name, queue, mode, ring_size) {
                 Err(XdpError::QueueBusy { .. }) if started.elapsed() < LINGER => {
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::sleep(Duration::from_millis(1));
                 }
                 other => return other,
             }

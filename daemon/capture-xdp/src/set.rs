@@ -11,6 +11,7 @@ use crate::wake;
 use portcullis_bpf::{GatePort, device};
 use portcullis_capture::PortId;
 use std::num::NonZeroU32;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub struct Bound {
 pub struct InlineSet {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
+    /// Sockets that are to be published: port, queue, and the socket once more.
+    sockets: Vec<(u8, u32, OwnedFd)>,
+    /// Those that were.
     slots: Vec<(u8, u32)>,
     frames: u64,
     huge_pages: bool,
@@ -45,26 +49,23 @@ pub struct InlineSet {
 }
 
 impl InlineSet {
-    /// Opens every queue of every pair ([`bind`](Self::bind)) and then has them get traffic
-    /// ([`publish`](Self::publish)).
+    /// Opens every queue of every pair ([`prepare`](Self::prepare) and [`bind`](Prepared::bind)) and has them get
+    /// traffic ([`publish`](Self::publish)).
     ///
     /// # Errors
-    /// As for the two; no socket is then left open.
+    /// As for the three; no socket is then left open.
     pub fn open(config: &XdpConfig, gate: &mut impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
-        let (mut set, mut modules) = Self::bind(config, gate)?;
-        set.publish(&mut modules, gate)?;
+        let (mut set, modules) = Self::prepare(config, gate)?.bind(gate)?;
+        set.publish(gate)?;
         Ok((set, modules))
     }
 
-    /// Opens every queue of every pair and fills the fill rings. Queue *q* of both ports of a pair is worker
-    /// *q* mod *workers*'s. The gate must have been loaded with [`XdpConfig::gate_ports`].
-    ///
-    /// Answers one module a worker, by worker. Dropping them without [`quiesce`](Self::quiesce) loses what is on
-    /// their rings. All that needs privileges is done here.
+    /// Takes and registers the memory, which needs no queue to be free. The gate must have been loaded with
+    /// [`XdpConfig::gate_ports`].
     ///
     /// # Errors
-    /// Each way in which this can fail is an [`XdpError`] of its own; no socket is then left open.
-    pub fn bind(config: &XdpConfig, gate: &impl SocketSlots) -> Result<(Self, Vec<XdpModule>), XdpError> {
+    /// Each way in which this can fail is an [`XdpError`] of its own.
+    pub fn prepare(config: &XdpConfig, gate: &impl SocketSlots) -> Result<Prepared, XdpError> {
         config.validate()?;
         let ports = config.gate_ports()?;
         let wanted = ports.iter().map(|port| (port.name.as_str(), port.queues));
@@ -75,68 +76,19 @@ impl InlineSet {
         }
         let workers = workers(config, &ports)?;
         let plan = Plan::new(config, &ports, workers)?;
-        let workers = workers as usize;
         let (arena, frames, huge_pages) = plan.memory(config)?;
-        let mut lanes = plan.lanes(config, &ports, &arena)?;
-        let busy_poll = config.busy_poll.is_some_and(|settings| {
-            lanes.iter_mut().flatten().all(|(_, lane)| lane.poll_busily(settings).is_ok())
-        });
-        let bound = bound(&lanes)?;
-        let shared = Shared::new(workers)?;
-        let mut modules = Vec::with_capacity(workers);
-        let mut links = Links::mesh(workers, plan.frames_per_worker as usize);
-        let mut frames = frames.into_iter();
-        for worker in (0..workers).rev() {
-            let own: Vec<(PortId, Lane)> = lanes.pop().unwrap_or_default();
-            let (ports, lanes) = own.into_iter().unzip();
-            let bell = shared.bells.get(worker).cloned();
-            let parts = Parts {
-                worker,
-                workers,
-                copy_mode: config.copy_mode,
-                lanes,
-                ports,
-                mtu: plan.mtu.clone(),
-                arena: arena.clone(),
-                frames: Vec::new(),
-                fill_target: plan.fill_target,
-                links: links.pop().ok_or_else(|| XdpError::Invalid("no worker".to_owned()))?,
-                shared: Arc::clone(&shared),
-                bell: bell.ok_or_else(|| XdpError::Invalid("no worker".to_owned()))?,
-                busy_poll: Duration::from_micros(u64::from(config.busy_poll_us)),
-                bypass: config.bypass.clone(),
-            };
-            modules.push(parts);
-        }
-        let modules = modules.into_iter().rev().map(|mut parts| {
-            // Frame n is worker n / frames_per_worker's: in order of the workers.
-            parts.frames = frames.by_ref().take(plan.frames_per_worker as usize).collect();
-            XdpModule::new(parts)
-        });
-        let modules: Vec<XdpModule> = modules.collect::<Result<_, _>>()?;
-        let frames = u64::from(plan.frames_per_worker) * workers as u64;
-        Ok((Self { shared, bound, slots: Vec::new(), frames, huge_pages, busy_poll }, modules))
+        Ok(Prepared { config: config.clone(), ports, plan, arena, frames, huge_pages })
     }
 
     /// Publishes the sockets of all of the set's modules in the gate, so that traffic goes from the fail policy to the
-    /// workers at once. Nothing may have been polled yet.
+    /// workers at once: they should be at it by now ([`XdpModule::stay`]).
     ///
     /// # Errors
     /// The gate's; some sockets may be published then.
-    pub fn publish(
-        &mut self,
-        modules: &mut [XdpModule],
-        gate: &mut impl SocketSlots,
-    ) -> Result<(), XdpError> {
-        if let Some(pulses) = gate.pulses() {
-            modules.iter_mut().for_each(|module| module.watch(&pulses));
-        }
-        wake::drivers(modules, gate)?;
-        for module in modules {
-            for (port, lane) in module.sockets() {
-                gate.set_socket(port.0, lane.queue(), lane.fd())?;
-                self.slots.push((port.0, lane.queue()));
-            }
+    pub fn publish(&mut self, gate: &mut impl SocketSlots) -> Result<(), XdpError> {
+        for (port, queue, socket) in self.sockets.drain(..) {
+            gate.set_socket(port, queue, socket.as_fd())?;
+            self.slots.push((port, queue));
         }
         Ok(())
     }
@@ -192,6 +144,52 @@ impl InlineSet {
     /// The same where the gate is gone already: only tells the workers.
     pub fn end(&self) {
         self.shared.drain();
+    }
+}
+
+/// The memory of a set, before it has any queue.
+#[derive(Debug)]
+pub struct Prepared {
+    config: XdpConfig,
+    ports: Vec<GatePort>,
+    plan: Plan,
+    arena: Arena,
+    frames: Vec<Frame>,
+    huge_pages: bool,
+}
+
+impl Prepared {
+    /// Opens every queue of every pair, fills the fill rings, and begins the heartbeats. Queue *q* of both ports of a pair
+    /// is worker *q* mod *workers*'s.
+    ///
+    /// Answers one module a worker, by worker. Dropping them without [`quiesce`](InlineSet::quiesce) loses what is on
+    /// their rings. All that needs privileges has been done then.
+    ///
+    /// # Errors
+    /// Each way in which this can fail is an [`XdpError`] of its own; no socket is then left open.
+    pub fn bind(self, gate: &mut impl SocketSlots) -> Result<(InlineSet, Vec<XdpModule>), XdpError> {
+        let Self { config, ports, plan, arena, frames, huge_pages } = self;
+        let mut lanes = plan.lanes(&config, &ports, &arena)?;
+        let busy_poll = config.busy_poll.is_some_and(|settings| {
+            lanes.iter_mut().flatten().all(|(_, lane)| lane.poll_busily(settings).is_ok())
+        });
+        let bound = bound(&lanes)?;
+        let shared = Shared::new(plan.workers as usize)?;
+        let mut modules = plan.modules(&config, lanes, (&arena, frames), &shared)?;
+        wake::drivers(&mut modules, gate)?;
+        if let Some(pulses) = gate.pulses() {
+            modules.iter_mut().for_each(|module| module.watch(&pulses));
+        }
+        let mut sockets = Vec::new();
+        for (port, lane) in modules.iter().flat_map(XdpModule::sockets) {
+            // The modules will be on other threads by the time they are published.
+            let socket = lane.fd().try_clone_to_owned();
+            let socket = socket.map_err(|source| XdpError::System { action: "share a socket", source })?;
+            sockets.push((port.0, lane.queue(), socket));
+        }
+        let frames = u64::from(plan.frames_per_worker) * u64::from(plan.workers);
+        let set = InlineSet { shared, bound, sockets, slots: Vec::new(), frames, huge_pages, busy_poll };
+        Ok((set, modules))
     }
 }
 
@@ -271,6 +269,48 @@ impl Plan {
             }
         }
         Ok(lanes)
+    }
+
+    /// One module a worker, by worker.
+    fn modules(
+        &self,
+        config: &XdpConfig,
+        mut lanes: Vec<Vec<(PortId, Lane)>>,
+        (arena, frames): (&Arena, Vec<Frame>),
+        shared: &Arc<Shared>,
+    ) -> Result<Vec<XdpModule>, XdpError> {
+        let workers = self.workers as usize;
+        let mut modules = Vec::with_capacity(workers);
+        let mut links = Links::mesh(workers, self.frames_per_worker as usize);
+        let mut frames = frames.into_iter();
+        for worker in (0..workers).rev() {
+            let own: Vec<(PortId, Lane)> = lanes.pop().unwrap_or_default();
+            let (ports, lanes) = own.into_iter().unzip();
+            let bell = shared.bells.get(worker).cloned();
+            let parts = Parts {
+                worker,
+                workers,
+                copy_mode: config.copy_mode,
+                lanes,
+                ports,
+                mtu: self.mtu.clone(),
+                arena: arena.clone(),
+                frames: Vec::new(),
+                fill_target: self.fill_target,
+                links: links.pop().ok_or_else(|| XdpError::Invalid("no worker".to_owned()))?,
+                shared: Arc::clone(shared),
+                bell: bell.ok_or_else(|| XdpError::Invalid("no worker".to_owned()))?,
+                busy_poll: Duration::from_micros(u64::from(config.busy_poll_us)),
+                bypass: config.bypass.clone(),
+            };
+            modules.push(parts);
+        }
+        let modules = modules.into_iter().rev().map(|mut parts| {
+            // Frame n is worker n / frames_per_worker's: in order of the workers.
+            parts.frames = frames.by_ref().take(self.frames_per_worker as usize).collect();
+            XdpModule::new(parts)
+        });
+        modules.collect()
     }
 }
 

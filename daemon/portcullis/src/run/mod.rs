@@ -20,6 +20,7 @@
 //! - `privileges`: how it gives them up
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
+//! - `crew`: what the workers are made of; `announce`: how it all really stands
 //! - `supervisor`: orders, signals, commands, statistics, and the way to the end
 //! - `handover`: flows from one gate to the one that follows
 //! - `reload`: new rules for the workers while they judge
@@ -37,6 +38,7 @@
 //! place, so that the kernel's fail policy acts. A gate whose warden died goes on judging.
 
 mod alive;
+mod announce;
 mod asking;
 mod backoff;
 mod blind;
@@ -44,6 +46,7 @@ mod cache;
 mod child;
 mod control;
 mod counters;
+mod crew;
 #[cfg_attr(not(feature = "dpdk"), path = "no_dpdk.rs")]
 mod dpdk;
 mod ending;

@@ -2,7 +2,7 @@
 //! commands wait; taken over by the workers between two bursts; the old ones freed by that thread once no
 //! worker uses them. Files with a fault change nothing. State about hosts is handed on.
 
-use super::start::load_rules;
+use super::crew::load_rules;
 use super::supervisor::Event;
 use crate::changes;
 use crate::config::Config;

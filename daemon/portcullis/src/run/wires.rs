@@ -3,11 +3,13 @@
 #[cfg(feature = "dpdk")]
 use super::dpdk::DpdkWires;
 use super::link::WardenLink;
+use portcullis_bpf::Hold;
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Properties, Wake};
 #[cfg(feature = "dpdk")]
 use portcullis_capture_dpdk::{DpdkError, DpdkModule};
 use portcullis_capture_xdp::{InlineSet, XdpError, XdpModule};
 use portcullis_wire::Timestamp;
+use std::io;
 use std::task::Waker;
 
 /// One worker's queues.
@@ -21,6 +23,20 @@ pub(crate) enum Module {
 }
 
 impl Module {
+    /// Has the death of this thread told where somebody looks for it, until what this gives is dropped.
+    pub(crate) fn hold(&self) -> io::Result<Option<Hold>> {
+        self.sockets().map(XdpModule::hold).transpose()
+    }
+
+    /// Tells that the worker lives which does not poll it yet.
+    pub(crate) fn stay(&mut self) {
+        match self {
+            Self::Xdp(module) => module.stay(),
+            #[cfg(feature = "dpdk")]
+            Self::Dpdk(_) => {}
+        }
+    }
+
     fn sockets(&self) -> Option<&XdpModule> {
         match self {
             Self::Xdp(module) => Some(module),
@@ -101,6 +117,18 @@ impl Wires {
             Self::Xdp(set) => Some(set),
             #[cfg(feature = "dpdk")]
             Self::Dpdk(_) => None,
+        }
+    }
+
+    /// Lets packets come to the workers, which must be at it by now.
+    ///
+    /// # Errors
+    /// The warden's.
+    pub(crate) fn publish(&mut self, warden: &mut WardenLink) -> Result<(), XdpError> {
+        match self {
+            Self::Xdp(set) => set.publish(warden),
+            #[cfg(feature = "dpdk")]
+            Self::Dpdk(_) => Ok(()),
         }
     }
 

@@ -14,15 +14,20 @@ use portcullis_engine::{
 };
 use std::task::Waker;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// Commands that may wait for a worker; more are refused, for it takes one a burst.
 const COMMANDS: usize = 16;
+
+/// How often one that waits for packets to come tells that it lives.
+const STAY: Duration = Duration::from_millis(5);
 
 /// A worker's thread, seen from the supervisor.
 #[derive(Debug)]
 pub(crate) struct Worker {
     thread: JoinHandle<Option<Ended>>,
     seat: Sender<Module>,
+    go: Sender<()>,
     /// `None` once it was told to end without the others.
     commands: Option<Sender<Command>>,
     waker: Option<Waker>,
@@ -49,6 +54,7 @@ struct Start {
     offload: Option<OffloadLink>,
     ready: Sender<Result<(), String>>,
     seat: Receiver<Module>,
+    go: Receiver<()>,
     commands: Receiver<Command>,
     events: Sender<Event>,
 }
@@ -73,6 +79,7 @@ pub(crate) fn spawn(
         let cpu = cpus.and_then(|cpus| cpus.get(usize::from(index)).copied());
         let (commands, orders) = bounded(COMMANDS);
         let (seat, taken) = bounded(1);
+        let (go, begun) = bounded(1);
         let start = Start {
             index,
             cpu,
@@ -81,13 +88,14 @@ pub(crate) fn spawn(
             offload,
             ready: ready.clone(),
             seat: taken,
+            go: begun,
             commands: orders,
             events: events.clone(),
         };
         let thread = Builder::new().name(format!("worker-{index}")).spawn(move || run(start));
         let thread =
             thread.map_err(|error| Failure::Runtime(format!("cannot start worker {index}: {error}")))?;
-        workers.push(Worker { thread, seat, commands: Some(commands), waker: None, published });
+        workers.push(Worker { thread, seat, go, commands: Some(commands), waker: None, published });
     }
     drop(ready);
     for _ in &workers {
@@ -101,11 +109,17 @@ pub(crate) fn spawn(
 }
 
 impl Worker {
-    /// Lends the worker its queues: from now on it judges.
+    /// Lends the worker its queues: from now on it tells that it lives.
     pub(crate) fn seat(&mut self, module: Module) {
         self.waker = Some(module.waker());
         // A thread that is gone tells by its end.
         let _ = self.seat.send(module);
+    }
+
+    /// Has it judge: after what it was told before.
+    pub(crate) fn begin(&self) {
+        // As above.
+        let _ = self.go.send(());
     }
 
     /// Gives the worker a command; false where it does not take any.
@@ -130,8 +144,8 @@ impl Worker {
     /// Waits for the end of the thread; `None` where it never had queues.
     pub(crate) fn join(mut self) -> Option<Ended> {
         self.end_alone();
-        let Self { thread, seat, .. } = self;
-        drop(seat);
+        let Self { thread, seat, go, .. } = self;
+        drop((seat, go));
         thread.join().ok().flatten()
     }
 
@@ -144,7 +158,7 @@ impl Worker {
 
 fn run(start: Start) -> Option<Ended> {
     let _guard = AbortOnPanic;
-    let Start { index, cpu, settings, parts, offload, ready, seat, commands, events } = start;
+    let Start { index, cpu, settings, parts, offload, ready, seat, go, commands, events } = start;
     if let Some(id) = cpu
         && !core_affinity::set_for_current(CoreId { id })
     {
@@ -165,36 +179,63 @@ fn run(start: Start) -> Option<Ended> {
     drop(ready);
     // Without queues something else went wrong, which is told elsewhere.
     let mut module = wait_for_queues(&mut worker, &seat, &commands)?;
+    let _hold = module.hold().inspect_err(|error| {
+        tracing::warn!("worker {index}: only its heartbeat will tell of its death: {error}");
+    });
+    wait_for_packets(&mut worker, &mut module, &go, &commands);
     let error = drive(&mut module, &mut worker, &commands).err();
     // The supervisor outlives its workers but where it gave up.
     let _ = events.send(Event::Ended { failed: error.is_some() });
     Some(Ended { error, module })
 }
 
-/// Takes the flows of another gate until there are queues; flows go first, for packets may be theirs.
+/// Takes the flows of another gate until there are queues.
 fn wait_for_queues(
     worker: &mut FlowWorker,
     seat: &Receiver<Module>,
     commands: &Receiver<Command>,
 ) -> Option<Module> {
-    let mut take = |command| match command {
+    loop {
+        select! {
+            recv(commands) -> command => prepare(worker, command.ok()?),
+            recv(seat) -> module => return module.ok(),
+        }
+    }
+}
+
+/// Looks after the queues until there may be packets on them; commands go first, for packets may be of flows that are
+/// taken over.
+fn wait_for_packets(
+    worker: &mut FlowWorker,
+    module: &mut Module,
+    go: &Receiver<()>,
+    commands: &Receiver<Command>,
+) {
+    loop {
+        module.stay();
+        select! {
+            recv(commands) -> command => match command {
+                Ok(command) => prepare(worker, command),
+                Err(_) => return,
+            },
+            recv(go) -> _ => break,
+            default(STAY) => {}
+        }
+    }
+    commands.try_iter().for_each(|command| prepare(worker, command));
+}
+
+/// What a worker may be told before it judges.
+fn prepare(worker: &mut FlowWorker, command: Command) {
+    match command {
         Command::TakeOver(slice) => {
             if let Err(error) = worker.import(&slice, wall_clock()) {
                 tracing::warn!("{error}");
             }
         }
         Command::Blind(time) => worker.blind(time),
-        // Nobody gives any other before there are queues.
+        // Nobody gives any other before that.
         _ => {}
-    };
-    loop {
-        select! {
-            recv(commands) -> command => take(command.ok()?),
-            recv(seat) -> module => {
-                commands.try_iter().for_each(&mut take);
-                return module.ok();
-            }
-        }
     }
 }
 
