@@ -57,6 +57,9 @@ const NEEDS: &[Need] = &[
 const DPDK_NEEDS: &[Need] =
     &[header("dpdk/rte_ethdev.h", "libdpdk-dev", "brings DPDK and its drivers (over 200 packages)")];
 
+/// What a BFD session takes. Nothing else needs it.
+const BFD_NEEDS: &[Need] = &[program("vtysh", "frr", "speaks BFD from host to host")];
+
 const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
     Need { sign: Sign::Program(name), package, purpose }
 }
@@ -73,6 +76,11 @@ pub(crate) fn run() -> Result<()> {
 /// Installs what is missing for DPDK.
 pub(crate) fn dpdk() -> Result<()> {
     install(DPDK_NEEDS)
+}
+
+/// Installs what is missing for BFD.
+pub(crate) fn bfd() -> Result<()> {
+    install(BFD_NEEDS)
 }
 
 fn install(needs: &[Need]) -> Result<()> {
@@ -157,7 +165,7 @@ mod tests {
 
     #[test]
     fn each_package_is_named_once() {
-        let all = || NEEDS.iter().chain(DPDK_NEEDS);
+        let all = || NEEDS.iter().chain(DPDK_NEEDS).chain(BFD_NEEDS);
         let mut packages: Vec<&str> = all().map(|need| need.package).collect();
         packages.sort_unstable();
         packages.dedup();

@@ -39,6 +39,11 @@ enum Arguments {
     Decode(decoding::Arguments),
     /// Rules: time to compile, memory, and payload judged by second.
     Rules(rules::Arguments),
+    /// Writes so many rules to standard output, in the shapes of public ones: for whoever wants a gate that has many.
+    RuleFile {
+        /// How many.
+        count: u32,
+    },
     /// Bytes and time of a flow that goes on in another process.
     Handover(handover::Arguments),
     /// Nanoseconds of a packet through DPDK's packet module, without and with an engine.
@@ -62,6 +67,10 @@ fn main() -> ExitCode {
         Arguments::Streams(arguments) => streams::run(&arguments),
         Arguments::Decode(arguments) => decoding::run(&arguments),
         Arguments::Rules(arguments) => rules::run(&arguments),
+        Arguments::RuleFile { count } => {
+            print!("{}", portcullis_bench_micro::rulegen::rules(count, true));
+            Ok(())
+        }
         Arguments::Handover(arguments) => handover::run(&arguments),
         #[cfg(feature = "dpdk")]
         Arguments::Dpdk(arguments) => dpdk::run(&arguments),

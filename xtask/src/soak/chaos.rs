@@ -74,12 +74,15 @@ pub(crate) struct Chaos<'a> {
     lab: &'a Lab,
     gate: &'a Gate,
     random: Random,
+    /// Does only happen what leaves the wire as it is?
+    gentle: bool,
     counts: BTreeMap<Blow, u64>,
 }
 
 impl<'a> Chaos<'a> {
-    pub(crate) const fn new(lab: &'a Lab, gate: &'a Gate, random: Random) -> Self {
-        Self { lab, gate, random, counts: BTreeMap::new() }
+    /// With `gentle`, links stay up and no ring is flooded.
+    pub(crate) const fn new(lab: &'a Lab, gate: &'a Gate, random: Random, gentle: bool) -> Self {
+        Self { lab, gate, random, gentle, counts: BTreeMap::new() }
     }
 
     /// Waits a moment and does something.
@@ -87,6 +90,9 @@ impl<'a> Chaos<'a> {
         interrupt.pause(Duration::from_millis(self.random.between(100, 1500)))?;
         let place = usize::try_from(self.random.between(0, BLOWS.len() as u64)).unwrap_or(0);
         let Some((blow, what)) = BLOWS.get(place) else { return Ok(()) };
+        if self.gentle && matches!(blow, Blow::Link | Blow::Flood) {
+            return Ok(());
+        }
         let happened = self.strike_with(*blow).with_context(|| format!("while the gate was {what}"))?;
         if happened {
             *self.counts.entry(*blow).or_default() += 1;

@@ -20,19 +20,34 @@ const RULES: &str = "alert tcp any any -> any any (content:\"never sent\"; sid:1
                      drop tcp any any -> any any (content:\"never sent either\"; sid:2;)\n";
 
 /// What differs between gates.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measures {
     /// `liveness.limit-ms`
-    limit_ms: u32,
+    pub(crate) limit_ms: u32,
     /// `capture.af-xdp.ring-size`
-    ring_size: u32,
+    pub(crate) ring_size: u32,
+    /// `flow.prealloc`, with as much memory as that takes.
+    pub(crate) flows: u32,
+    /// Rules instead of the few that are always there, and how many there are.
+    pub(crate) rules: Option<PathBuf>,
+    pub(crate) rule_count: u32,
+    /// Are drivers' receive loops left to workers?
+    pub(crate) busy_poll: bool,
 }
 
-/// One that has its hands full soon, on machines that are busy with other things.
-pub(crate) const SMALL: Measures = Measures { limit_ms: 200, ring_size: 512 };
+impl Measures {
+    /// One that has its hands full soon, on machines that are busy with other things.
+    pub(crate) const SMALL: Self =
+        Self { limit_ms: 200, ring_size: 512, flows: 1000, rules: None, rule_count: 2, busy_poll: false };
 
-/// One as it is by default.
-pub(crate) const LARGE: Measures = Measures { limit_ms: 50, ring_size: 4096 };
+    /// One as it is by default.
+    pub(crate) const LARGE: Self = Self { limit_ms: 50, ring_size: 4096, ..Self::SMALL };
+
+    /// `flow.memcap`, in MiB: 256 bytes a flow, all in.
+    fn flow_memory(&self) -> u32 {
+        (self.flows / 4096).max(32)
+    }
+}
 
 /// A running gate.
 #[derive(Debug)]
@@ -53,29 +68,35 @@ impl Gate {
         binary: &Path,
         lab: &Lab,
         folder: &Path,
-        measures: Measures,
+        measures: &Measures,
         fail: &str,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let (socket, log) = (folder.join("control.sock"), folder.join("log"));
         let name = format!("soak-{}", std::process::id());
-        let Measures { limit_ms, ring_size } = measures;
+        let Measures { limit_ms, ring_size, flows, busy_poll, .. } = measures;
+        let memory = measures.flow_memory();
         let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
         let text = format!(
             r#"fail = "{fail}"
 liveness.limit-ms = {limit_ms}
 default-log-dir = {folder:?}
 inline-set = [{{ name = "{name}", pairs = [["{one}", "{other}"]] }}]
-flow = {{ memcap = "32mb", prealloc = 1000 }}
+flow = {{ memcap = "{memory}mb", prealloc = {flows} }}
 rules.files = ["soak.rules"]
 stats.interval = 1
 control.socket = {socket:?}
 [capture.af-xdp]
 ring-size = {ring_size}
 huge-pages = false
+enable-busy-poll = {busy_poll}
 "#
         );
-        fs::write(folder.join("soak.rules"), RULES).context("cannot write rules")?;
+        let rules = folder.join("soak.rules");
+        match &measures.rules {
+            Some(other) => drop(fs::copy(other, rules).context("cannot copy rules")?),
+            None => fs::write(rules, RULES).context("cannot write rules")?,
+        }
         let config = folder.join("gate.toml");
         fs::write(&config, text).context("cannot write the configuration")?;
         let mut command = lab.gate.command(&binary.to_string_lossy());
@@ -169,11 +190,27 @@ huge-pages = false
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        let judges = self.judges();
         // A gate that is stopped could not end with its warden.
-        for judge in self.judges() {
-            let _ = kill_process(judge, Signal::CONT);
+        for judge in &judges {
+            let _ = kill_process(*judge, Signal::CONT);
+        }
+        let ended = running.ended();
+        drop(running);
+        // And one that does not end would go on without it.
+        if !matches!(ended, Ok(Some(_))) {
+            for judge in judges.into_iter().filter(|judge| is_gate(*judge)) {
+                let _ = kill_process(judge, Signal::KILL);
+            }
         }
     }
+}
+
+/// Is this process a gate, and not somebody else's by now?
+fn is_gate(process: Pid) -> bool {
+    let name = fs::read_to_string(format!("/proc/{}/comm", process.as_raw_nonzero()));
+    name.is_ok_and(|name| name.starts_with("portcullis"))
 }
 
 /// Counters at one moment.

@@ -1,132 +1,129 @@
 //! What each kind of end costs, in packets: a steady stream from host to host meets it in the middle, and what did not
 //! arrive was lost. What passed while nobody judged is the kernel's to tell.
 
-use std::io::ErrorKind;
-use std::net::UdpSocket;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 
-use super::gate::{Gate, LARGE};
+use super::gate::{Gate, Measures};
+use super::stream::Stream;
 use crate::program::Interrupt;
 use crate::say;
 
-/// Packets a second.
-const RATE: u32 = 10_000;
+/// How long the gate may take to judge again: with many rules and much memory, a while.
+const RECOVERY: Duration = Duration::from_secs(120);
 
-/// How often each is tried; the middle one counts.
-const TURNS: usize = 3;
-
-/// How long the gate may take to judge again.
-const RECOVERY: Duration = Duration::from_secs(30);
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Packets a second.
+    pub(crate) rate: u32,
+    /// How often each is tried; the middle one counts.
+    pub(crate) turns: usize,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum End {
     None,
     Kill,
     Crash,
+    Abort,
     Hang,
     Restart,
     Upgrade,
 }
 
-const ENDS: [(End, &str); 6] = [
+const ENDS: [(End, &str); 7] = [
     (End::None, "nothing"),
     (End::Kill, "kill -9"),
     (End::Crash, "SIGSEGV"),
+    (End::Abort, "abort"),
     (End::Hang, "hang of 1 s"),
     (End::Restart, "restart"),
     (End::Upgrade, "upgrade"),
 ];
 
+/// What one of them came to. What counts first decides which is the middle one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    /// Packets that did not arrive.
+    lost: u64,
+    /// Packets that nobody judged.
+    uninspected: u64,
+    sent: u64,
+}
+
 /// Measures all of them and prints the table.
-pub(crate) fn measure(binary: &Path, interrupt: &Interrupt) -> Result<()> {
-    say::step(&format!("Meeting a stream of {RATE} packets a second, each {TURNS} times"));
-    say::line("| what happens | fail | lost | uninspected |");
-    say::line("|---|---|---|---|");
+pub(crate) fn measure(
+    binary: &Path,
+    measures: &Measures,
+    extent: Extent,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let Extent { rate, turns } = extent;
+    say::step(&format!(
+        "Meeting a stream of {rate} packets a second, each {turns} times: {} flow slots, {} rules",
+        measures.flows, measures.rule_count
+    ));
+    say::line("| what happens | fail | lost | in ms | least and most | uninspected | of sent |");
+    say::line("|---|---|---|---|---|---|---|");
     for fail in ["open", "closed"] {
         for (end, name) in ENDS {
-            let mut turns = Vec::new();
-            for _ in 0..TURNS {
+            let mut costs = Vec::new();
+            for _ in 0..turns {
                 // A new one each time: those that die often are replaced later.
-                let lab = Lab::inline().context("cannot make the lab")?;
-                let folder =
-                    tempfile::Builder::new().prefix("portcullis-soak-").tempdir().context("no folder")?;
-                let gate = Gate::start(binary, &lab, folder.path(), LARGE, fail, interrupt)?;
-                turns.push(meet(&lab, &gate, end, interrupt)?);
+                let lab = Lab::inline()?;
+                let folder = super::folder()?;
+                let gate = Gate::start(binary, &lab, folder.path(), measures, fail, interrupt)?;
+                costs.push(meet(&lab, &gate, end, rate, interrupt)?);
                 gate.end(&lab)?;
             }
-            turns.sort_unstable();
-            if let Some((lost, uninspected)) = turns.get(TURNS / 2) {
-                say::line(&format!("| {name} | {fail} | {lost} | {uninspected} |"));
+            costs.sort_unstable();
+            if let (Some(middle), Some(first), Some(last)) =
+                (costs.get(turns / 2), costs.first(), costs.last())
+            {
+                let Cost { lost, uninspected, sent } = *middle;
+                let time = lost * 10_000 / u64::from(rate.max(1));
+                say::line(&format!(
+                    "| {name} | {fail} | {lost} | {}.{} | {} to {} | {uninspected} | {sent} |",
+                    time / 10,
+                    time % 10,
+                    first.lost,
+                    last.lost
+                ));
             }
         }
     }
     Ok(())
 }
 
-/// Packets lost, and packets uninspected.
-fn meet(lab: &Lab, gate: &Gate, end: End, interrupt: &Interrupt) -> Result<(u64, u64)> {
-    let server = lab.server.run(|| UdpSocket::bind((Lab::SERVER_ADDRESS, 0))).context("no server")?;
-    let address = server.local_addr().context("no address")?;
-    let client = lab.client.run(|| UdpSocket::bind((Lab::CLIENT_ADDRESS, 0))).context("no client")?;
-    server.set_read_timeout(Some(Duration::from_millis(300))).context("no limit")?;
+fn meet(lab: &Lab, gate: &Gate, end: End, rate: u32, interrupt: &Interrupt) -> Result<Cost> {
     let before = gate.counters()?.number("gate.passed_uninspected")?;
-    let done = AtomicBool::new(false);
-    let (sent, received) = thread::scope(|scope| {
-        let sender = scope.spawn(|| {
-            let (start, mut sent) = (Instant::now(), 0_u32);
-            while !done.load(Ordering::Relaxed) {
-                let due = u32::try_from(start.elapsed().as_micros() * u128::from(RATE) / 1_000_000);
-                while sent < due.unwrap_or(u32::MAX) {
-                    if client.send_to(&sent.to_be_bytes(), address).is_ok() {
-                        sent += 1;
-                    }
-                }
-                thread::sleep(Duration::from_micros(200));
-            }
-            u64::from(sent)
-        });
-        let receiver = scope.spawn(|| {
-            let (mut received, mut buffer) = (0_u64, [0; 16]);
-            loop {
-                match server.recv(&mut buffer) {
-                    Ok(_) => received += 1,
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                        if done.load(Ordering::Relaxed) {
-                            return received;
-                        }
-                    }
-                    Err(_) => return received,
-                }
-            }
-        });
-        let happened = happen(gate, end, interrupt);
-        done.store(true, Ordering::Relaxed);
-        let counts = sender.join().ok().zip(receiver.join().ok());
-        happened.and_then(|()| counts.context("a thread panicked"))
-    })?;
+    let stream = Stream::start(lab, rate)?;
+    let happened = happen(gate, end, interrupt);
+    let counts = stream.finish()?;
+    happened?;
     let after = gate.counters()?.number("gate.passed_uninspected")?;
-    Ok((sent.saturating_sub(received), after.saturating_sub(before)))
+    Ok(Cost {
+        lost: counts.sent.saturating_sub(counts.received),
+        uninspected: after.saturating_sub(before),
+        sent: counts.sent,
+    })
 }
 
 fn happen(gate: &Gate, end: End, interrupt: &Interrupt) -> Result<()> {
     interrupt.pause(Duration::from_millis(500))?;
     let Some(judge) = gate.judge() else { bail!("nobody judges") };
+    let signal = match end {
+        End::Kill => Some(Signal::KILL),
+        End::Crash => Some(Signal::SEGV),
+        End::Abort => Some(Signal::ABORT),
+        End::None | End::Hang | End::Restart | End::Upgrade => None,
+    };
     match end {
-        End::None => {}
-        End::Kill | End::Crash => {
-            gate.signal(if matches!(end, End::Kill) { Signal::KILL } else { Signal::SEGV });
-            interrupt.wait_for("another gate", RECOVERY, || {
-                let next = gate.judge().filter(|next| *next != judge);
-                Ok((next.is_some() && gate.ctl(&["version"]).is_ok()).then_some(()))
-            })?;
-        }
         End::Hang => {
             gate.signal(Signal::STOP);
             interrupt.pause(Duration::from_secs(1))?;
@@ -134,6 +131,14 @@ fn happen(gate: &Gate, end: End, interrupt: &Interrupt) -> Result<()> {
         }
         End::Restart => drop(gate.ctl(&["restart"])?),
         End::Upgrade => drop(gate.ctl(&["upgrade"])?),
+        _ => {}
+    }
+    if let Some(signal) = signal {
+        gate.signal(signal);
+        interrupt.wait_for("another gate", RECOVERY, || {
+            let next = gate.judge().filter(|next| *next != judge);
+            Ok((next.is_some() && gate.ctl(&["version"]).is_ok()).then_some(()))
+        })?;
     }
     interrupt.pause(Duration::from_millis(500))?;
     interrupt.wait_for("the gate before to end", RECOVERY, || Ok(gate.judge().map(drop)))
