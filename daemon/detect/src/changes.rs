@@ -12,6 +12,9 @@ pub enum RuleChange {
     Disable,
     /// It alerts where it would drop or reject; a rule that does neither stays as it is.
     AlertOnly,
+    /// It keeps its action and its place in the order, but drops nothing: its alerts tell what it would have
+    /// done ([`Alert::simulated`](crate::Alert::simulated)).
+    WouldDrop,
 }
 
 /// Changes by the rules' `gid` and `sid`, for [`LoadOptions::changes`](crate::LoadOptions::changes).
@@ -28,6 +31,10 @@ pub(crate) fn apply(rules: &mut Vec<(Signature, Rule)>, changes: &RuleChanges) -
                 (signature.action, rule.header.action) = (Action::Alert, Action::Alert);
                 rule.header.reject = None;
             }
+            true
+        }
+        Some(RuleChange::WouldDrop) => {
+            (signature.would_drop, rule.would_drop) = (true, true);
             true
         }
     });

@@ -185,6 +185,7 @@ impl Draft {
             stream_only: flow.only_stream || header.protocol == Protocol::TcpStream,
             header,
             noalert: signature.noalert,
+            would_drop: false,
             kind,
             flow,
             tests: self.tests,
@@ -335,5 +336,6 @@ fn signature(texts: Texts, header: &Header, end: usize, options: &LoadOptions) -
         metadata: texts.metadata,
         target: texts.target,
         noalert: texts.noalert,
+        would_drop: false,
     })
 }

@@ -196,7 +196,8 @@ impl Judge<'_, '_> {
             Becomes::Itself | Becomes::Silent => rule.header.action,
             Becomes::Other(action) => action,
         };
-        if self.outcome.verdict == Verdict::None {
+        let simulated = rule.would_drop && action != Action::Pass;
+        if self.outcome.verdict == Verdict::None && !simulated {
             self.outcome.rate_filtered = matches!(becomes, Becomes::Other(_)) && action != Action::Alert;
         }
         match action {
@@ -206,7 +207,7 @@ impl Judge<'_, '_> {
                 }
                 return Next::End;
             }
-            Action::Drop | Action::Reject => {
+            Action::Drop | Action::Reject if !simulated => {
                 match &mut self.outcome.verdict {
                     Verdict::Drop { scope: before, .. } if scope == Scope::Flow => *before = scope,
                     Verdict::None => self.outcome.verdict = Verdict::Drop { scope, rule: id },
@@ -223,13 +224,12 @@ impl Judge<'_, '_> {
                     None => before,
                 };
             }
-            Action::Alert => {}
+            Action::Drop | Action::Reject | Action::Alert => {}
         }
         if rule.noalert || becomes == Becomes::Silent {
             self.outcome.suppressed += 1;
         } else if self.alerts.len() < self.alerts_max {
-            let blocked = matches!(action, Action::Drop | Action::Reject);
-            self.alerts.push(Alert { rule: id, blocked, stream: matched.stream });
+            self.alerts.push(Alert { rule: id, action, simulated, stream: matched.stream });
         } else {
             self.outcome.overflow += 1;
         }
@@ -253,7 +253,7 @@ impl Judge<'_, '_> {
         let Unjudged { rules, pcre, drop } = &mut self.outcome.unjudged;
         *rules += 1;
         *pcre += u32::from(limit == Unsure::Pcre);
-        *drop |= matches!(rule.header.action, Action::Drop | Action::Reject);
+        *drop |= rule.drops();
     }
 }
 

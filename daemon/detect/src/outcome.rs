@@ -1,6 +1,7 @@
 //! What the rules say about a packet.
 
 use crate::ruleset::RuleId;
+use crate::signature::Action;
 
 /// How far a pass or a drop reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,11 +60,28 @@ pub enum Verdict {
 pub struct Alert {
     /// The rule that matched; [`RuleSet::signature`](crate::RuleSet::signature) describes it.
     pub rule: RuleId,
-    /// Does the rule itself drop? This is EVE's `alert.action`: `blocked` or `allowed`. As in Suricata it
-    /// is about the rule; what became of the packet is the [`Verdict`] (EVE's `verdict.action`).
-    pub blocked: bool,
+    /// What the rule does, or a rate filter in its place.
+    pub action: Action,
+    /// Is that only told, because the rule is to drop nothing
+    /// ([`RuleChange::WouldDrop`](crate::RuleChange::WouldDrop))?
+    pub simulated: bool,
     /// Was the match made on stream data rather than on the packet alone?
     pub stream: bool,
+}
+
+impl Alert {
+    /// Does the rule itself drop? This is EVE's `alert.action`: `blocked` or `allowed`. As in Suricata it
+    /// is about the rule; what became of the packet is the [`Verdict`] (EVE's `verdict.action`).
+    #[must_use]
+    pub const fn blocked(&self) -> bool {
+        self.would_block() && !self.simulated
+    }
+
+    /// Does it, or would it if it were allowed to?
+    #[must_use]
+    pub const fn would_block(&self) -> bool {
+        matches!(self.action, Action::Drop | Action::Reject)
+    }
 }
 
 /// What a limit left unjudged.

@@ -97,6 +97,8 @@ pub(crate) enum FlowName {
 pub(crate) struct Rule {
     pub(crate) header: Header,
     pub(crate) noalert: bool,
+    /// Does it drop nothing, but tell what it would?
+    pub(crate) would_drop: bool,
     /// Does a match end the inspection of the flow?
     pub(crate) bypass: bool,
     pub(crate) kind: Kind,
@@ -208,7 +210,7 @@ impl Rule {
 
     /// Does a match drop?
     pub(crate) fn drops(&self) -> bool {
-        matches!(self.header.action, Action::Drop | Action::Reject)
+        !self.would_drop && matches!(self.header.action, Action::Drop | Action::Reject)
     }
 
     /// Does it ask something of the payload?

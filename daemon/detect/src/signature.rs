@@ -64,6 +64,8 @@ pub struct Signature {
     pub target: Option<Target>,
     /// Are matches kept out of the log (`noalert`)?
     pub noalert: bool,
+    /// Does it only tell what it would drop ([`RuleChange::WouldDrop`](crate::RuleChange::WouldDrop))?
+    pub would_drop: bool,
 }
 
 /// The side of a packet that an attack is aimed at: EVE's `alert.target`; the other is `alert.source`.

@@ -24,8 +24,8 @@ const STEP: usize = 8 << 10;
 /// What a worker may be told between two bursts.
 #[derive(Debug)]
 pub enum Command {
-    /// Judge by these rules from now on. The old ones are freed by whoever holds the last
-    /// reference, which is the sender's.
+    /// Judge by these rules from now on. The old ones go back to the sender, if it wants them
+    /// ([`NewRules::returning`]).
     Rules(Box<NewRules>),
     /// Go by these settings from now on.
     Settings(Arc<LiveSettings>),
@@ -78,7 +78,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
     let mut draining = false;
     loop {
         match commands.try_recv() {
-            Ok(Command::Rules(rules)) => worker.swap_rules(*rules),
+            Ok(Command::Rules(rules)) => worker.exchange_rules(rules),
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Blind(time)) => worker.blind(time),

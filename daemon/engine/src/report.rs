@@ -8,7 +8,7 @@ use portcullis_capture::{DropReason, Packet, Verdict};
 use portcullis_detect as detect;
 use portcullis_event::{
     AlertAction, AlertFlow, AlertRecord, Common, DropRecord, DroppedPacket, Ether, FlowRecord, Mac,
-    PacketSource, PacketVerdict, Record, RejectTarget, Reporter, TtlRange, VerdictAction,
+    PacketSource, PacketVerdict, Record, RejectTarget, Reporter, TtlRange, VerdictAction, Would,
 };
 use portcullis_flow::{Direction, Flow};
 use portcullis_stream::{DirectionSummary, SessionSummary};
@@ -82,11 +82,17 @@ impl<'r> PacketReport<'r> {
         reporter: &mut Reporter,
         rules: &Rules,
         alert: detect::Alert,
-        inline: bool,
+        drops: bool,
         verdict: PacketVerdict,
     ) {
-        let action = if alert.blocked && inline { AlertAction::Blocked } else { AlertAction::Allowed };
-        let Some(about) = rules.alert(alert.rule, action) else { return };
+        let blocked = alert.blocked() && drops;
+        let action = if blocked { AlertAction::Blocked } else { AlertAction::Allowed };
+        let Some(mut about) = rules.alert(alert.rule, action) else { return };
+        about.would = match alert.action {
+            detect::Action::Drop if !blocked => Some(Would::Drop),
+            detect::Action::Reject if !blocked => Some(Would::Reject),
+            _ => None,
+        };
         let settings = self.settings;
         let payload = if alert.stream && !self.stream.is_empty() { self.stream } else { self.payload };
         let record = AlertRecord {

@@ -1,5 +1,6 @@
 //! A rule set as the workers use it: the compiled rules, and their texts packed once for records.
 
+use crossbeam::channel::Sender;
 use portcullis_detect::{Action, RuleId, RuleSet, Scratch, Signature};
 use portcullis_event::{Alert, AlertAction, TextListBuf};
 use portcullis_host::{HostSettings, HostTable};
@@ -23,11 +24,29 @@ pub struct Rules {
 pub struct NewRules {
     pub(crate) rules: Arc<Rules>,
     pub(crate) scratch: Scratch,
+    back: Option<Sender<Box<Self>>>,
+}
+
+impl NewRules {
+    /// The rules in whose place these come, with their working memory, go there to be freed; a channel with room
+    /// for one from each worker, so that no worker frees any.
+    #[must_use]
+    pub fn returning(self, old: Sender<Box<Self>>) -> Self {
+        Self { back: Some(old), ..self }
+    }
+
+    /// What was exchanged for them goes to whoever wants it. Where nobody does, it is freed here.
+    pub(crate) fn give_back(mut self: Box<Self>) {
+        if let Some(back) = self.back.take() {
+            // With nobody left to free it, the end has come.
+            let _ = back.try_send(self);
+        }
+    }
 }
 
 impl From<Arc<Rules>> for NewRules {
     fn from(rules: Arc<Rules>) -> Self {
-        Self { scratch: Scratch::new(rules.set()), rules }
+        Self { scratch: Scratch::new(rules.set()), rules, back: None }
     }
 }
 
@@ -50,7 +69,8 @@ impl Rules {
     #[must_use]
     pub fn with_hosts(set: RuleSet, hosts: Option<Arc<HostTable>>) -> Self {
         let texts = set.signatures().iter().map(Texts::of).collect();
-        let drops = |rule: &&Signature| matches!(rule.action, Action::Drop | Action::Reject);
+        let drops =
+            |rule: &&Signature| !rule.would_drop && matches!(rule.action, Action::Drop | Action::Reject);
         let mut droppers: Vec<_> =
             set.signatures().iter().filter(drops).map(|rule| (rule.gid, rule.sid)).collect();
         droppers.sort_unstable();
@@ -98,6 +118,7 @@ impl Rules {
         let texts = self.texts.get(rule.index())?;
         Some(Alert {
             action,
+            would: None,
             gid: signature.gid,
             sid: signature.sid,
             rev: signature.rev,

@@ -2,6 +2,7 @@
 
 use crate::policy::{ExceptionPolicies, Faults};
 use crate::spread::Spread;
+use portcullis_capture::PortId;
 use portcullis_defrag::DefragSettings;
 use portcullis_flow::{FlowSettings, FlowTimeouts, TimeoutOverride};
 use portcullis_stream::StreamSettings;
@@ -87,6 +88,9 @@ pub struct EngineSettings {
     /// 0. With [`KeyOptions::inline_set`](portcullis_flow::KeyOptions::inline_set) (`livedev.use-for-tracking`)
     /// the same endpoints in two sets are two flows.
     pub inline_sets: Vec<u8>,
+    /// Of each port, by [`PortId`](portcullis_capture::PortId): is nothing dropped that comes in by it, and alerts
+    /// tell what would have been? Not for a port beyond the list.
+    pub would_drop: Vec<bool>,
     /// May the engine send packets of its own, which is how rejected ones are answered? Not where traffic is
     /// only watched: then they are reported as rejected and nobody is told.
     pub may_send: bool,
@@ -147,6 +151,13 @@ pub enum BudgetPolicy {
     Ignore,
 }
 
+impl EngineSettings {
+    /// May packets that came in by this port be dropped?
+    pub(crate) fn drops_from(&self, ingress: PortId) -> bool {
+        self.inline && !self.would_drop.get(usize::from(ingress.0)).copied().unwrap_or(false)
+    }
+}
+
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
@@ -155,6 +166,7 @@ impl Default for EngineSettings {
             defrag: DefragSettings { prealloc: false, ..DefragSettings::default() },
             timeout_overrides: Vec::new(),
             inline_sets: Vec::new(),
+            would_drop: Vec::new(),
             may_send: false,
             policies: ExceptionPolicies::default(),
             faults: Faults::default(),

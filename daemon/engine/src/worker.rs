@@ -222,9 +222,16 @@ impl FlowWorker {
         self.judge.change_settings(live);
     }
 
-    /// Judges by these rules from now on. Where packets wait, give [`NewRules`] that were made elsewhere.
+    /// Judges by these rules from now on, and frees the old ones. Where packets wait, see
+    /// [`exchange_rules`](Self::exchange_rules).
     pub fn swap_rules(&mut self, rules: impl Into<NewRules>) {
-        self.judge.swap_rules(rules.into());
+        self.judge.swap_rules(&mut rules.into());
+    }
+
+    /// Judges by these rules from now on, which were made elsewhere; the old ones go where these say.
+    pub fn exchange_rules(&mut self, mut rules: Box<NewRules>) {
+        self.judge.swap_rules(&mut rules);
+        rules.give_back();
     }
 
     fn judge_one(&mut self, burst: &mut Burst<'_>, index: usize) -> Option<Verdict> {

@@ -20,6 +20,13 @@ const KEPT: usize = 16;
 /// Where the fraction of a second stands.
 const MICROS: usize = 20;
 
+/// A time as records show it, in the system's time zone. For single ones: it looks the zone up.
+#[must_use]
+pub fn printed(time: Timestamp) -> String {
+    let Stamp(digits) = Clock::new(TimeZone::system()).stamp(time);
+    digits.map(char::from).iter().collect()
+}
+
 /// Prints times in one time zone.
 #[derive(Debug)]
 pub(crate) struct Clock {

@@ -22,6 +22,7 @@ pub mod sink;
 mod value;
 mod writer;
 
+pub use clock::printed;
 pub use formatter::Formatter;
 pub use logger::{LogCounts, LoggerError, LoggerHandle, LoggerThread};
 pub use options::{AlertOptions, DropFlows, DropOptions, EveOptions, EventTypes};

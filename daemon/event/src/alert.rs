@@ -11,6 +11,8 @@ use portcullis_wire::{Address, Timestamp};
 pub struct Alert<'a> {
     /// Was the packet let through?
     pub action: AlertAction,
+    /// What the rule would have done to the packet, had it been allowed to.
+    pub would: Option<Would>,
     /// Group id.
     pub gid: u32,
     /// Signature id.
@@ -110,6 +112,16 @@ named_enum! {
         Allowed = "allowed",
         /// The rule dropped or rejected it.
         Blocked = "blocked",
+    }
+}
+
+named_enum! {
+    /// `alert.would` (ours).
+    pub enum Would {
+        /// Dropped it.
+        Drop = "drop",
+        /// Dropped it and told the ends.
+        Reject = "reject",
     }
 }
 

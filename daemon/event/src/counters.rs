@@ -400,6 +400,8 @@ counters! {
     reject_sent: sum "reject.sent",
     #[doc = "Answers to rejected packets that the outbox had no room for (ours)."]
     reject_refused: sum "reject.refused",
+    #[doc = "Packets let through that rules would have dropped, had they been allowed to (ours)."]
+    detect_would_drop: sum "detect.would_drop",
     #[doc = "Packets for which a limit left rules unasked: on work, or of a regular expression (ours)."]
     detect_limit_reached: sum "detect.limit_reached",
     #[doc = "Regular expressions that hit their match limit (ours)."]

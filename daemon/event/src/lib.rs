@@ -32,7 +32,7 @@ pub mod stats;
 pub mod text;
 
 pub use alert::{
-    Alert, AlertAction, AlertFlow, AlertRecord, PacketVerdict, RejectTarget, Target, VerdictAction,
+    Alert, AlertAction, AlertFlow, AlertRecord, PacketVerdict, RejectTarget, Target, VerdictAction, Would,
 };
 pub use blind::BlindRecord;
 pub use common::{Common, Counts, Ether, IcmpType, Mac, PacketSource, Tunnel};

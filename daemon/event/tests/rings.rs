@@ -174,6 +174,7 @@ fn the_largest_record_fits_into_the_smallest_ring() {
 fn alert() -> Alert<'static> {
     Alert {
         action: AlertAction::Allowed,
+        would: None,
         gid: 1,
         sid: 1,
         rev: 1,

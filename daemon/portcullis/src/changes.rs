@@ -1,5 +1,5 @@
 //! The file that keeps what was decided about single rules by `ctl rule`, so that it outlives reloads and
-//! restarts: a line a rule, `disable GID:SID` or `alert-only GID:SID`.
+//! restarts: a line a rule, `disable GID:SID`, `alert-only GID:SID` or `would-drop GID:SID`.
 
 use portcullis_detect::{RuleChange, RuleChanges};
 use std::fs;
@@ -21,7 +21,8 @@ pub fn read(path: &Path) -> Result<RuleChanges, String> {
     lines
         .map(|(number, line)| {
             parse(line).ok_or_else(|| {
-                format!("{name}:{number}: expected `disable GID:SID` or `alert-only GID:SID`, found `{line}`")
+                let verbs = ALL.map(|change| format!("`{} GID:SID`", word(change))).join(", ");
+                format!("{name}:{number}: expected one of {verbs}, found `{line}`")
             })
         })
         .collect()
@@ -50,15 +51,17 @@ pub fn ids(text: &str) -> Option<(u32, u32)> {
 
 fn parse(line: &str) -> Option<((u32, u32), RuleChange)> {
     let (verb, rule) = line.trim().split_once(' ')?;
-    let change =
-        [RuleChange::Disable, RuleChange::AlertOnly].into_iter().find(|change| word(*change) == verb);
+    let change = ALL.into_iter().find(|change| word(*change) == verb);
     Some((ids(rule.trim())?, change?))
 }
+
+const ALL: [RuleChange; 3] = [RuleChange::Disable, RuleChange::AlertOnly, RuleChange::WouldDrop];
 
 const fn word(change: RuleChange) -> &'static str {
     match change {
         RuleChange::Disable => "disable",
         RuleChange::AlertOnly => "alert-only",
+        RuleChange::WouldDrop => "would-drop",
     }
 }
 
@@ -71,15 +74,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.state");
         assert_eq!(read(&path), Ok(RuleChanges::new()));
-        let changes = RuleChanges::from([((1, 7), RuleChange::Disable), ((3, 8), RuleChange::AlertOnly)]);
+        let changes = RuleChanges::from([
+            ((1, 7), RuleChange::Disable),
+            ((1, 9), RuleChange::WouldDrop),
+            ((3, 8), RuleChange::AlertOnly),
+        ]);
         write(&path, &changes).unwrap();
         assert_eq!(read(&path), Ok(changes));
         fs::write(&path, "\ndisable 5\nforget 1:6\n").unwrap();
         let fault = read(&path).unwrap_err();
-        assert!(
-            fault.ends_with(":3: expected `disable GID:SID` or `alert-only GID:SID`, found `forget 1:6`"),
-            "{fault}"
-        );
+        let expected = ":3: expected one of `disable GID:SID`, `alert-only GID:SID`, `would-drop GID:SID`, \
+                        found `forget 1:6`";
+        assert!(fault.ends_with(expected), "{fault}");
         assert!(write(&folder.path().join("no/folder"), &RuleChanges::new()).is_err());
     }
 }

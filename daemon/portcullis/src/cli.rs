@@ -223,7 +223,7 @@ pub struct DoctorArgs {
 /// Arguments of `ctl`.
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
-    /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID` and
+    /// Command to send; command-list shows what the daemon knows. `rule disable SID`, `rule alert-only SID`, `rule would-drop SID` and
     /// `rule enable SID` (or GID:SID) change one rule at once and for good; `flow-end KEY=VALUE...` ends flows;
     /// `explain PROTO SRC[:PORT] DEST[:PORT]` tells what becomes of packets and why, `drops [N]` the last that were dropped;
     /// `restart` has another process take over without a gap, `upgrade` one of the program that is installed now;

@@ -112,6 +112,7 @@ pub fn engine(config: &Config, inline: bool, live: bool, seed: u64) -> EngineSet
     EngineSettings {
         timeout_overrides: config.flow_timeouts.overrides.clone(),
         inline_sets: inline_sets(config),
+        would_drop: would_drop(config),
         inline,
         flow: flow(config, live),
         defrag: defrag(config, inline, live),
@@ -151,6 +152,12 @@ const DROP_NOTES: usize = 2048;
 fn inline_sets(config: &Config) -> Vec<u8> {
     let sets = config.inline_sets.iter().zip(0..=u8::MAX);
     sets.flat_map(|(set, number)| std::iter::repeat_n(number, 2 * set.pairs.len())).collect()
+}
+
+/// Of each port, whether nothing is to be dropped that comes in by it.
+fn would_drop(config: &Config) -> Vec<bool> {
+    let sets = config.inline_sets.iter();
+    sets.flat_map(|set| std::iter::repeat_n(set.would_drop, 2 * set.pairs.len())).collect()
 }
 
 /// The defragmenters' settings. What is only watched may be put together in more ways than one: then the

@@ -307,7 +307,7 @@ fn reject_rules_say_whom_to_tell() {
         let outcome = rules.inspect(&input, &mut scratch);
         let found = matches!(outcome.verdict, Verdict::Drop { .. });
         assert_eq!((found, outcome.reject), (dropped, reject), "{payload}");
-        assert!(outcome.alerts.iter().all(|alert| alert.blocked == dropped));
+        assert!(outcome.alerts.iter().all(|alert| alert.blocked() == dropped));
     };
     check("r", true, Some(RejectTo::Source));
     check("s", true, Some(RejectTo::Source));

@@ -28,7 +28,9 @@ impl Judge {
         if let Some((flow, _)) = case.flow.as_mut() {
             self.columns.note_policy(flow, target, policy);
         }
-        if policy == ExceptionPolicy::Ignore || policy.drops() && !self.settings.inline {
+        if policy == ExceptionPolicy::Ignore
+            || policy.drops() && !self.settings.drops_from(packet.meta.ingress)
+        {
             return None;
         }
         if let Some(counter) = self.counters.exception_mut(target, policy) {

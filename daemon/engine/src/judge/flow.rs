@@ -69,13 +69,14 @@ impl Judge {
         if self.columns.keeps_macs() && decoded.layers.contains(Layer::Ethernet) {
             self.columns.note_macs(flow, direction, report::ether(packet.bytes()), &mut self.counters);
         }
+        let drops = self.settings.drops_from(packet.meta.ingress);
         let mut access = PacketAccess::new(packet, decoded, direction);
         self.callbacks.update(&mut self.context, flow, &mut access);
         let asked = access.dropped();
         let mut case = Case { decoded, flow: Some((flow, direction)) };
         let action = case.flow.as_ref().and_then(|(flow, _)| flow.action());
-        let asked = asked.filter(|_| self.settings.inline);
-        let dropped = matches!(action, Some(FlowAction::Drop(_))) && self.settings.inline;
+        let asked = asked.filter(|_| drops);
+        let dropped = matches!(action, Some(FlowAction::Drop(_))) && drops;
         // The session goes on, but nothing of its stream is wanted.
         let unseen = asked.is_some() || dropped || action == Some(FlowAction::Pass);
         if bypassed.is_none() {

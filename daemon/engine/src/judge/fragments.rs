@@ -93,7 +93,7 @@ impl Judge {
             return decided.unwrap_or_else(|| self.apply_rules(&mut case, packet));
         }
         let judged = self.apply_rules(&mut case, packet);
-        if judged == Verdict::Accept && self.settings.inline {
+        if judged == Verdict::Accept && self.settings.drops_from(packet.meta.ingress) {
             self.report_drop(&mut case, packet, DropReason::DefragError, None);
             return Verdict::Drop(DropReason::DefragError);
         }
@@ -116,7 +116,7 @@ impl Judge {
         let reason = match whole {
             Some(Verdict::Accept) => return Verdict::Accept,
             // What is nested deeper than anybody needs is not looked into, and does not get through.
-            None if self.settings.inline => DropReason::DefragError,
+            None if self.settings.drops_from(packet.meta.ingress) => DropReason::DefragError,
             None => return Verdict::Accept,
             Some(_) => DropReason::TunnelPacketDrop,
         };

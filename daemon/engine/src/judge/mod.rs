@@ -129,11 +129,11 @@ impl Judge {
         judge
     }
 
-    pub(crate) fn swap_rules(&mut self, new: NewRules) {
-        let NewRules { rules, scratch } = new;
-        self.scratch = scratch;
-        self.streams.set_reach(rules.set().stream_reach());
-        self.rules = rules;
+    /// Takes the rules, and leaves those that it had.
+    pub(crate) fn swap_rules(&mut self, new: &mut NewRules) {
+        std::mem::swap(&mut self.scratch, &mut new.scratch);
+        std::mem::swap(&mut self.rules, &mut new.rules);
+        self.streams.set_reach(self.rules.set().stream_reach());
         self.rules_version = self.rules_version.wrapping_add(1);
     }
 
@@ -255,7 +255,10 @@ impl Judge {
 
     fn invalid(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> Verdict {
         let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
-        if judged == Verdict::Accept && self.settings.drop_invalid && self.settings.inline {
+        if judged == Verdict::Accept
+            && self.settings.drop_invalid
+            && self.settings.drops_from(packet.meta.ingress)
+        {
             let mut case = Case { decoded, flow: None };
             self.report_drop(&mut case, packet, DropReason::DecodeError, None);
             return Verdict::Drop(DropReason::DecodeError);
@@ -269,7 +272,7 @@ impl Judge {
         let judged = self.apply_rules(&mut Case { decoded, flow: None }, packet);
         let unknown =
             self.settings.drop_unknown_ethertypes && decoded.layers.contains(Layer::UnknownEthertype);
-        if judged == Verdict::Accept && unknown && self.settings.inline {
+        if judged == Verdict::Accept && unknown && self.settings.drops_from(packet.meta.ingress) {
             self.report_drop(&mut Case { decoded, flow: None }, packet, DropReason::DecodeError, None);
             return Verdict::Drop(DropReason::DecodeError);
         }

@@ -79,10 +79,11 @@ impl Judge {
         }
         counters.detect_limit_reached += u64::from(outcome.unjudged.rules > 0);
         counters.detect_pcre_limit_reached += u64::from(outcome.unjudged.pcre);
-        let (mut verdict, dropped_by) = decide(case, &outcome, settings.inline);
+        let drops = settings.drops_from(packet.meta.ingress);
+        let (mut verdict, dropped_by) = decide(case, &outcome, drops);
         let condemned = matches!(outcome.verdict, detect::Verdict::Drop { scope: Scope::Flow, .. });
         // A limit must not lose a drop: what could not be ruled out is dropped.
-        let unsure = outcome.unjudged.drop && settings.inline && verdict == Verdict::Accept;
+        let unsure = outcome.unjudged.drop && drops && verdict == Verdict::Accept;
         if unsure && settings.budget_policy != BudgetPolicy::Ignore {
             verdict = Verdict::Drop(DropReason::DetectLimit);
             if settings.budget_policy == BudgetPolicy::DropFlow {
@@ -94,6 +95,10 @@ impl Judge {
             && reject::is_answerable(decoded, packet)
         {
             *rejected = Some(target(to));
+        }
+        if verdict == Verdict::Accept {
+            let would = outcome.alerts.iter().any(|alert| alert.would_block());
+            counters.detect_would_drop += u64::from(would);
         }
         if let Some((flow, _)) = case.flow.as_mut()
             && !outcome.alerts.is_empty()
@@ -110,7 +115,7 @@ impl Judge {
             about.set_stream(transcript, at.is_some_and(|at| at.rest));
             for alert in outcome.alerts {
                 let verdict = report::alert_verdict(verdict, *rejected);
-                about.alert(reporter, rules, *alert, settings.inline, verdict);
+                about.alert(reporter, rules, *alert, drops, verdict);
             }
         }
         if let (Some(rule), Some((flow, _)), true) = (dropped_by, case.flow.as_mut(), condemned) {
@@ -128,7 +133,7 @@ impl Judge {
 fn decide(
     case: &mut Case<'_, '_>,
     outcome: &detect::Outcome<'_>,
-    inline: bool,
+    drops: bool,
 ) -> (Verdict, Option<detect::RuleId>) {
     let reason = if outcome.rate_filtered { DropReason::ThresholdDetectionFilter } else { DropReason::Rules };
     match outcome.verdict {
@@ -138,7 +143,7 @@ fn decide(
             (Verdict::Accept, None)
         }
         // Without the power to drop, a drop rule is an alert.
-        detect::Verdict::Drop { .. } if !inline => (Verdict::Accept, None),
+        detect::Verdict::Drop { .. } if !drops => (Verdict::Accept, None),
         detect::Verdict::Drop { scope, rule } => {
             apply_to_flow(case, scope, FlowAction::Drop(reason));
             (Verdict::Drop(reason), Some(rule))

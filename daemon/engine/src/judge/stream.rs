@@ -87,7 +87,9 @@ impl Judge {
             flow.set_bypass(Bypass::Local);
         }
         let mut seen = seen;
-        if let Some(session) = seen.session.filter(|_| seen.conflict && self.settings.inline) {
+        if let Some(session) =
+            seen.session.filter(|_| seen.conflict && self.settings.drops_from(packet.meta.ingress))
+        {
             // What came out of another packet is not what is sent on: there it cannot be changed.
             if self.origin.is_some() {
                 seen.fate = Fate::Invalid;
@@ -114,7 +116,8 @@ impl Judge {
         }
         let judged = self.apply_rules(case, packet);
         let wanted = fate == Fate::Urgent || self.settings.stream_drop_invalid;
-        match reason.filter(|_| judged == Verdict::Accept && self.settings.inline && wanted) {
+        let drops = self.settings.drops_from(packet.meta.ingress);
+        match reason.filter(|_| judged == Verdict::Accept && drops && wanted) {
             Some(reason) => {
                 self.report_drop(case, packet, reason, None);
                 Verdict::Drop(reason)

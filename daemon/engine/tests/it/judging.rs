@@ -1,12 +1,13 @@
 //! What the engine does to packets: verdicts, records, counters.
 
 use crate::rig::{CLIENT, Rig, SERVER, handshake, inline, load, tcp, udp};
+use portcullis_capture::PortId;
 use portcullis_capture::{CaptureStats, DropReason, Verdict};
-use portcullis_detect::LoadOptions;
+use portcullis_detect::{LoadOptions, RuleChange};
 use portcullis_engine::{
     BudgetPolicy, DropRecords, EngineSettings, ExceptionPolicies, ExceptionPolicy, RecordSettings,
 };
-use portcullis_event::{AlertAction, Record};
+use portcullis_event::{Alert, AlertAction, Record, Would};
 use portcullis_wire::DecoderConfig;
 use portcullis_wire::decoded::TcpFlags;
 
@@ -70,6 +71,58 @@ fn an_ip_only_drop_condemns_the_flow_and_is_reported_once_a_direction() {
     ]);
     assert_eq!(verdicts, [RULES, FLOW_DROP, FLOW_DROP, FLOW_DROP]);
     assert_eq!(drops(&mut rig), [(DropReason::Rules, Some(2)), (DropReason::FlowDrop, None)]);
+}
+
+#[test]
+fn a_rule_that_is_to_drop_nothing_tells_what_it_would() {
+    let text = "drop ip any any -> any any (sid:1;)\nreject udp any any -> any 53 (dsize:1; sid:2;)\n\
+                drop udp any any -> any 54 (sid:3;)\nalert ip any any -> any any (sid:4;)\n";
+    let changes = [1, 2].map(|sid| ((1, sid), RuleChange::WouldDrop));
+    let options = LoadOptions { changes: changes.into(), ..LoadOptions::default() };
+    let mut rig = Rig::new(&inline(), "");
+    rig.worker.swap_rules(load(text, &options));
+    let (one, other) = ((CLIENT, 1000), (SERVER, 53));
+    assert_eq!(rig.send(&[udp(one, other, b"1"), udp(one, other, b"2")]), [Verdict::Accept; 2]);
+    let of_rules = |rig: &mut Rig| told(rig, |alert| (alert.sid, alert.action, alert.would));
+    let (allowed, blocked) = (AlertAction::Allowed, AlertAction::Blocked);
+    let first = [(1, allowed, Some(Would::Drop)), (2, allowed, Some(Would::Reject)), (4, allowed, None)];
+    assert_eq!(of_rules(&mut rig), [&first[..], &[first[1]]].concat());
+    let real = (SERVER, 54);
+    assert_eq!(rig.send(&[udp(one, real, b"1")]), [RULES]);
+    assert_eq!(of_rules(&mut rig), [(1, allowed, Some(Would::Drop)), (3, blocked, None), (4, allowed, None)]);
+    assert_eq!(rig.finish().detect_would_drop, 2);
+}
+
+#[test]
+fn a_set_that_is_to_drop_nothing_tells_what_it_would() {
+    let text = "drop udp any any -> any any (content:\"bad\"; sid:1;)\n";
+    let settings = EngineSettings {
+        would_drop: vec![false, true],
+        inline_sets: vec![0, 1],
+        drop_invalid: true,
+        ..inline()
+    };
+    let mut rig = Rig::new(&settings, text);
+    let (one, other) = ((CLIENT, 1000), (SERVER, 53));
+    let mut broken = udp(one, other, b"bad");
+    broken[14] = 0x41;
+    let frames = [udp(one, other, b"bad"), broken];
+    let invalid = Verdict::Drop(DropReason::DecodeError);
+    assert_eq!(rig.send_on(PortId(0), &frames), [RULES, invalid]);
+    assert_eq!(told(&mut rig, |alert| (alert.action, alert.would)), [(AlertAction::Blocked, None)]);
+    assert_eq!(rig.send_on(PortId(1), &frames), [Verdict::Accept; 2]);
+    let would = (AlertAction::Allowed, Some(Would::Drop));
+    assert_eq!(told(&mut rig, |alert| (alert.action, alert.would)), [would]);
+    let counters = rig.finish();
+    assert_eq!((counters.detect_would_drop, counters.ips_blocked), (1, 2));
+}
+
+/// What alert records say.
+fn told<T>(rig: &mut Rig, of: impl Fn(&Alert<'_>) -> T) -> Vec<T> {
+    rig.records(|record| match record {
+        Record::Alert(record) => Some(of(&record.alert)),
+        _ => None,
+    })
 }
 
 #[test]

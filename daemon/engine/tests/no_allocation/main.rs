@@ -92,11 +92,14 @@ fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran 
             ..FlowSelector::default()
         };
         // Made where rules are loaded.
-        let swap = (burst % SWAP_EACH == 0).then(|| NewRules::from(Arc::clone(&rules)));
+        let (back, old) = crossbeam::channel::bounded(1);
+        let new = |back| Box::new(NewRules::from(Arc::clone(&rules)).returning(back));
+        let swap = (burst % SWAP_EACH == 0).then(|| new(back));
+        let swaps = swap.is_some();
         let mut polled = Ok(Poll::End);
         allocated += allocations(|| {
             if let Some(new) = swap {
-                worker.swap_rules(new);
+                worker.exchange_rules(new);
             }
             polled = module.poll(&mut |burst| worker.inspect(burst));
             desk.iter_mut().for_each(answer);
@@ -107,6 +110,7 @@ fn check(what: &str, settings: &EngineSettings, workers: u8, read: Read) -> Ran 
             }
         });
         assert_eq!(allocated, 0, "{what}, burst {burst}");
+        assert_eq!(old.try_recv().is_ok(), swaps, "the old ones are not freed where packets are judged");
         if read == Read::All {
             drain(&mut rings, &mut record, &mut sids);
         }

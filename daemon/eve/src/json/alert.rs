@@ -61,6 +61,8 @@ pub(crate) fn alert<'a>(scope: &mut Scope<'a>, record: &'a AlertRecord<'_>) -> A
 #[derive(Debug, Serialize)]
 pub(super) struct AlertObject<'a> {
     action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would: Option<&'static str>,
     gid: u32,
     signature_id: u32,
     rev: u32,
@@ -101,6 +103,7 @@ impl<'a> AlertObject<'a> {
     pub(super) fn in_drop(alert: &Alert<'a>) -> Self {
         Self {
             action: alert.action.name(),
+            would: alert.would.map(|would| would.name()),
             gid: alert.gid,
             signature_id: alert.sid,
             rev: alert.rev,

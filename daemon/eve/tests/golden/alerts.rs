@@ -146,6 +146,14 @@ fn an_alert_without_flow_on_ipv6() {
 }
 
 #[test]
+fn an_alert_tells_what_its_rule_would_have_done() {
+    let mut record = alert_record();
+    record.alert.would = Some(Would::Reject);
+    let text = line(all_options(), &Record::Alert(record));
+    assert!(text.contains(r#""alert":{"action":"allowed","would":"reject","gid":1,"#), "{text}");
+}
+
+#[test]
 fn what_a_rejected_packet_is_answered_with() {
     let verdict = |protocol, reject| {
         let mut record = alert_record();

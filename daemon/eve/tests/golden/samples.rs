@@ -76,6 +76,7 @@ fn counts() -> Counts {
 pub(crate) fn alert() -> Alert<'static> {
     Alert {
         action: AlertAction::Allowed,
+        would: None,
         gid: 1,
         sid: 2_100_498,
         rev: 7,

@@ -1,6 +1,6 @@
 //! The parts that several records have.
 
-use crate::alert::{Alert, AlertAction, PacketVerdict, RejectTarget, Target, VerdictAction};
+use crate::alert::{Alert, AlertAction, PacketVerdict, RejectTarget, Target, VerdictAction, Would};
 use crate::bytes::{Reader, Writer};
 use crate::common::{Common, Counts, Ether, IcmpType, Mac, PacketSource, Tunnel};
 use crate::record::DecodeError;
@@ -88,9 +88,22 @@ pub(super) fn common<'a>(reader: &mut Reader<'a>) -> Result<Common<'a>, DecodeEr
 }
 
 pub(super) fn put_alert(writer: &mut Writer<'_>, alert: &Alert<'_>) {
-    let Alert { action, gid, sid, rev, signature, category, severity, target, references, metadata, rule } =
-        alert;
+    let Alert {
+        action,
+        would,
+        gid,
+        sid,
+        rev,
+        signature,
+        category,
+        severity,
+        target,
+        references,
+        metadata,
+        rule,
+    } = alert;
     writer.u8(action.code());
+    writer.option(*would, |writer, would| writer.u8(would.code()));
     writer.u32(*gid);
     writer.u32(*sid);
     writer.u32(*rev);
@@ -106,6 +119,7 @@ pub(super) fn put_alert(writer: &mut Writer<'_>, alert: &Alert<'_>) {
 pub(super) fn alert<'a>(reader: &mut Reader<'a>) -> Result<Alert<'a>, DecodeError> {
     Ok(Alert {
         action: reader.code("alert action", AlertAction::from_code)?,
+        would: reader.option(|reader| reader.code("would", Would::from_code))?,
         gid: reader.u32()?,
         sid: reader.u32()?,
         rev: reader.u32()?,

@@ -242,6 +242,7 @@ impl Parts {
     fn alert(&self) -> Alert<'_> {
         Alert {
             action: self.one_of(18, AlertAction::ALL),
+            would: self.maybe(29, self.one_of(30, Would::ALL)),
             gid: self.number(19),
             sid: self.number(20),
             rev: self.number(21),

@@ -26,6 +26,8 @@ pub struct InlineSet {
     pub fail: Option<FailPolicy>,
     /// `overload` for this set alone.
     pub overload: Option<OverloadPolicy>,
+    /// `would-drop`: is nothing dropped that comes in by its ports, and alerts tell what would have been?
+    pub would_drop: bool,
 }
 
 /// An interface name as the kernel accepts it.
@@ -72,6 +74,7 @@ pub(crate) fn inline_sets(root: &mut Section<'_>) -> Vec<InlineSet> {
             pairs: pairs.into_iter().map(|pair| pair.0).collect(),
             fail: section.optional("fail"),
             overload: section.optional("overload"),
+            would_drop: section.or("would-drop", false),
         }
     });
     let mut seen = BTreeSet::new();

@@ -29,6 +29,7 @@ mod tree;
 mod value;
 mod vars;
 mod verdict_cache;
+mod written;
 
 pub use capture::{
     AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
@@ -52,6 +53,7 @@ pub use run_as::RunAsConfig;
 pub use stream::{AppLayerConfig, StreamConfig, UrgentWord};
 pub use vars::Vars;
 pub use verdict_cache::VerdictCacheConfig;
+pub use written::written;
 
 use crate::cli::ConfigArgs;
 use policy::Master;

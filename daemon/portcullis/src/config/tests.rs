@@ -154,7 +154,10 @@ fn what_the_file_says_is_read() {
     assert_eq!(config.action_order[0], Action::Drop);
     let pair = |one: &str, other: &str| [one.to_owned(), other.to_owned()];
     let pairs = vec![pair("eth1", "eth2"), pair("eth3", "eth4")];
-    assert_eq!(config.inline_sets, [InlineSet { name: "dmz".to_owned(), pairs, fail: None, overload: None }]);
+    assert_eq!(
+        config.inline_sets,
+        [InlineSet { name: "dmz".to_owned(), pairs, fail: None, overload: None, would_drop: false }]
+    );
     assert_eq!(config.capture.workers, Workers::Exactly(2.try_into().unwrap()));
     assert_eq!(config.capture.cpus, [2, 3]);
     assert_eq!(config.capture.af_xdp.xdp_mode, XdpMode::Native);

@@ -4,18 +4,25 @@
 //! - [`protocol`]: messages, and finding them in a stream of bytes
 //! - [`server`]: the thread that answers, and the life of the socket file
 //! - [`client`]: one command, one answer
+//! - `commands`: their names and answers
+//! - [`Ruleset`] and [`About`]: what some of them tell
 //! - `flow_end`: which flows a command means
 //! - `question`: which packets somebody asks about
 //!
 //! Nothing here touches packets; what commands do is the [`Handler`]'s.
 
+mod about;
 pub mod client;
+mod commands;
 mod flow_end;
 pub mod protocol;
 mod question;
+mod ruleset;
 pub mod server;
 
+pub use about::About;
 pub use protocol::Reply;
+pub use ruleset::Ruleset;
 pub use server::{ControlSocket, Server, ServerError};
 
 use portcullis_detect::RuleChange;
@@ -44,7 +51,7 @@ pub trait Handler: Send + 'static {
     /// Why the old rules stay.
     fn reload_rules(&mut self) -> Result<u64, String>;
 
-    /// `rule-disable`, `rule-alert-only` and, with `None`, `rule-enable`: changes one rule, at once and for good;
+    /// `rule-disable`, `rule-alert-only`, `rule-would-drop` and, with `None`, `rule-enable`: changes one rule, at once and for good;
     /// gives how many rules are in use.
     ///
     /// # Errors
@@ -99,8 +106,26 @@ pub trait Handler: Send + 'static {
     /// Why the old lists stay.
     fn reload_lists(&mut self, name: Option<String>, force: bool) -> Result<String, String>;
 
-    /// `iface-list`: the ports, by number.
-    fn interfaces(&mut self) -> Vec<String>;
+    /// `ruleset-reload-nonblocking`: begins what `reload-rules` does, and does not wait for it.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    fn reload_rules_later(&mut self) -> Result<(), String>;
+
+    /// `ruleset-stats`, `ruleset-reload-time`, `ruleset-failed-rules`: the rules in use.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    fn ruleset(&mut self) -> Result<Ruleset, String>;
+
+    /// `iface-stat`: what an interface counted.
+    ///
+    /// # Errors
+    /// It is none of the ports, or tells nothing.
+    fn interface(&mut self, name: &str) -> Result<Value, String>;
+
+    /// `iface-list`, `running-mode`, `capture-mode`, `conf-get`: what does not change.
+    fn about(&self) -> &About;
 }
 
 #[cfg(test)]

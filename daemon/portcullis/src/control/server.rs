@@ -2,10 +2,8 @@
 //! another for longer than a write may take.
 
 use super::Handler;
-use super::flow_end::selector;
-use super::protocol::{Framed, Hello, MAX_REQUEST, Reply, Request, frame, nested};
-use super::question::{most_drops, question};
-use portcullis_detect::RuleChange;
+use super::commands::answer;
+use super::protocol::{Framed, Hello, MAX_REQUEST, Reply, frame};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
@@ -25,30 +23,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The socket is for its owner and group.
 const PERMISSIONS: u32 = 0o660;
-
-/// What the server answers to, sorted.
-const COMMANDS: [&str; 20] = [
-    "command-list",
-    "drops",
-    "dump-counters",
-    "explain",
-    "flow-end",
-    "iface-list",
-    "list",
-    "list-reload",
-    "reload-config",
-    "reload-rules",
-    "reopen-log-files",
-    "restart",
-    "rule-alert-only",
-    "rule-disable",
-    "rule-enable",
-    "ruleset-reload-rules",
-    "shutdown",
-    "upgrade",
-    "uptime",
-    "version",
-];
 
 /// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -298,86 +272,5 @@ fn greet(message: serde_json::Value) -> Reply {
         Ok(hello) if hello.is_known() => Reply::ok(serde_json::Value::Null),
         Ok(hello) => Reply::refused(format!("protocol version {:?} is not known", hello.version)),
         Err(error) => Reply::refused(format!("the first message must be a version: {error}")),
-    }
-}
-
-fn answer(message: serde_json::Value, handler: &mut impl Handler, started: Instant) -> Reply {
-    let request: Request = match serde_json::from_value(message) {
-        Ok(request) => request,
-        Err(error) => return Reply::refused(format!("a message must hold a command: {error}")),
-    };
-    if !request.arguments.is_null() && !request.arguments.is_object() {
-        return Reply::refused("arguments must be an object");
-    }
-    match request.command.as_str() {
-        "command-list" => Reply::ok(serde_json::json!({ "count": COMMANDS.len(), "commands": COMMANDS })),
-        "version" => Reply::ok(format!("Portcullis {}", env!("CARGO_PKG_VERSION"))),
-        "uptime" => Reply::ok(started.elapsed().as_secs()),
-        "dump-counters" => Reply::ok(nested(&handler.counters())),
-        "flow-end" => match selector(&request.arguments).and_then(|which| handler.end_flows(which)) {
-            Ok(workers) => Reply::ok(format!("{workers} workers end them; flow.wrk.flows_injected counts")),
-            Err(reason) => Reply::refused(reason),
-        },
-        "explain" => match question(&request.arguments).and_then(|asked| handler.explain(asked)) {
-            Ok(told) => Reply::ok(told),
-            Err(reason) => Reply::refused(reason),
-        },
-        "drops" => match most_drops(&request.arguments).and_then(|most| handler.drops(most)) {
-            Ok(told) => Reply::ok(told),
-            Err(reason) => Reply::refused(reason),
-        },
-        "reload-config" => match handler.reload_config() {
-            Ok(done) => Reply::ok(done),
-            Err(reason) => Reply::refused(reason),
-        },
-        "list" => match handler.lists() {
-            Ok(lists) => Reply::ok(lists),
-            Err(reason) => Reply::refused(reason),
-        },
-        "list-reload" => {
-            let name = request.arguments.get("name").and_then(|name| name.as_str()).map(str::to_owned);
-            let force = request.arguments.get("force").and_then(serde_json::Value::as_bool).unwrap_or(false);
-            match handler.reload_lists(name, force) {
-                Ok(done) => Reply::ok(format!("done: {done}")),
-                Err(reason) => Reply::refused(reason),
-            }
-        }
-        "iface-list" => {
-            let ifaces = handler.interfaces();
-            Reply::ok(serde_json::json!({ "count": ifaces.len(), "ifaces": ifaces }))
-        }
-        "reload-rules" | "ruleset-reload-rules" => match handler.reload_rules() {
-            Ok(rules) => Reply::ok(format!("done: {rules} rules are in use")),
-            Err(reason) => Reply::refused(reason),
-        },
-        "rule-disable" => change(&request.arguments, handler, Some(RuleChange::Disable)),
-        "rule-alert-only" => change(&request.arguments, handler, Some(RuleChange::AlertOnly)),
-        "rule-enable" => change(&request.arguments, handler, None),
-        "reopen-log-files" => match handler.reopen_logs() {
-            Ok(()) => Reply::ok("log files reopened"),
-            Err(reason) => Reply::refused(reason),
-        },
-        "restart" | "upgrade" => match handler.restart(request.command == "upgrade") {
-            Ok(done) => Reply::ok(done),
-            Err(reason) => Reply::refused(reason),
-        },
-        "shutdown" => {
-            handler.shutdown();
-            Reply::ok("shutting down")
-        }
-        unknown => Reply::refused(format!("unknown command {unknown:?}; command-list shows all")),
-    }
-}
-
-/// Changes the rule that the arguments name: `sid`, and `gid` unless it is 1.
-fn change(arguments: &serde_json::Value, handler: &mut impl Handler, change: Option<RuleChange>) -> Reply {
-    let number = |value: &serde_json::Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
-    let gid = arguments.get("gid").map_or(Some(1), number);
-    let (Some(gid), Some(sid)) = (gid, arguments.get("sid").and_then(number)) else {
-        return Reply::refused("arguments must hold a number `sid`, and may hold a number `gid`");
-    };
-    match handler.change_rule(gid, sid, change) {
-        Ok(rules) => Reply::ok(format!("done: {rules} rules are in use")),
-        Err(reason) => Reply::refused(reason),
     }
 }

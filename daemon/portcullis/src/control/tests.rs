@@ -3,13 +3,16 @@
 use super::client::{Client, ClientError};
 use super::protocol::{MAX_REQUEST, Outcome, nested};
 use super::*;
+use crate::config::Sources;
+use portcullis_event::RuleCounts;
+use portcullis_wire::Timestamp;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-struct Recorder(Sender<&'static str>);
+struct Recorder(Sender<&'static str>, About);
 
 impl Handler for Recorder {
     fn counters(&mut self) -> BTreeMap<String, u64> {
@@ -69,8 +72,22 @@ impl Handler for Recorder {
         Err(format!("{name:?} {force}"))
     }
 
-    fn interfaces(&mut self) -> Vec<String> {
-        vec!["eth1".to_owned(), "eth2".to_owned()]
+    fn reload_rules_later(&mut self) -> Result<(), String> {
+        self.0.send("later").unwrap();
+        Ok(())
+    }
+
+    fn ruleset(&mut self) -> Result<Ruleset, String> {
+        let counts = RuleCounts { last_reload: Timestamp::ZERO, loaded: 3, failed: 0, skipped: 0 };
+        Ok(Ruleset { counts, faults: [].into() })
+    }
+
+    fn interface(&mut self, name: &str) -> Result<Value, String> {
+        if name == "eth1" { Ok(json!({ "pkts": 5 })) } else { Err("no port".to_owned()) }
+    }
+
+    fn about(&self) -> &About {
+        &self.1
     }
 }
 
@@ -86,11 +103,17 @@ fn start(path: &std::path::Path, handler: Recorder) -> Result<Serving, ServerErr
     Ok(Serving { _server: Server::start(listener, handler).unwrap(), _socket: socket })
 }
 
+fn about() -> About {
+    let sources = Sources { text: "copy-mode = \"ips\"".to_owned(), ..Sources::default() };
+    let interfaces = vec!["eth1".to_owned(), "eth2".to_owned()];
+    About { running_mode: "workers", capture_mode: "AF_XDP_DEV", interfaces, sources }
+}
+
 fn serve() -> (tempfile::TempDir, std::path::PathBuf, Serving, Receiver<&'static str>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run/control.sock");
     let (sender, receiver) = channel();
-    let server = start(&path, Recorder(sender)).unwrap();
+    let server = start(&path, Recorder(sender, about())).unwrap();
     (folder, path, server, receiver)
 }
 
@@ -111,6 +134,12 @@ fn commands_are_answered() {
     check("reopen-log-files", Outcome::Refused, json!("the disk is full"));
     check("reload-rules", Outcome::Ok, json!("done: 3 rules are in use"));
     check("iface-list", Outcome::Ok, json!({"count": 2, "ifaces": ["eth1", "eth2"]}));
+    check("running-mode", Outcome::Ok, json!("workers"));
+    check("capture-mode", Outcome::Ok, json!("AF_XDP_DEV"));
+    check("ruleset-reload-nonblocking", Outcome::Ok, json!("reload started"));
+    let stats = json!([{ "id": 0, "rules_loaded": 3, "rules_failed": 0, "rules_skipped": 0 }]);
+    check("ruleset-stats", Outcome::Ok, stats);
+    check("ruleset-failed-rules", Outcome::Ok, json!([]));
     check("reload-config", Outcome::Ok, json!("timeouts and policies are in force"));
     check("restart", Outcome::Ok, json!("done"));
     check("upgrade", Outcome::Refused, json!("the new gate ended with status 1"));
@@ -122,6 +151,12 @@ fn commands_are_answered() {
     assert_eq!(client.request("explain", ends).unwrap().message, json!({ "flow": null }));
     assert_eq!(client.command("explain").unwrap().outcome, Outcome::Refused);
     assert_eq!(client.request("drops", json!({"n": 7})).unwrap().message, json!({ "count": 7 }));
+    let stat = client.request("iface-stat", json!({"iface": "eth1"})).unwrap();
+    assert_eq!((stat.outcome, stat.message), (Outcome::Ok, json!({ "pkts": 5 })));
+    assert_eq!(client.command("iface-stat").unwrap().outcome, Outcome::Refused);
+    let mut setting = |name: &str| client.request("conf-get", json!({ "variable": name })).unwrap();
+    assert_eq!(setting("copy-mode").message, json!("ips"));
+    assert_eq!(setting("flow.memcap").outcome, Outcome::Refused);
     let refused = client.command("flow-end").unwrap();
     assert_eq!(refused.outcome, Outcome::Refused, "{}", refused.message);
     let list = client.command("command-list").unwrap().message;
@@ -132,7 +167,8 @@ fn commands_are_answered() {
         assert!(!client.command(command).unwrap().message.to_string().contains("unknown"), "{command}");
     }
     assert!(client.command("uptime").unwrap().message.is_u64());
-    let expected = ["reopen", "reload", "shutdown", "reload", "reopen", "reload", "shutdown"];
+    let expected =
+        ["reopen", "reload", "later", "shutdown", "reload", "reopen", "later", "reload", "shutdown"];
     assert_eq!(calls.try_iter().collect::<Vec<_>>(), expected);
     drop(server);
     assert!(!path.exists());
@@ -183,14 +219,14 @@ fn bad_messages_are_refused_with_a_reason() {
 fn only_a_dead_socket_is_replaced() {
     let (folder, path, server, _calls) = serve();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-    let again = start(&path, Recorder(channel().0));
+    let again = start(&path, Recorder(channel().0, about()));
     assert!(matches!(again, Err(ServerError::InUse(_))));
     drop(server);
 
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "a listener that is dropped leaves its file");
     assert!(matches!(Client::connect(&path), Err(ClientError::Connect { .. })));
-    let server = start(&path, Recorder(channel().0)).unwrap();
+    let server = start(&path, Recorder(channel().0, about())).unwrap();
     assert!(Client::connect(&path).is_ok());
 
     // The file of somebody else who took the path is left alone.
@@ -202,7 +238,7 @@ fn only_a_dead_socket_is_replaced() {
 
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "mine").unwrap();
-    assert!(matches!(start(&file, Recorder(channel().0)), Err(ServerError::NotASocket(_))));
+    assert!(matches!(start(&file, Recorder(channel().0, about())), Err(ServerError::NotASocket(_))));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }
 

@@ -1,7 +1,8 @@
 //! The control socket's commands, each handed to the supervisor, which owns what they are about.
 
+use super::iface_stat::IfaceStats;
 use super::supervisor::{Ask, Event, Restarted};
-use crate::control::Handler;
+use crate::control::{About, Handler, Ruleset};
 use crossbeam::channel::{Sender, bounded};
 use portcullis_detect::RuleChange;
 use portcullis_engine::Question;
@@ -19,15 +20,17 @@ const ENDING: &str = "the gate is busy or ending: nobody answers";
 #[derive(Debug)]
 pub(crate) struct Desk {
     events: Sender<Event>,
-    interfaces: Vec<String>,
+    about: About,
+    interfaces: IfaceStats,
     /// Another gate serves clients from now on.
     is_over: bool,
 }
 
 impl Desk {
     /// Hands commands to whoever gets `events`.
-    pub(crate) const fn new(events: Sender<Event>, interfaces: Vec<String>) -> Self {
-        Self { events, interfaces, is_over: false }
+    pub(crate) fn new(events: Sender<Event>, about: About) -> Self {
+        let interfaces = IfaceStats::new(&about.interfaces);
+        Self { events, about, interfaces, is_over: false }
     }
 
     fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Option<T> {
@@ -99,7 +102,19 @@ impl Handler for Desk {
         self.ask(ask).unwrap_or_else(|| Err(ENDING.to_owned()))
     }
 
-    fn interfaces(&mut self) -> Vec<String> {
-        self.interfaces.clone()
+    fn reload_rules_later(&mut self) -> Result<(), String> {
+        self.events.send(Event::Ask(Ask::ReloadRulesLater)).map_err(|_| ENDING.to_owned())
+    }
+
+    fn ruleset(&mut self) -> Result<Ruleset, String> {
+        self.ask(Ask::Ruleset).ok_or_else(|| ENDING.to_owned())
+    }
+
+    fn interface(&mut self, name: &str) -> Result<Value, String> {
+        self.interfaces.of(name)
+    }
+
+    fn about(&self) -> &About {
+        &self.about
     }
 }

@@ -6,6 +6,7 @@ use super::start::{set_failure, wall_clock};
 use super::warden::GateFacts;
 use super::worker::{self, Seated};
 use crate::config::Config;
+use crate::control::Ruleset;
 use crate::exit::Failure;
 use crate::output;
 use crate::plugins::Plugins;
@@ -58,7 +59,7 @@ pub(crate) fn load_rules(
     fatal: bool,
     hosts: Option<Arc<HostTable>>,
     generation: u32,
-) -> Result<(Arc<Rules>, RuleCounts), Failure> {
+) -> Result<(Arc<Rules>, Ruleset), Failure> {
     let loaded: LoadedRules = rules::load(config, None)?;
     output::rule_remarks(&loaded);
     loaded.unless_fatal(fatal)?;
@@ -71,7 +72,8 @@ pub(crate) fn load_rules(
     // The standard library seeds it from the system's entropy.
     let seed = || RandomState::new().hash_one(0_u8);
     let hosts = hosts.or_else(|| rules::hosts(config, &loaded.rules, seed()));
-    Ok((Arc::new(Rules::with_hosts(loaded.rules, hosts).of_generation(generation)), counts))
+    let ruleset = Ruleset { counts, faults: loaded.errors.into() };
+    Ok((Arc::new(Rules::with_hosts(loaded.rules, hosts).of_generation(generation)), ruleset))
 }
 
 /// The generation of the first rules of this process: not one that a predecessor's verdicts are of.

@@ -51,6 +51,7 @@ mod crew;
 mod dpdk;
 mod ending;
 mod handover;
+mod iface_stat;
 mod keeper;
 mod link;
 mod link_state;

@@ -5,8 +5,9 @@ use super::dpdk;
 use super::link_watch::{LinkPlan, PairPlan};
 use crate::config::{
     AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, InlineSet, LinksConfig,
-    LivenessConfig, OverloadPolicy, Workers, XdpMode,
+    LivenessConfig, OverloadPolicy, Sources, Workers, XdpMode,
 };
+use crate::control::About;
 use crate::exit::Failure;
 use crate::{lists, settings};
 use portcullis_bpf::{Fail, GateConfig, GatePort, GateSet, ListRoom, Liveness, Overload, TunnelPorts};
@@ -167,6 +168,13 @@ impl Plan {
                 RandomState::new().build_hasher().finish(),
             ),
         })
+    }
+
+    /// What does not change about the gate.
+    pub(crate) fn about(&self, sources: Sources) -> About {
+        let interfaces = self.interfaces();
+        let capture_mode = if self.devices.is_some() { "DPDK" } else { "AF_XDP_DEV" };
+        About { running_mode: "workers", capture_mode, interfaces, sources }
     }
 
     /// The interfaces by port.

@@ -6,10 +6,11 @@ use super::crew::load_rules;
 use super::supervisor::Event;
 use crate::changes;
 use crate::config::Config;
+use crate::control::Ruleset;
 use crate::exit::Failure;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use portcullis_detect::RuleChange;
-use portcullis_engine::Rules;
+use portcullis_engine::{NewRules, Rules};
 use portcullis_event::RuleCounts;
 use portcullis_host::HostTable;
 use std::sync::Arc;
@@ -31,8 +32,29 @@ pub(crate) type Answer = Sender<Result<u64, String>>;
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) counts: RuleCounts,
+    pub(crate) ruleset: Ruleset,
     pub(crate) answer: Option<Answer>,
+}
+
+/// Rules that workers were told to leave, and what those that have left them gave back.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) left: Receiver<Box<NewRules>>,
+}
+
+impl Retired {
+    /// Frees what came back within this time; says whether a worker still uses them.
+    fn is_used(&self, patience: Duration) -> bool {
+        match self.left.recv_timeout(patience) {
+            Ok(left) => drop(left),
+            Err(RecvTimeoutError::Timeout) => {}
+            // None comes any more, but one worker may have taken no command.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(patience),
+        }
+        self.left.try_iter().for_each(drop);
+        Arc::strong_count(&self.rules) > 1
+    }
 }
 
 /// The thread that loads. It ends when this is dropped and the last order is done.
@@ -53,7 +75,7 @@ enum Order {
     },
     /// These rules are no longer given to workers.
     Retire {
-        old: Arc<Rules>,
+        old: Retired,
         loaded: u64,
         answer: Option<Answer>,
     },
@@ -108,7 +130,7 @@ impl Loader {
     }
 
     /// Has rules freed that workers were told to leave, and answers when they have.
-    pub(crate) fn retire(&self, old: Arc<Rules>, loaded: u64, answer: Option<Answer>) {
+    pub(crate) fn retire(&self, old: Retired, loaded: u64, answer: Option<Answer>) {
         // Orders are few and the thread takes them all; where it is gone, so is the gate.
         let _ = self.orders.send(Order::Retire { old, loaded, answer });
     }
@@ -123,13 +145,13 @@ struct Work {
     all_loaded: bool,
     events: Sender<Event>,
     /// Rules that workers did not leave in time.
-    retired: Vec<Arc<Rules>>,
+    retired: Vec<Retired>,
 }
 
 impl Work {
     fn run(mut self, orders: &Receiver<Order>) {
         for order in orders {
-            self.retired.retain(|rules| Arc::strong_count(rules) > 1);
+            self.retired.retain(|rules| rules.is_used(Duration::ZERO));
             match order {
                 Order::Load(answer) => {
                     self.load(answer);
@@ -146,12 +168,12 @@ impl Work {
     fn load(&mut self, answer: Option<Answer>) -> bool {
         let generation = self.generation.wrapping_add(1).max(1);
         match load_rules(&self.config, self.all_loaded, self.hosts.clone(), generation) {
-            Ok((rules, counts)) => {
+            Ok((rules, ruleset)) => {
                 self.generation = generation;
                 self.hosts = rules.hosts().cloned();
-                self.all_loaded = counts.failed == 0;
+                self.all_loaded = ruleset.counts.failed == 0;
                 // Where nobody listens any more, the end has come.
-                let _ = self.events.send(Event::Loaded(Fresh { rules, counts, answer }));
+                let _ = self.events.send(Event::Loaded(Fresh { rules, ruleset, answer }));
                 true
             }
             Err(failure) => {
@@ -194,15 +216,14 @@ impl Work {
         }
     }
 
-    fn retire(&mut self, old: Arc<Rules>, loaded: u64, answer: Option<Answer>) {
+    fn retire(&mut self, old: Retired, loaded: u64, answer: Option<Answer>) {
         let deadline = Instant::now() + PATIENCE;
-        while Arc::strong_count(&old) > 1 {
+        while old.is_used(LOOK_EVERY) {
             if Instant::now() > deadline {
                 tracing::warn!("a worker is slow to take over {loaded} new rules");
                 self.retired.push(old);
                 return tell(answer, Err("a worker is slow to take the new rules over".to_owned()));
             }
-            std::thread::sleep(LOOK_EVERY);
         }
         drop(old);
         tracing::info!("{loaded} rules are in use");

@@ -18,7 +18,7 @@ use super::worker::{self, Worker};
 use super::{announce, crew, dpdk, handover};
 use crate::cli::{ConfigArgs, RunArgs};
 use crate::config::{self, Config, Inline};
-use crate::control::Server;
+use crate::control::{Ruleset, Server};
 use crate::exit::Failure;
 use crate::lists::Lists;
 use crate::log::Log;
@@ -29,7 +29,7 @@ use portcullis_bpf::GateCounters;
 use portcullis_capture_xdp::{InlineSet, Prepared, XdpError};
 use portcullis_engine::handover::Router;
 use portcullis_engine::{Command, Rules};
-use portcullis_event::{Reporter, RingMode, RuleCounts};
+use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::Blind;
 use portcullis_wire::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
@@ -67,7 +67,7 @@ pub(crate) struct Running {
     pub(crate) hooks: Vec<String>,
     /// Reads rules anew, and frees those that workers have left, so that none of them has to.
     pub(crate) loader: Loader,
-    pub(crate) rule_counts: RuleCounts,
+    pub(crate) ruleset: Ruleset,
     /// Reads lists anew, and tells what they decided.
     pub(crate) lists: Option<ListKeeper>,
     pub(crate) started: Instant,
@@ -140,7 +140,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
-    let (rules, counts) =
+    let (rules, ruleset) =
         crew::load_rules(&config, arguments.init_errors_fatal, None, crew::first_generation())?;
     let lists = Lists::read(&config)?;
     lists.remark();
@@ -162,7 +162,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let (mut workers, cache, loader) = identity.without(|| {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
         let cache = cache.map(CacheThread::start).transpose()?;
-        Ok((workers, cache, Loader::start(config.clone(), &rules, counts, sender.clone())?))
+        Ok((workers, cache, Loader::start(config.clone(), &rules, ruleset.counts, sender.clone())?))
     })?;
     let memory = memory(&plan, count, &warden)?;
     let before = Before { since: wall_clock(), seen: unseen(&plan, &warden)? };
@@ -179,14 +179,14 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     })?;
     let set = take_queues(&plan, memory, (&mut workers, before), &mut warden, identity)?;
     let server = match &config.control_socket {
-        Some(_) => Some(serve(&warden, Desk::new(sender.clone(), plan.interfaces()))?),
+        Some(_) => Some(serve(&warden, Desk::new(sender.clone(), plan.about(loaded.sources)))?),
         None => None,
     };
     warden.settle()?;
     if let Some(set) = set.sockets() {
         announce::announce_gate(&plan, warden.facts(), set);
     }
-    announce::announce(&plan, count, cpus.as_deref(), counts);
+    announce::announce(&plan, count, cpus.as_deref(), ruleset.counts);
     Ok(Running {
         guard,
         source,
@@ -202,7 +202,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         lists,
         rules,
         hooks: plugins.hooks,
-        rule_counts: counts,
+        ruleset,
         started: Instant::now(),
         warden,
         orphaned: false,

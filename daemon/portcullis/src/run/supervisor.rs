@@ -1,15 +1,16 @@
 //! The main thread while the gate stands: orders, signals, commands, statistics, and how it ends.
 
 use super::cache::CacheThread;
-use super::reload::{Answer, Fresh};
+use super::reload::{Answer, Fresh, Retired};
 use super::start::{Running, wall_clock};
 use super::warden::Order;
 use super::{asking, blind, counters, ending, handover, live};
+use crate::control::Ruleset;
 use crate::exit::Failure;
 use crate::report::Summary;
-use crossbeam::channel::{RecvTimeoutError, Sender};
+use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use portcullis_detect::RuleChange;
-use portcullis_engine::{Command, Question};
+use portcullis_engine::{Command, NewRules, Question};
 use portcullis_event::{Counters, StatsRecord};
 use portcullis_flow::FlowSelector;
 use serde_json::Value;
@@ -56,6 +57,10 @@ pub(crate) enum Ask {
     ReopenLogs(Sender<()>),
     /// Judge by the rules as the files have them now; how many, or why the old ones stay.
     ReloadRules(Answer),
+    /// The same, and nobody waits for it.
+    ReloadRulesLater,
+    /// The rules in use.
+    Ruleset(Sender<Ruleset>),
     /// Change one rule, or with `None` take a change back; as for a reload.
     ChangeRule {
         /// Its `gid` and `sid`.
@@ -203,6 +208,10 @@ fn on_ask(gate: &mut Running, ask: Ask) -> Next {
         Ask::ReloadRules(answer) => {
             gate.loader.load(Some(answer));
         }
+        Ask::ReloadRulesLater => gate.loader.load(None),
+        Ask::Ruleset(answer) => {
+            let _ = answer.send(gate.ruleset.clone());
+        }
         Ask::ChangeRule { ids, change, answer } => {
             let set = gate.rules.set();
             let known = set.signatures().iter().any(|rule| (rule.gid, rule.sid) == ids);
@@ -289,20 +298,23 @@ fn reopen(gate: &Running) {
 
 /// Has all workers judge by other rules.
 fn take_over(gate: &mut Running, fresh: Fresh) {
-    let Fresh { rules, counts, answer } = fresh;
+    let Fresh { rules, ruleset, answer } = fresh;
     // First, so that no packet is answered by rules that are no more.
     if let Some(cache) = &gate.cache {
         cache.set_generation(rules.generation());
     }
+    let (back, left) = bounded(gate.workers.len().max(1));
     for (index, worker) in gate.workers.iter().enumerate() {
-        // Here, not on the worker, what the rules need to be asked is allocated.
-        if !worker.tell(Command::Rules(Box::new(Arc::clone(&rules).into()))) {
+        // Not on the worker is allocated what the rules need to be asked, nor freed what the old ones needed.
+        let new = NewRules::from(Arc::clone(&rules)).returning(back.clone());
+        if !worker.tell(Command::Rules(Box::new(new))) {
             tracing::error!("worker {index} takes no commands: it keeps the old rules");
         }
     }
     let old = std::mem::replace(&mut gate.rules, rules);
-    gate.rule_counts = counts;
-    gate.loader.retire(old, counts.loaded, answer);
+    let loaded = ruleset.counts.loaded;
+    gate.ruleset = ruleset;
+    gate.loader.retire(Retired { rules: old, left }, loaded, answer);
 }
 
 /// Has all workers look for the flows.
@@ -322,7 +334,7 @@ pub(crate) fn stats(gate: &Running, counters: Counters) -> StatsRecord {
         timestamp: wall_clock(),
         uptime: gate.started.elapsed().as_secs(),
         counters: Box::new(counters),
-        rules: Some(gate.rule_counts),
+        rules: Some(gate.ruleset.counts),
     }
 }
 

@@ -200,6 +200,11 @@ fn a_rule_is_changed_at_once_and_for_good() {
     eventually("it alerts", || {
         place.records("alert").iter().any(|alert| alert["alert"]["action"] == "allowed")
     });
+    assert!(ctl("rule would-drop 5"));
+    assert!(ping(&lab, 1, 5), "nor does it now");
+    eventually("it tells what it would do", || {
+        place.records("alert").iter().any(|alert| alert["alert"]["would"] == "drop")
+    });
     gate.ask("reload-rules");
     assert!(ping(&lab, 1, 5), "not after a reload either");
     assert!(ctl("rule enable 5"));

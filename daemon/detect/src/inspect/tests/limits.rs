@@ -18,7 +18,7 @@ fn alerts_are_bounded_and_drops_are_not_lost_by_it() {
         &mut scratch,
     );
     assert_eq!(sids(&rules, &outcome), [1, 2, 3, 4, 5, 6]);
-    assert!(outcome.alerts.iter().all(|alert| !alert.blocked));
+    assert!(outcome.alerts.iter().all(|alert| !alert.blocked()));
     assert_eq!((outcome.overflow, outcome.suppressed), (15, 1));
     let Verdict::Drop { scope: Scope::Packet, rule } = outcome.verdict else { panic!("{outcome:?}") };
     assert_eq!(rules.signature(rule).map(|signature| signature.sid), Some(90));
