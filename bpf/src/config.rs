@@ -114,7 +114,7 @@ pub struct GateConfig {
     pub liveness: Liveness,
     /// UDP that the gate looks into.
     pub tunnels: TunnelPorts,
-    /// Most flows in the verdict cache; the kernel keeps 144 bytes for each. At 0 there is none.
+    /// Most flows in the verdict cache; the kernel keeps 128 bytes for each. At 0 there is none.
     pub cache: u32,
     /// How many entries of lists there is to be room for.
     pub lists: ListRoom,

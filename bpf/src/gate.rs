@@ -1,17 +1,17 @@
 //! The gate in the kernel: loads, attaches, pins, adopts and removes the XDP program.
 
 use crate::attach::{AttachedMode, PortLink, adoptable, attach_all, take_over};
-use crate::cache::VerdictCache;
-use crate::config::{Fail, GateConfig, GatePort, Liveness, TunnelPorts};
+use crate::cache::{CacheMap, VerdictCache};
+use crate::config::{GateConfig, GatePort};
 use crate::counters::GateCounters;
 use crate::device;
 use crate::error::GateError;
-use crate::layout;
 use crate::lists::ListMaps;
 use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps, Sizes};
 use crate::pulse::{BlindWindow, Pulses};
-use crate::switch::{PanicSwitch, SET_SEPARATOR};
+use crate::setup::{fill, inspect, map, put_settings, refused, require_capabilities, validate};
+use crate::switch::PanicSwitch;
 use crate::sys;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
 use std::cell::RefCell;
@@ -58,7 +58,7 @@ impl Gate {
             None => (None, Vec::new()),
         };
         let adopted = predecessor.is_some();
-        let sizes = Sizes { slots, cache: config.cache.max(1), lists: config.lists.lines() };
+        let sizes = Sizes { slots, cache: CacheMap::lines(config.cache), lists: config.lists.lines() };
         let Loaded { program, mut maps, cache_is_new, lists_are_new } =
             program::load(sizes, predecessor, config.frags)?;
         fill(&maps, &known, config, queues)?;
@@ -161,23 +161,28 @@ impl Gate {
         Ok(PanicSwitch::new(map, set))
     }
 
-    /// The maps of the [`VerdictCache`], in the order of [`VerdictCache::new`].
+    /// The map of the [`VerdictCache`].
     #[must_use]
-    pub fn cache_maps(&self) -> [BorrowedFd<'_>; 2] {
-        [self.maps.verdicts.as_fd(), self.maps.cache_generation.as_fd()]
+    pub fn cache_map(&self) -> BorrowedFd<'_> {
+        self.maps.verdicts.as_fd()
+    }
+
+    /// How many lines it has.
+    #[must_use]
+    pub fn cache_lines(&self) -> u32 {
+        self.maps.verdicts.max_entries()
     }
 
     /// The verdict cache, to be used here or in another process.
     ///
     /// # Errors
-    /// The process has no descriptors left.
+    /// It cannot be mapped.
     pub fn cache(&self) -> Result<VerdictCache, GateError> {
-        let own = |map: BorrowedFd<'_>| {
-            let owned = map.try_clone_to_owned();
-            owned.map_err(|error| refused("share the verdict cache", &error.into()))
+        let share = || {
+            let lines = self.cache_map().try_clone_to_owned()?;
+            VerdictCache::open(&CacheMap { lines, line_count: self.cache_lines() })
         };
-        let [verdicts, generation] = self.cache_maps();
-        Ok(VerdictCache::new(own(verdicts)?, own(generation)?))
+        share().map_err(|error| refused("share the verdict cache", &error.into()))
     }
 
     /// The maps of [`lists`](Self::lists), in the order of the fields of [`ListMaps`].
@@ -332,121 +337,7 @@ impl Drop for Gate {
     }
 }
 
-fn validate(config: &GateConfig) -> Result<(), GateError> {
-    let invalid = |reason: String| Err(GateError::Invalid(reason));
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    let mut names = config.name.split(SET_SEPARATOR);
-    if names.any(|name| name.is_empty() || !name.chars().all(plain)) {
-        return invalid(format!("name {:?}: letters, digits, - and _ only", config.name));
-    }
-    if config.name.len() > MAX_NAME {
-        return invalid(format!("the names of all sets together have more than {MAX_NAME} characters"));
-    }
-    let count = config.ports.len();
-    let in_sets: usize = config.sets.iter().map(|set| set.ports).sum();
-    let are_pairs = config.sets.iter().all(|set| set.ports.is_multiple_of(2));
-    if !config.sets.is_empty() && (in_sets != count || !are_pairs) {
-        return invalid(format!("{count} ports, but {in_sets} in all sets"));
-    }
-    if count == 0 || !count.is_multiple_of(2) || count > layout::MAX_PORTS {
-        return invalid(format!("{count} ports: an even number from 2 to {} is needed", layout::MAX_PORTS));
-    }
-    for (index, port) in config.ports.iter().enumerate() {
-        if config.ports.iter().skip(index + 1).any(|other| other.name == port.name) {
-            return invalid(format!("interface {} is in it twice", port.name));
-        }
-        if port.queues == 0 {
-            return invalid(format!("interface {} with no queue", port.name));
-        }
-    }
-    if let TunnelPorts::These(ports) = &config.tunnels
-        && ports.len() > TunnelPorts::MOST
-    {
-        return invalid(format!("{} tunnel ports: at most {}", ports.len(), TunnelPorts::MOST));
-    }
-    Ok(())
-}
-
-/// Names what is missing before the kernel says a bare EPERM.
-fn require_capabilities() -> Result<(), GateError> {
-    use rustix::thread::{CapabilitySet, capabilities};
-    let Ok(sets) = capabilities(None) else { return Ok(()) };
-    let has = |capability| sets.effective.contains(capability);
-    let mut missing = Vec::new();
-    if !has(CapabilitySet::NET_ADMIN) {
-        missing.push("CAP_NET_ADMIN");
-    }
-    // CAP_SYS_ADMIN stands for both, as it did before Linux 5.8.
-    if !has(CapabilitySet::SYS_ADMIN) {
-        if !has(CapabilitySet::BPF) {
-            missing.push("CAP_BPF");
-        }
-        if !has(CapabilitySet::PERFMON) {
-            missing.push("CAP_PERFMON");
-        }
-    }
-    if missing.is_empty() { Ok(()) } else { Err(GateError::NoCapability { missing: missing.join(", ") }) }
-}
-
-/// Looks at one port before anything is changed: its index.
-fn inspect(port: &GatePort, frags: bool) -> Result<(&GatePort, u32), GateError> {
-    let ifindex = device::ifindex(&port.name)?;
-    let mtu = device::mtu(&port.name)?;
-    let max = if frags { device::MAX_JUMBO_MTU } else { device::MAX_MTU };
-    if mtu > max {
-        return Err(GateError::MtuTooLarge { name: port.name.clone(), mtu, max });
-    }
-    let (have, need) = (device::queues(&port.name)?, port.queues);
-    if have < need {
-        return Err(GateError::FewerQueues { name: port.name.clone(), have, need });
-    }
-    if have > need {
-        return Err(GateError::MoreQueues { name: port.name.clone(), have, need });
-    }
-    Ok((port, ifindex))
-}
-
 /// linux/if.h
 const IFF_UP: i16 = 0x1;
 
-/// Writes settings, ports and peers.
-fn fill(maps: &Maps, ports: &[(&GatePort, u32)], config: &GateConfig, queues: u32) -> Result<(), GateError> {
-    let put = |result| map("fill the maps", result);
-    put_settings(maps, &config.by_port(), queues)?;
-    put(maps.tunnels.update(&[0; 4], &layout::tunnels(&config.tunnels), MapFlags::ANY))?;
-    for (port, (_, ifindex)) in (0_u32..).zip(ports) {
-        let key = port.to_ne_bytes();
-        let peer = ports.get((port ^ 1) as usize).map_or(0, |(_, ifindex)| *ifindex);
-        if config.forward {
-            put(maps.peers.update(&key, &peer.to_ne_bytes(), MapFlags::ANY))?;
-        } else if let Err(error) = maps.peers.delete(&key)
-            && error.kind() != libbpf_rs::ErrorKind::NotFound
-        {
-            put(Err(error))?;
-        }
-        put(maps.port_of.update(&ifindex.to_ne_bytes(), &key, MapFlags::ANY))?;
-    }
-    Ok(())
-}
-
-/// Tells the program what happens to the frames of each port.
-fn put_settings(maps: &Maps, policies: &[(u32, Fail, Liveness)], queues: u32) -> Result<(), GateError> {
-    for (port, (set, fail, liveness)) in (0_u32..).zip(policies) {
-        let value = layout::settings(*fail, queues, liveness, *set);
-        map("fill the settings", maps.settings.update(&port.to_ne_bytes(), &value, MapFlags::ANY))?;
-    }
-    Ok(())
-}
-
-/// Longest name of a gate: with an extension it is a file's.
-const MAX_NAME: usize = 200;
-
 const READ_WINDOWS: &str = "read the blind windows";
-
-fn map(action: &'static str, result: libbpf_rs::Result<()>) -> Result<(), GateError> {
-    result.map_err(|error| refused(action, &error))
-}
-
-fn refused(action: &'static str, error: &libbpf_rs::Error) -> GateError {
-    GateError::Map { action, reason: format!("{error:#}") }
-}

@@ -4,10 +4,13 @@ use crate::config::{Fail, Liveness, Overload, TunnelPorts};
 
 /// The layout of the pinned maps. Raised whenever a map's shape or meaning changes: pins of another version are
 /// removed, not adopted.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// Most ports in a set (`MAX_PORTS`).
 pub(crate) const MAX_PORTS: usize = 256;
+
+/// Places of the map `port_of` (`PORT_PLACES`).
+pub(crate) const PORT_PLACES: usize = 1024;
 
 /// Bytes of `struct settings`.
 pub(crate) const SETTINGS_SIZE: usize = 48;
@@ -64,6 +67,22 @@ pub(crate) fn settings(fail: Fail, queues: u32, liveness: &Liveness, set: u32) -
         put(&word.to_ne_bytes());
     }
     bytes
+}
+
+/// The map `port_of`: each port, by its interface, at the first free place from where that leads to.
+pub(crate) fn port_places(ifindices: &[u32]) -> Vec<[u8; 8]> {
+    let mut places = vec![[0; 8]; PORT_PLACES];
+    for (port, ifindex) in (0_u32..).zip(ifindices) {
+        let first = *ifindex as usize % PORT_PLACES;
+        let mut around = (first..PORT_PLACES).chain(0..first);
+        if let Some(at) = around.find(|at| places.get(*at) == Some(&[0; 8]))
+            && let Some(place) = places.get_mut(at)
+        {
+            place[..4].copy_from_slice(&ifindex.to_ne_bytes());
+            place[4..].copy_from_slice(&port.to_ne_bytes());
+        }
+    }
+    places
 }
 
 /// `TUNNEL_PORTS`.

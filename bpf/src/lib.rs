@@ -19,8 +19,6 @@
 
 mod attach;
 pub mod cache;
-#[cfg(test)]
-mod cache_tests;
 pub mod config;
 pub mod counters;
 mod crash;
@@ -35,13 +33,14 @@ mod list_tests;
 pub mod lists;
 #[cfg(test)]
 mod liveness_tests;
-mod map_calls;
+mod mapping;
 mod messages;
 mod pins;
 mod program;
 #[cfg(test)]
 mod program_tests;
 pub mod pulse;
+mod setup;
 mod skeleton;
 pub mod switch;
 mod sys;
@@ -52,7 +51,7 @@ mod tuple_probe;
 mod tuple_tests;
 
 pub use attach::AttachedMode;
-pub use cache::{CacheAction, CacheEntry, CacheError, VerdictCache};
+pub use cache::{CacheAction, CacheEntry, CacheError, CacheMap, VerdictCache};
 pub use config::{Fail, GateConfig, GatePort, GateSet, Liveness, Overload, TunnelPorts, XdpMode};
 pub use counters::GateCounters;
 pub use crash::stop_on_crash;

@@ -3,12 +3,12 @@
 #ifndef PORTCULLIS_MAPS_H
 #define PORTCULLIS_MAPS_H
 
-/* ifindex -> port of the set */
+/* The ports by interface: one is at its ifindex % PORT_PLACES, or in the places behind that up to the first empty one */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MAX_PORTS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PORT_PLACES);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct port_place);
 } port_of SEC(".maps");
 
 /* port * settings.queues + rx queue -> socket; sized by the loader */
@@ -52,21 +52,14 @@ struct {
 	__type(value, struct tunnels);
 } tunnels SEC(".maps");
 
-/* Flows that are decided; filled and emptied from user space, sized by the loader */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__uint(key_size, 48); /* struct tuple */
-	__type(value, struct cached);
-} verdicts SEC(".maps");
-
-/* Which generation of rules the entries of `verdicts` must be of; 0: none is looked up */
+/* Flows that are decided, see `cache.h`; written from user space, sized by the loader, one line where there is no cache */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
-} cache_generation SEC(".maps");
+	__type(value, struct cached);
+} verdicts SEC(".maps");
 
 /* By inline set: until when (coarse monotonic time) its wires are to stay in the kernel, whatever else holds */
 struct {

@@ -96,30 +96,65 @@ static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32
 	return XDP_DROP;
 }
 
-static __always_inline int judge(struct xdp_md *ctx)
+static __always_inline int pass_cached(struct cached *cached, const struct parsed *parsed, __u32 port,
+				       struct counters *count)
+{
+	int action = to_peer(port, count, &count->cache_passed);
+
+	if (action == XDP_REDIRECT)
+		count_cached(cached, parsed);
+	return action;
+}
+
+/* Where the settings of the port are that an interface is; NULL where it is none. */
+static __always_inline const struct port_place *port_place(__u32 ifindex)
+{
+	__u32 at = ifindex % PORT_PLACES;
+
+	for (int i = 0; i < MAX_PORTS; i++) {
+		const struct port_place *place = bpf_map_lookup_elem(&port_of, &at);
+
+		if (!place || !place->ifindex)
+			return NULL;
+		if (place->ifindex == ifindex)
+			return place;
+		at = (at + 1) % PORT_PLACES;
+	}
+	return NULL;
+}
+
+/* Does the fail policy pass everything on, whatever the state of a worker? Then nobody has to ask for it. */
+static __always_inline int is_open(const struct settings *set)
+{
+	return set->fail == FAIL_OPEN && set->latched_fail == FAIL_OPEN;
+}
+
+static __always_inline int judge(struct xdp_md *ctx, int frags)
 {
 	const struct ethhdr *eth = (void *)(long)ctx->data;
 	const void *end = (void *)(long)ctx->data_end;
-	__u32 zero = 0, ifindex = ctx->ingress_ifindex, queue = ctx->rx_queue_index, slot, *known, port;
+	__u32 zero = 0, queue = ctx->rx_queue_index, slot, port;
+	const struct port_place *place = port_place(ctx->ingress_ifindex);
+	const struct cache_header *cache;
 	struct settings *set = NULL;
 	struct pulse *pulse = NULL;
 	struct counters *count;
 	int is_control, action, worker = WORKER_ABSENT;
 	struct cached *cached = NULL;
 	struct parsed parsed __attribute__((aligned(8)));
-	__u32 generation, listing;
+	__u32 listing;
 	__u64 now;
 
-	known = bpf_map_lookup_elem(&port_of, &ifindex);
-	if (known)
-		set = bpf_map_lookup_elem(&settings, known);
-	if (!set || !known) {
+	if (place) {
+		port = place->port;
+		set = bpf_map_lookup_elem(&settings, &port);
+	}
+	if (!set) {
 		count = bpf_map_lookup_elem(&counters, &zero);
 		if (count)
 			count->foreign++;
 		return XDP_PASS;
 	}
-	port = *known;
 	count = bpf_map_lookup_elem(&counters, &port);
 	if (!count)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
@@ -128,23 +163,25 @@ static __always_inline int judge(struct xdp_md *ctx)
 		return to_peer(port, count, &count->switched);
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
-	generation = is_control ? 0 : cache_in_force();
+	cache = is_control ? NULL : cache_in_force();
 	listing = is_control ? 0 : lists_in_force();
-	if (generation || listing)
-		parse(ctx, set->inline_set, port & 1, &parsed);
+	if (cache || listing)
+		parse(ctx, frags, set->inline_set, port & 1, &parsed);
 	if (listing) {
 		action = by_lists(ctx, &parsed, listing, port, count, now);
 		if (action != XDP_PASS)
 			return action;
 	}
-	if (generation)
-		cached = look_up_cache(&parsed, generation, now);
+	if (cache)
+		cached = look_up_cache(&parsed, cache, now);
 	/* What was condemned stays so, whether a worker lives or not. */
-	if (cached && cached->action == CACHED_DROP) {
+	if (cached && is_cached_drop(cached)) {
 		count_cached(cached, &parsed);
 		count->cache_dropped++;
 		return XDP_DROP;
 	}
+	if (cached && is_open(set))
+		return pass_cached(cached, &parsed, port, count);
 
 	slot = port * set->queues + queue;
 	if (queue < set->queues) {
@@ -155,12 +192,8 @@ static __always_inline int judge(struct xdp_md *ctx)
 	if (is_control && (worker <= WORKER_BUSY || set->fail == FAIL_OPEN))
 		return to_peer(port, count, &count->control);
 	/* A closed gate without a worker is shut, also to what need not be inspected. A busy worker is none the less there. */
-	if (cached && (worker <= WORKER_BUSY || policy_of(set, pulse) == FAIL_OPEN)) {
-		action = to_peer(port, count, &count->cache_passed);
-		if (action == XDP_REDIRECT)
-			count_cached(cached, &parsed);
-		return action;
-	}
+	if (cached && (worker <= WORKER_BUSY || policy_of(set, pulse) == FAIL_OPEN))
+		return pass_cached(cached, &parsed, port, count);
 	/*
 	 * A closed gate without a worker is a cut wire: a neighbour that still heard STP or LACP over it would go on
 	 * using it. So control frames fall through to the policy.
@@ -189,14 +222,14 @@ static __always_inline int judge(struct xdp_md *ctx)
 SEC("xdp")
 int gate(struct xdp_md *ctx)
 {
-	return judge(ctx);
+	return judge(ctx, 0);
 }
 
 /* The same for frames of several buffers. A DEVMAP serves only one of the two: the loader picks. */
 SEC("xdp.frags")
 int gate_frags(struct xdp_md *ctx)
 {
-	return judge(ctx);
+	return judge(ctx, 1);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

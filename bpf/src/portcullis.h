@@ -11,6 +11,14 @@
 /* A set has at most this many ports; PortId is a byte. */
 #define MAX_PORTS 256
 
+/* Places of the map `port_of`: a power of two, and more than there can be ports. */
+#define PORT_PLACES 1024
+
+struct port_place {
+	__u32 ifindex; /* 0: no port is here */
+	__u32 port;
+};
+
 /* UDP ports that tunnels are looked for on, as many as all of their kinds may have. */
 #define TUNNEL_PORTS 12
 
@@ -76,13 +84,31 @@ enum cached_action {
 	CACHED_PASS = 1,
 };
 
-/* An entry of the verdict cache; its key is `struct tuple`. Mirrored by `cache.rs`. */
+/* Lines beyond an entry's home that it may be in: bits of `cached.near`. */
+#define CACHE_NEAR 16
+
+/* A line of the verdict cache: an entry, packed so that it is one cache line. `cache/line.rs` says the same in Rust. */
 struct cached {
-	__u64 packets; /* answered by it */
+	__u64 source[2], destination[2];
+	__u32 ports;   /* source and destination, as they stand in the frame */
+	__u32 ids;     /* outermost VLAN id, the next << 12, inline set << 24 */
+	__u32 kind;    /* innermost VLAN id, number of tags << 12, protocol << 16, side << 24, is IPv6 << 25 */
+	__u32 until;   /* coarse monotonic time >> CACHE_TIME_SHIFT */
+	__u32 packets; /* answered by it; begins again at 0 */
+	__u16 near;    /* bit n: the line n further on has an entry whose home this is */
+	__u16 verdict; /* generation << 1 | enum cached_action; 0: no entry is here */
 	__u64 bytes;
-	__u64 until;      /* coarse monotonic time */
-	__u32 generation; /* of the rules that it was decided by; of others, the entry is none */
-	__u32 action;     /* enum cached_action */
+};
+
+#define CACHE_TIME_SHIFT 27
+
+/* Its first line. */
+struct cache_header {
+	__u64 seed;
+	__u32 homes;      /* the lines that hashes lead to: the first ones, from 1 on */
+	__u32 stamp;      /* the generation that entries must be of, as they have it; 0: none is looked up */
+	__u32 generation; /* the same as user space knows it */
+	__u32 reserved[11];
 };
 
 /* A blind window that has ended, as it stands in the ring `windows`. Times are coarse monotonic. */

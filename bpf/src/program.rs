@@ -20,7 +20,6 @@ pub(crate) struct Maps {
     pub(crate) settings: MapHandle,
     pub(crate) tunnels: MapHandle,
     pub(crate) verdicts: MapHandle,
-    pub(crate) cache_generation: MapHandle,
     pub(crate) panic_switch: MapHandle,
     pub(crate) windows: MapHandle,
     pub(crate) lists: MapHandle,
@@ -31,9 +30,9 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 14] {
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 13] {
         let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, .. } = self;
-        let Self { verdicts, cache_generation, lists, list_hits, list_samples, counters, .. } = self;
+        let Self { verdicts, lists, list_hits, list_samples, counters, .. } = self;
         [
             ("port_of", port_of),
             ("sockets", sockets),
@@ -42,7 +41,6 @@ impl Maps {
             ("settings", settings),
             ("tunnels", tunnels),
             ("verdicts", verdicts),
-            ("cache_generation", cache_generation),
             ("panic_switch", panic_switch),
             ("windows", windows),
             ("lists", lists),
@@ -63,7 +61,6 @@ impl Maps {
             settings: open("settings")?,
             tunnels: open("tunnels")?,
             verdicts: open("verdicts")?,
-            cache_generation: open("cache_generation")?,
             panic_switch: open("panic_switch")?,
             windows: open("windows")?,
             lists: open("lists")?,
@@ -117,7 +114,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Sizes {
     /// Sockets.
     pub(crate) slots: u32,
-    /// Entries of the verdict cache, at least 1.
+    /// Lines of the verdict cache, at least 1.
     pub(crate) cache: u32,
     /// Lines of lists, at least 1.
     pub(crate) lists: u32,
@@ -176,7 +173,6 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>, frags: bool) -> Resu
             settings: handle(&skeleton.maps.settings)?,
             tunnels: handle(&skeleton.maps.tunnels)?,
             verdicts: handle(&skeleton.maps.verdicts)?,
-            cache_generation: handle(&skeleton.maps.cache_generation)?,
             panic_switch: handle(&skeleton.maps.panic_switch)?,
             windows: handle(&skeleton.maps.windows)?,
             lists: handle(&skeleton.maps.lists)?,
@@ -198,7 +194,6 @@ fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()
     open.maps.peers.reuse_fd(maps.peers.as_fd())?;
     open.maps.settings.reuse_fd(maps.settings.as_fd())?;
     open.maps.tunnels.reuse_fd(maps.tunnels.as_fd())?;
-    open.maps.cache_generation.reuse_fd(maps.cache_generation.as_fd())?;
     open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
     open.maps.windows.reuse_fd(maps.windows.as_fd())?;
     open.maps.list_hits.reuse_fd(maps.list_hits.as_fd())?;

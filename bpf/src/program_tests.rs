@@ -1,5 +1,6 @@
 //! What the program does with a frame, case by case: each is run in the kernel by BPF_PROG_TEST_RUN.
 
+use crate::cache::CacheMap;
 use crate::config::{Fail, Liveness};
 use crate::counters::GateCounters;
 use crate::device;
@@ -41,13 +42,15 @@ impl Bench {
         let indices: Vec<u32> = namespace
             .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
             .to_vec();
-        let loaded = load(Sizes { slots: 2 * QUEUES, cache: 8, lists: lines }, None, false).unwrap();
+        let loaded =
+            load(Sizes { slots: 2 * QUEUES, cache: CacheMap::lines(8), lists: lines }, None, false).unwrap();
         let maps = &loaded.maps;
+        for (place, value) in (0_u32..).zip(layout::port_places(&indices[..2])) {
+            maps.port_of.update(&place.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
+        }
         for port in 0..2_u32 {
             let settings = layout::settings(fail, QUEUES, &Liveness::default(), 0);
             maps.settings.update(&port.to_ne_bytes(), &settings, MapFlags::ANY).unwrap();
-            let ifindex = indices[port as usize].to_ne_bytes();
-            maps.port_of.update(&ifindex, &port.to_ne_bytes(), MapFlags::ANY).unwrap();
             if forward {
                 let peer = indices[1 - port as usize].to_ne_bytes();
                 let put = || maps.peers.update(&port.to_ne_bytes(), &peer, MapFlags::ANY);

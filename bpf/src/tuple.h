@@ -204,10 +204,10 @@ static __always_inline void parse_ipv6(const void *at, const void *end, __u32 ro
 }
 
 /*
- * Takes a frame's headers apart. `out` is all written. For both kinds of program: what lies beyond the first buffer of a
+ * Takes a frame's headers apart. `out` is all written. For both kinds of program, as `frags` says: what lies beyond the first buffer of a
  * frame of several is counted in lengths, but no header is looked for there.
  */
-static __always_inline void parse(struct xdp_md *ctx, __u8 inline_set, __u8 side, struct parsed *out)
+static __always_inline void parse(struct xdp_md *ctx, int frags, __u8 inline_set, __u8 side, struct parsed *out)
 {
 	const void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	const struct ethhdr *eth = at;
@@ -216,7 +216,8 @@ static __always_inline void parse(struct xdp_md *ctx, __u8 inline_set, __u8 side
 	__builtin_memset(out, 0, sizeof(*out));
 	out->tuple.set = inline_set;
 	out->tuple.side = side;
-	out->length = bpf_xdp_get_buff_len(ctx);
+	/* Without a call where there is but one buffer. */
+	out->length = frags ? bpf_xdp_get_buff_len(ctx) : (__u64)(end - at);
 	if ((const void *)(eth + 1) > end) {
 		out->flags = PARSED_LENGTH;
 		return;

@@ -13,27 +13,27 @@ struct {
 	__type(value, struct parsed);
 } seen SEC(".maps");
 
-static __always_inline int show(struct xdp_md *ctx)
+static __always_inline int show(struct xdp_md *ctx, int frags)
 {
 	__u32 zero = 0;
 	struct parsed *out = bpf_map_lookup_elem(&seen, &zero);
 
 	if (!out)
 		return XDP_ABORTED;
-	parse(ctx, 7, 1, out);
+	parse(ctx, frags, 7, 1, out);
 	return is_plain(out) ? XDP_PASS : XDP_DROP;
 }
 
 SEC("xdp")
 int probe(struct xdp_md *ctx)
 {
-	return show(ctx);
+	return show(ctx, 0);
 }
 
 SEC("xdp.frags")
 int probe_frags(struct xdp_md *ctx)
 {
-	return show(ctx);
+	return show(ctx, 1);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -132,7 +132,7 @@ fn cached(lab: &Lab, load: &Load, length: Duration, action: CacheAction) -> Resu
 
 fn fill(gate: &Gate, flows: u32, action: CacheAction) -> Result<()> {
     let cache = gate.cache()?;
-    cache.set_generation(GENERATION)?;
+    cache.set_generation(GENERATION);
     let until = coarse_now() + 3_600_000_000_000;
     let entry = CacheEntry { packets: 0, bytes: 0, until, generation: GENERATION, action };
     for flow in 0..flows {

@@ -1,19 +1,16 @@
 //! Memory that is shared with the program: the generations, the counts, and the ring of samples.
-#![expect(unsafe_code, reason = "maps the lists' maps, and looks at them as atomics")]
 
 use super::image::{self, Bypass, ListPolicy};
 use super::sample::ListSample;
 use super::{ListHits, ListsError, MAX_BYPASSES};
 use crate::layout::{LIST_COUNTERS, LIST_SAMPLES};
+use crate::mapping::Mapping;
 use crate::sys;
 use portcullis_lists::{ListId, Table};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use std::ffi::c_void;
-use std::fmt;
+use rustix::mm::ProtFlags;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Words of a line.
@@ -75,12 +72,16 @@ impl Lists {
         let read = ProtFlags::READ;
         let both = ProtFlags::READ | ProtFlags::WRITE;
         let (lines, hits) = (maps.line_count as usize, maps.hit_count as usize);
+        let map = |map: &OwnedFd, bytes, offset, protection| {
+            let mapping = Mapping::new(map.as_fd(), bytes, offset, protection);
+            mapping.map_err(|error| ListsError::Map(error.to_string()))
+        };
         let mut lists = Self {
-            lines: Mapping::new(maps.lines.as_fd(), lines * WORDS * 8, 0, both)?,
-            hits: Mapping::new(maps.hits.as_fd(), hits * WORDS * 8, 0, read)?,
-            consumer: Mapping::new(maps.samples.as_fd(), page, 0, both)?,
+            lines: map(&maps.lines, lines * WORDS * 8, 0, both)?,
+            hits: map(&maps.hits, hits * WORDS * 8, 0, read)?,
+            consumer: map(&maps.samples, page, 0, both)?,
             // The producer's page, and the data twice, so that no sample is broken in two.
-            ring: Mapping::new(maps.samples.as_fd(), page + 2 * LIST_SAMPLES, page as u64, read)?,
+            ring: map(&maps.samples, page + 2 * LIST_SAMPLES, page as u64, read)?,
             room: lines.saturating_sub(1) / 2,
             hit_count: hits,
             before: Vec::new(),
@@ -203,52 +204,5 @@ impl Lists {
             total.samples_lost += lost.load(Ordering::Relaxed);
         }
         total
-    }
-}
-
-struct Mapping {
-    at: NonNull<c_void>,
-    bytes: usize,
-}
-
-// SAFETY: all that is reached through the pointer is atomics; the mapping is shared with the kernel anyway and stays
-// until its owner drops it.
-unsafe impl Send for Mapping {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    fn new(
-        map: BorrowedFd<'_>,
-        bytes: usize,
-        offset: u64,
-        protection: ProtFlags,
-    ) -> Result<Self, ListsError> {
-        let bytes = bytes.next_multiple_of(rustix::param::page_size());
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let at = unsafe { mmap(std::ptr::null_mut(), bytes, protection, MapFlags::SHARED, map, offset) };
-        let at = at.map_err(|error| ListsError::Map(error.to_string()))?;
-        let at = NonNull::new(at).ok_or_else(|| ListsError::Map("no address".to_owned()))?;
-        Ok(Self { at, bytes })
-    }
-
-    fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, has so many bytes and lives as long as `self`; every bit pattern is a
-        // valid word, and whoever else writes it does so behind an atomic's back only as the kernel may. One that is
-        // mapped for reading is only loaded from.
-        unsafe { std::slice::from_raw_parts(self.at.as_ptr().cast::<AtomicU64>(), self.bytes / 8) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped with this length, and nobody borrows from it any more.
-        let _ = unsafe { munmap(self.at.as_ptr(), self.bytes) };
-    }
-}
-
-impl fmt::Debug for Mapping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} shared bytes", self.bytes)
     }
 }

@@ -99,9 +99,7 @@ impl CacheThread {
 
     /// From the next packet on, only verdicts of rules of this generation hold.
     pub(crate) fn set_generation(&self, generation: u32) {
-        if let Err(error) = self.cache.set_generation(generation) {
-            tracing::error!("the verdict cache keeps what older rules decided: {error}");
-        }
+        self.cache.set_generation(generation);
     }
 
     /// Has workers told what was answered so far.
@@ -186,18 +184,13 @@ impl Work {
 
     /// Nothing holds any more; what was answered is told, and all entries are gone.
     fn out_of_use(&mut self) {
-        if let Err(error) = self.parts.cache.set_generation(0) {
-            tracing::error!("the verdict cache stays in use until its verdicts are over: {error}");
-        }
+        self.parts.cache.set_generation(0);
         self.read();
         self.tally.entries.store(self.kept.len() as u64, Ordering::Relaxed);
     }
 
     fn take_requests(&mut self) {
-        let generation = match self.parts.cache.generation() {
-            Ok(generation) => generation,
-            Err(error) => return tracing::error!("the verdict cache cannot be read: {error}"),
-        };
+        let generation = self.parts.cache.generation();
         for worker in 0..self.parts.desks.len() {
             for _ in 0..MOST_REQUESTS {
                 let request = self.parts.desks.get_mut(worker).and_then(OffloadDesk::request);
@@ -229,13 +222,9 @@ impl Work {
                 OffloadAction::Pass => CacheAction::Pass,
             },
         };
-        match self.parts.cache.put(&tuple, &entry) {
-            Ok(()) => {}
-            Err(CacheError::Full) => {
-                self.tally.full.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Err(error) => return tracing::error!("{error}"),
+        if let Err(CacheError::Full) = self.parts.cache.put(&tuple, &entry) {
+            self.tally.full.fetch_add(1, Ordering::Relaxed);
+            return;
         }
         let Offer { flow, key, direction, .. } = *offer;
         self.kept.insert(tuple, Kept { flow, key, direction, worker, packets: 0, bytes: 0 });
@@ -269,20 +258,16 @@ impl Work {
         let tuples = self.flows.get(&flow).into_iter().flatten().flatten();
         let entry = |tuple| {
             let direction = self.kept.get(tuple)?.direction;
-            Some((direction, self.parts.cache.get(tuple).ok()??))
+            Some((direction, self.parts.cache.get(tuple)?))
         };
         tuples.filter_map(entry).collect()
     }
 
     /// Takes an entry out and tells the rest of what it answered.
     fn remove(&mut self, tuple: &Tuple) {
-        match self.parts.cache.take(tuple) {
-            Ok(Some(entry)) => {
-                // Where the worker has no room now, this much is not in the flow's record.
-                self.tell(tuple, &entry);
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!("the verdict cache: {error}"),
+        if let Some(entry) = self.parts.cache.take(tuple) {
+            // Where the worker has no room now, this much is not in the flow's record.
+            self.tell(tuple, &entry);
         }
         let Some(kept) = self.kept.remove(tuple) else { return };
         if let Entry::Occupied(mut flow) = self.flows.entry(kept.flow) {
@@ -295,13 +280,9 @@ impl Work {
 
     /// Tells workers what was answered since the last time, and takes out what holds no more.
     fn read(&mut self) {
-        let (now, generation) = (coarse_now(), self.parts.cache.generation().unwrap_or(0));
-        let mut found = Vec::with_capacity(self.kept.len());
-        if let Err(error) = self.parts.cache.walk(|tuple, entry| found.push((tuple, entry))) {
-            tracing::error!("the verdict cache cannot be read: {error}");
-        }
+        let (now, generation) = (coarse_now(), self.parts.cache.generation());
         let deadline = Instant::now() + PATIENCE;
-        for (tuple, entry) in found {
+        for (tuple, entry) in self.parts.cache.entries() {
             while !self.tell(&tuple, &entry) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -309,6 +290,7 @@ impl Work {
                 self.remove(&tuple);
             }
         }
+        self.parts.cache.recycle();
     }
 
     /// Tells an entry's worker what is new of it; false where that has no room.

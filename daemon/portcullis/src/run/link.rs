@@ -6,7 +6,7 @@ use super::supervisor::Event;
 use super::warden::{GateFacts, Order, Reply, Request, VERSION};
 use crate::exit::Failure;
 use crossbeam::channel::Sender;
-use portcullis_bpf::{BlindWindow, GateCounters, ListMaps, Pulses, VerdictCache};
+use portcullis_bpf::{BlindWindow, CacheMap, GateCounters, ListMaps, Pulses, VerdictCache};
 use portcullis_capture_xdp::{SocketSlots, XdpError};
 use std::fs::File;
 use std::io;
@@ -87,8 +87,10 @@ impl WardenLink {
             let pulses = Pulses::map(pulses.as_fd(), slots, queues, facts.beat_limit);
             facts.pulses = Some(pulses.map_err(|error| Failure::Runtime(error.to_string()))?);
         }
-        if let (Some(verdicts), Some(generation)) = (descriptors.next(), descriptors.next()) {
-            facts.cache = Some(Arc::new(VerdictCache::new(verdicts, generation)));
+        if let Some(lines) = descriptors.next() {
+            let fail = |error: io::Error| Failure::Runtime(format!("no verdict cache: {error}"));
+            let map = CacheMap { lines, line_count: facts.cache_lines };
+            facts.cache = Some(Arc::new(VerdictCache::open(&map).map_err(fail)?));
         }
         self.facts = Arc::new(facts);
         Ok(&self.facts)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Raised whenever a message changes: a gate of another version is refused.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The file system that pins live in.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -124,7 +124,9 @@ pub(crate) struct GateFacts {
     /// Where workers tell that they live: mapped by the gate, from the first descriptor beside the answer.
     #[serde(skip)]
     pub(crate) pulses: Option<Pulses>,
-    /// The verdict cache, of the second and third descriptor.
+    /// Lines of the verdict cache's map.
+    pub(crate) cache_lines: u32,
+    /// The verdict cache, of the second descriptor.
     #[serde(skip)]
     pub(crate) cache: Option<Arc<VerdictCache>>,
 }
@@ -187,6 +189,7 @@ impl Warden {
             adopted: gate.adopted(),
             beat_limit: plan.liveness.beat_limit,
             list_sizes: gate.list_sizes(),
+            cache_lines: gate.cache_lines(),
             lists: None,
             pulses: None,
             cache: None,
@@ -196,8 +199,7 @@ impl Warden {
     /// The maps that go to the gate, in the order of [`GateFacts`].
     pub(crate) fn maps(&self) -> Vec<BorrowedFd<'_>> {
         let Some(gate) = &self.gate else { return Vec::new() };
-        let (cache, lists) = (gate.cache_maps(), gate.list_maps());
-        std::iter::once(gate.pulses_map()).chain(cache).chain(lists).collect()
+        [gate.pulses_map(), gate.cache_map()].into_iter().chain(gate.list_maps()).collect()
     }
 
     /// Lets a queue's frames go to this socket.

@@ -1,7 +1,7 @@
 //! What the program makes of frames whose flows are decided, by BPF_PROG_TEST_RUN; and the cache as its user sees it.
 //! Port 0 has a socket on queue 0 and none on queue 1.
 
-use crate::cache::{CacheAction, CacheEntry, CacheError, VerdictCache};
+use crate::cache::{CacheAction, CacheEntry, CacheError, CacheMap, VerdictCache};
 use crate::config::{Fail, Liveness, Overload};
 use crate::counters::GateCounters;
 use crate::layout;
@@ -34,9 +34,10 @@ impl Cached {
     fn new(fail: Fail) -> Self {
         let bench = Bench::new(fail, true);
         let maps = &bench.loaded.maps;
-        let own = |map: &libbpf_rs::MapHandle| map.as_fd().try_clone_to_owned().unwrap();
-        let cache = VerdictCache::new(own(&maps.verdicts), own(&maps.cache_generation));
-        cache.set_generation(GENERATION).unwrap();
+        let lines = maps.verdicts.as_fd().try_clone_to_owned().unwrap();
+        let map = CacheMap { lines, line_count: maps.verdicts.max_entries() };
+        let cache = VerdictCache::open(&map).unwrap();
+        cache.set_generation(GENERATION);
         Self { bench, cache }
     }
 
@@ -50,14 +51,9 @@ impl Cached {
     }
 
     fn counts(&self, tuple: &Tuple) -> (u64, u64) {
-        let mut found = None;
-        let show = |other, entry: CacheEntry| {
-            if other == *tuple {
-                found = Some((entry.packets, entry.bytes));
-            }
-        };
-        self.cache.walk(show).unwrap();
-        found.unwrap()
+        let entries = self.cache.entries();
+        let (_, entry) = entries.iter().find(|(other, _)| other == tuple).unwrap();
+        (entry.packets, entry.bytes)
     }
 }
 
@@ -101,10 +97,10 @@ fn a_decided_flow_is_answered_and_counted() {
     cached.put(&tuple(), CacheAction::Pass);
     assert_eq!(cached.frame(&frame, 0), (REDIRECT, PASSED));
     assert_eq!(cached.frame(&packet().payload(&[0; 100]).to_vec(), 0), (REDIRECT, PASSED));
-    assert_eq!(cached.cache.get(&tuple()).unwrap().map(|entry| entry.packets), Some(2));
-    let taken = cached.cache.take(&tuple()).unwrap().unwrap();
+    assert_eq!(cached.cache.get(&tuple()).map(|entry| entry.packets), Some(2));
+    let taken = cached.cache.take(&tuple()).unwrap();
     assert_eq!((taken.packets, taken.bytes, taken.action), (2, 60 + 154, CacheAction::Pass));
-    assert_eq!(cached.cache.take(&tuple()).unwrap(), None);
+    assert_eq!(cached.cache.take(&tuple()), None);
     assert_eq!(cached.frame(&frame, 0), (REDIRECT, SOCKET));
 }
 
@@ -157,8 +153,8 @@ fn other_rules_and_time_end_a_verdict() {
     for (generation, expected) in
         [(GENERATION + 1, (REDIRECT, SOCKET)), (0, (REDIRECT, SOCKET)), (GENERATION, (DROP, DROPPED))]
     {
-        cached.cache.set_generation(generation).unwrap();
-        assert_eq!(cached.cache.generation().unwrap(), generation);
+        cached.cache.set_generation(generation);
+        assert_eq!(cached.cache.generation(), generation);
         assert_eq!(cached.frame(&frame, 0), expected, "generation {generation}");
     }
     let over = CacheEntry { until: coarse_now(), ..fresh(CacheAction::Drop) };
@@ -219,13 +215,10 @@ fn a_full_cache_refuses_and_one_that_is_taken_makes_room() {
     assert!(matches!(refused, Err(CacheError::Full)), "{refused:?}");
     // One in the place of another needs no room.
     cached.cache.put(&port(0), &fresh(CacheAction::Pass)).unwrap();
-    assert!(cached.cache.take(&port(1)).unwrap().is_some());
+    assert!(cached.cache.take(&port(1)).is_some());
     cached.cache.put(&port(room), &fresh(CacheAction::Drop)).unwrap();
-    let mut seen = BTreeMap::new();
-    let show = |tuple: Tuple, entry: CacheEntry| {
-        seen.insert(tuple.source_port, entry.action);
-    };
-    cached.cache.walk(show).unwrap();
+    let entries = cached.cache.entries().into_iter();
+    let seen: BTreeMap<u16, _> = entries.map(|(tuple, entry)| (tuple.source_port, entry.action)).collect();
     let expected = (0..=room).filter(|port| *port != 1);
     assert!(seen.keys().copied().eq(expected), "{seen:?}");
     assert_eq!((seen[&0], seen[&room]), (CacheAction::Pass, CacheAction::Drop));
