@@ -1,5 +1,9 @@
 //! Facts and switches of a network interface, by ioctl, in the network namespace of the calling thread.
 
+mod rss;
+
+pub use rss::{HashedBy, HashedFlow, Rss, hashed_by, rss, set_hashed_by, set_rss_key, set_rss_table};
+
 use crate::error::GateError;
 use crate::sys;
 use std::io;
@@ -21,8 +25,6 @@ const ETHTOOL_SFLAGS: u32 = 0x26;
 const ETHTOOL_GGRO: u32 = 0x2b;
 const ETHTOOL_SGRO: u32 = 0x2c;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
-const ETHTOOL_GRSSH: u32 = 0x46;
-const ETH_RSS_HASH_TOP: u8 = 1;
 
 /// An offload that the ethtool flags word switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,44 +110,6 @@ pub fn is_up(name: &str) -> io::Result<bool> {
 pub fn set_up(name: &str, up: bool) -> io::Result<()> {
     let flags = flags(name)?;
     set_flags(name, if up { flags | IFF_UP } else { flags & !IFF_UP })
-}
-
-/// How a NIC spreads packets over its receive queues (`ethtool -x`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rss {
-    /// The key of its Toeplitz hash.
-    pub key: Vec<u8>,
-    /// The queue of each bucket.
-    pub table: Vec<u32>,
-}
-
-/// How the interface spreads packets.
-///
-/// # Errors
-/// The kernel's; `Unsupported` where the driver hides it, or the hash is another than Toeplitz.
-pub fn rss(name: &str) -> io::Result<Rss> {
-    // struct ethtool_rxfh: cmd, rss_context, indir_size, key_size, hfunc and three bytes, rsvd32; then the buckets and the
-    // key. With sizes of 0 the kernel tells the sizes.
-    let mut head = [ETHTOOL_GRSSH, 0, 0, 0, 0, 0];
-    sys::ethtool(name, &mut head)?;
-    let [_, _, buckets, key_bytes, ..] = head;
-    if buckets == 0 || key_bytes == 0 || buckets > 65_536 || key_bytes > 1024 {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let words = (buckets + key_bytes.div_ceil(4)) as usize;
-    let mut asked = vec![0; head.len() + words];
-    if let Some(place) = asked.get_mut(..4) {
-        place.copy_from_slice(&[ETHTOOL_GRSSH, 0, buckets, key_bytes]);
-    }
-    sys::ethtool(name, &mut asked)?;
-    let is_toeplitz = asked.get(4).is_some_and(|word| word.to_ne_bytes().first() == Some(&ETH_RSS_HASH_TOP));
-    let (table, key) = asked.get(head.len()..).unwrap_or_default().split_at(buckets as usize);
-    let mut key: Vec<u8> = key.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    key.truncate(key_bytes as usize);
-    if !is_toeplitz {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    Ok(Rss { key, table: table.to_vec() })
 }
 
 /// Is an offload on?

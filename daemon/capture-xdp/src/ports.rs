@@ -7,6 +7,7 @@
 use crate::addresses::{self, Address};
 use crate::error::PortError;
 use crate::napi::{self, NapiDefer};
+use crate::rss::RssRestore;
 use portcullis_bpf::device::{self, Offload};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -42,6 +43,8 @@ pub struct PortRestore {
     pub disable_ipv6: Option<String>,
     /// When its receive loop ran, where that was changed.
     pub napi: Option<NapiDefer>,
+    /// How it spread packets over its queues, where that was changed.
+    pub rss: Option<RssRestore>,
     /// Its addresses, taken off.
     pub addresses: Vec<Address>,
 }
@@ -93,6 +96,7 @@ impl PortSetup {
             rx_vlan: None,
             tx_vlan: None,
             napi: None,
+            rss: None,
             lro: None,
             gro: None,
             disable_ipv6: None,
@@ -122,12 +126,21 @@ impl PortRestore {
         Ok(())
     }
 
+    /// Has the interface spread packets so that the directions of a flow meet at one queue, as far as its driver lets that be
+    /// changed; what it refused.
+    pub fn spread_alike(&mut self) -> Vec<String> {
+        let (before, refused) = RssRestore::apply(&self.name);
+        self.rss = Some(before).filter(|before| !before.is_empty());
+        refused
+    }
+
     /// Makes the interface what it was. Goes on after an error, and tells the first.
     ///
     /// # Errors
     /// Something could not be restored.
     pub fn restore(self) -> Result<(), PortError> {
-        let Self { name, up, promiscuous, rx_vlan, tx_vlan, lro, gro, disable_ipv6, napi, addresses } = self;
+        let Self { name, up, promiscuous, rx_vlan, tx_vlan, lro, gro, disable_ipv6, napi, rss, addresses } =
+            self;
         let mut first = Ok(());
         let mut done = |action, result: io::Result<()>| {
             if let Err(source) = result
@@ -144,6 +157,9 @@ impl PortRestore {
         }
         if let Some(settings) = napi {
             done("restore when its receive loop runs", napi::set_napi_defer(&name, settings));
+        }
+        if let Some(before) = rss {
+            done("restore how packets are spread over queues", before.restore(&name));
         }
         if let Some(on) = lro {
             done("restore lro", device::set_offload(&name, Offload::Lro, on));

@@ -141,6 +141,16 @@ words! {
     }
 }
 
+words! {
+    /// `capture.af-xdp.rss`: what becomes of a NIC's own way to spread packets over its queues.
+    pub RssMode {
+        /// Both directions of a flow to the same queue, as far as the driver lets that be set; restored at the end.
+        Symmetric = "symmetric",
+        /// As it is.
+        Keep = "keep",
+    }
+}
+
 /// How many workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
@@ -191,6 +201,8 @@ pub struct AfXdpConfig {
     pub ring_size: u32,
     /// Packet memory from huge pages where there are any.
     pub huge_pages: bool,
+    /// What becomes of the NICs' way to spread packets over queues.
+    pub rss: RssMode,
     /// Workers run the receive loops of their queues; `None`: interrupts do.
     pub busy_poll: Option<BusyPollConfig>,
 }
@@ -263,6 +275,7 @@ impl AfXdpConfig {
             require: section.or("require", AfXdpRequire::Copy),
             ring_size,
             huge_pages: section.or("huge-pages", true),
+            rss: section.or("rss", RssMode::Symmetric),
             busy_poll: BusyPollConfig::read(section),
         }
     }

@@ -32,7 +32,7 @@ mod verdict_cache;
 mod written;
 
 pub use capture::{
-    AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, Workers, XdpMode,
+    AfXdpConfig, AfXdpRequire, BindMode, CaptureConfig, CaptureModule, InlineSet, RssMode, Workers, XdpMode,
 };
 pub use decoder::{DecoderConfig, InvalidPolicy};
 pub use defrag::DefragConfig;

@@ -2,7 +2,7 @@
 //! restore them, so its successor does at its own end.
 
 use portcullis_bpf::device;
-use portcullis_capture_xdp::{NapiDefer, PortRestore, PortSetup};
+use portcullis_capture_xdp::{NapiDefer, PortRestore, PortSetup, RssRestore};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -63,13 +63,18 @@ impl PortMemory {
     }
 
     /// Makes a port fit for inspection and keeps what it was like. With `napi` its receive loop waits for workers, where
-    /// that can be had.
-    pub(crate) fn set_up(&mut self, name: &str, napi: Option<NapiDefer>) -> Result<(), String> {
+    /// that can be had; with `alike` both directions of a flow come by the same queue, where the driver can do that.
+    pub(crate) fn set_up(&mut self, name: &str, napi: Option<NapiDefer>, alike: bool) -> Result<(), String> {
         let mut restore = PortSetup::apply(name).map_err(|error| error.to_string())?;
         if let Some(settings) = napi
             && let Err(error) = restore.defer(settings)
         {
             tracing::warn!("{error}: interrupts go on to run it");
+        }
+        if alike {
+            for reason in restore.spread_alike() {
+                tracing::warn!("{name} goes on to spread packets over its queues as before: {reason}");
+            }
         }
         let index = device::ifindex(name).map_err(|error| error.to_string())?;
         let known = self.inherited.iter().find(|port| port.index == index && port.restore.name == name);
@@ -118,6 +123,7 @@ fn combined(first: PortRestore, then: PortRestore) -> PortRestore {
         rx_vlan: first.rx_vlan.or(then.rx_vlan),
         tx_vlan: first.tx_vlan.or(then.tx_vlan),
         napi: first.napi.or(then.napi),
+        rss: RssRestore::before(first.rss, then.rss),
         lro: first.lro.or(then.lro),
         gro: first.gro.or(then.gro),
         disable_ipv6: first.disable_ipv6.or(then.disable_ipv6),
@@ -143,6 +149,7 @@ mod tests {
             rx_vlan: None,
             tx_vlan: None,
             napi: None,
+            rss: None,
             lro: None,
             gro,
             disable_ipv6: None,

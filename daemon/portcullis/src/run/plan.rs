@@ -5,7 +5,7 @@ use super::dpdk;
 use super::link_watch::{LinkPlan, PairPlan};
 use crate::config::{
     AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, InlineSet, LinksConfig,
-    LivenessConfig, OverloadPolicy, Sources, Workers, XdpMode,
+    LivenessConfig, OverloadPolicy, RssMode, Sources, Workers, XdpMode,
 };
 use crate::control::About;
 use crate::exit::Failure;
@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     links: LinksConfig,
     /// How long drivers leave their receive loops to workers.
     pub(crate) napi: Option<NapiDefer>,
+    /// Are NICs to bring both directions of a flow to the same queue?
+    pub(crate) symmetric_rss: bool,
     /// What a queue does that was blind too often; `None`: as its set.
     latched_fail: Option<FailPolicy>,
     /// How the program is to be attached.
@@ -153,6 +155,7 @@ impl Plan {
                 gro_flush_timeout: busy.gro_flush_timeout,
                 hard_irqs: busy.napi_defer_hard_irq,
             }),
+            symmetric_rss: af_xdp.rss == RssMode::Symmetric,
             xdp_mode: xdp_mode(af_xdp.xdp_mode),
             require: af_xdp.require,
             // Elsewhere packets are not ours to drop, or not to be passed on.

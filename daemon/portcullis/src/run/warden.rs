@@ -168,7 +168,7 @@ impl Warden {
             let memory = self.ports.as_mut().ok_or_else(|| NO_GATE.to_owned())?;
             for name in names {
                 if !self.done.contains(&name) {
-                    memory.set_up(&name, plan.napi)?;
+                    memory.set_up(&name, plan.napi, plan.symmetric_rss)?;
                     self.done.push(name);
                 }
             }
