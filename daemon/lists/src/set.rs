@@ -1,6 +1,7 @@
 //! The networks of a list: sorted, each once, and none that another one covers.
 
 use crate::net::{Net, Nets, Word};
+use std::net::IpAddr;
 
 /// What a list holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,15 @@ impl NetSet {
         &self.v6
     }
 
+    /// Is an address in one of them?
+    #[must_use]
+    pub fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => is_in(&self.v4, address.into()),
+            IpAddr::V6(address) => is_in(&self.v6, address.into()),
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -52,6 +62,13 @@ impl NetSet {
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Of networks in order that share no address, the last that begins no later can have it.
+fn is_in<W: Word>(nets: &[Net<W>], address: W) -> bool {
+    let place = nets.partition_point(|net| net.first() <= address);
+    let net = place.checked_sub(1).and_then(|before| nets.get(before));
+    net.is_some_and(|net| net.covers(Net::single(address)))
 }
 
 fn merge<W: Word>(nets: &mut Vec<Net<W>>, merged: &mut Merged) {
@@ -95,6 +112,7 @@ mod tests {
                 let listed = nets.iter().any(|net| net.covers(address));
                 let held = set.v4().iter().filter(|net| net.covers(address)).count();
                 prop_assert_eq!(held, usize::from(listed));
+                prop_assert_eq!(set.has(std::net::Ipv4Addr::from(0xc633_6400 | low).into()), listed);
             }
             let out = usize::try_from(merged.duplicates + merged.covered).unwrap();
             prop_assert_eq!(set.len() + out, nets.len());

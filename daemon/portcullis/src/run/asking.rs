@@ -1,5 +1,7 @@
 //! What workers and the kernel know about a flow, and the last drops, for whoever asks over the control socket.
 
+use super::listed::address;
+use super::lists::ListsSay;
 use super::start::{Running, wall_clock};
 use crossbeam::channel::bounded;
 use portcullis_bpf::pulse::coarse_now;
@@ -9,13 +11,13 @@ use portcullis_flow::flow::Bypass;
 use portcullis_flow::{Counts, Direction, FlowAction};
 use portcullis_wire::Timestamp;
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// How long workers may take, all together. One that has packets to judge looks after each burst.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is known about two ends: the flow with its verdict, what of it is answered in the kernel, and drops.
+/// What is known about two ends: the flow with its verdict, what of it is answered in the kernel, the
+/// lists that either is on, and drops.
 ///
 /// # Errors
 /// The workers do not answer.
@@ -30,9 +32,13 @@ pub(crate) fn explain(gate: &Running, question: &Question) -> Result<Value, Stri
         (Some(flow), Some(cache)) => cache.find(flow.id),
         _ => Vec::new(),
     };
+    let ListsSay { lists, bypass } =
+        gate.lists.as_ref().map(|lists| lists.explain(*question, PATIENCE)).unwrap_or_default();
     Ok(json!({
         "flow": flow.map(|flow| flow_value(&flow, now)),
         "kernel": cached.iter().map(entry_value).collect::<Vec<_>>(),
+        "lists": lists,
+        "bypass": bypass,
         "drops": { "noted": drops, "last": last.map(|note| note_value(&note, now)) },
     }))
 }
@@ -140,12 +146,4 @@ fn note_value(note: &DropNote, now: Timestamp) -> Value {
 
 fn rule_value((gid, sid): (u32, u32)) -> Value {
     json!({ "gid": gid, "sid": sid })
-}
-
-fn address(version: u8, bytes: [u8; 16]) -> IpAddr {
-    let six = Ipv6Addr::from(bytes);
-    match six.to_ipv4_mapped() {
-        Some(four) if version == 4 => IpAddr::V4(Ipv4Addr::from(four.octets())),
-        _ => IpAddr::V6(six),
-    }
 }

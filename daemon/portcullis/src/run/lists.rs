@@ -1,6 +1,7 @@
 //! The lists that are in force: a thread that puts them there, reads their files anew, and makes records of the
 //! packets that the kernel noted. All it needs of the kernel is memory that it shares.
 
+use super::listed::{self, Noted};
 use super::start::wall_clock;
 use crate::config::{ALLOWLIST, Config};
 use crate::exit::Failure;
@@ -9,6 +10,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use portcullis_bpf::pulse::coarse_now;
 use portcullis_bpf::{ListHits, ListMaps, ListSample};
 use portcullis_capture::{PacketMeta, PortId};
+use portcullis_engine::Question;
 use portcullis_event::{Common, DroppedPacket, ListedRecord, Record, RecordProducer};
 use portcullis_wire::{Decoder, DecoderConfig, LinkType, Timestamp};
 use serde_json::{Value, json};
@@ -37,6 +39,17 @@ enum Order {
     Reload { name: Option<String>, force: bool, answer: Option<Answer> },
     /// Tell how things are.
     Show(Sender<Value>),
+    /// Tell what lists and bypasses make of two ends.
+    Explain(Question, Sender<ListsSay>),
+}
+
+/// What lists and bypasses make of two ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListsSay {
+    /// The lists that either is on.
+    pub(crate) lists: Value,
+    /// The bypass that packets between them meet.
+    pub(crate) bypass: Value,
 }
 
 /// The thread that reads them anew. It ends when this is dropped.
@@ -73,6 +86,13 @@ impl ListKeeper {
         self.order(Order::Show(answer));
     }
 
+    /// What lists and bypasses make of two ends; nothing where the thread has more urgent things to do for so long.
+    pub(crate) fn explain(&self, question: Question, patience: Duration) -> ListsSay {
+        let (answer, said) = bounded(1);
+        let asked = self.order(Order::Explain(question, answer));
+        asked.then(|| said.recv_timeout(patience).ok()).flatten().unwrap_or_default()
+    }
+
     fn order(&self, order: Order) -> bool {
         self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok())
     }
@@ -96,6 +116,8 @@ pub(crate) struct Force {
     lists: lists::Lists,
     decoder: Decoder,
     records: Option<RecordProducer>,
+    /// The last packets that the kernel noted.
+    noted: Noted,
     /// Records that the log had no room for.
     refused: u64,
     /// When lists were last put in force.
@@ -123,6 +145,7 @@ impl Force {
             lists,
             decoder: Decoder::new(decoder),
             records: None,
+            noted: Noted::default(),
             refused: 0,
             reloaded: wall_clock(),
             failure: None,
@@ -146,6 +169,10 @@ impl Force {
                 }
                 Ok(Order::Show(answer)) => {
                     let _ = answer.send(self.show());
+                }
+                Ok(Order::Explain(question, answer)) => {
+                    self.note();
+                    let _ = answer.send(self.explain(&question));
                 }
                 Err(RecvTimeoutError::Timeout) => self.note(),
                 Err(RecvTimeoutError::Disconnected) => return self.note(),
@@ -214,6 +241,17 @@ impl Force {
         })
     }
 
+    fn explain(&self, question: &Question) -> ListsSay {
+        ListsSay {
+            lists: listed::lists_value(&self.lists, &self.noted, question, wall_clock()),
+            bypass: listed::bypass_value(
+                &lists::bypasses(&self.config),
+                &self.config.lists.bypasses,
+                question,
+            ),
+        }
+    }
+
     /// Makes records of the samples that wait.
     fn note(&mut self) {
         loop {
@@ -231,7 +269,6 @@ impl Force {
     fn record(&mut self, sample: &ListSample, wall: Timestamp, coarse: u64) {
         let ListSample { time, port, list, dropped, length, bytes } = sample;
         let Some(Loaded { config, .. }) = self.lists.all.get(usize::from(*list)) else { return };
-        let Some(records) = &mut self.records else { return };
         // Its headers are there; the rest is only to have its length.
         let mut frame = bytes.clone();
         frame.resize((*length).min(MAX_FRAME).max(u32::try_from(bytes.len()).unwrap_or(0)) as usize, 0);
@@ -239,8 +276,11 @@ impl Force {
         let ago = coarse.saturating_sub(*time);
         let timestamp = Timestamp::from_nanos(wall.as_nanos().saturating_sub(ago));
         let meta = PacketMeta { timestamp, ingress: PortId(*port), ..PacketMeta::default() };
+        let common = Common::of_packet(&decoded, &meta);
+        self.noted.add(*list, &common);
+        let Some(records) = &mut self.records else { return };
         let record = ListedRecord {
-            common: Common::of_packet(&decoded, &meta),
+            common,
             packet: DroppedPacket::of(&decoded),
             list: config.name.as_bytes(),
             dropped: *dropped,

@@ -56,6 +56,7 @@ mod keeper;
 mod link;
 mod link_state;
 mod link_watch;
+mod listed;
 mod lists;
 mod live;
 mod memory;

@@ -62,6 +62,15 @@ fn request(place: &Place, command: &str, arguments: Value) -> (Outcome, String) 
     (reply.outcome, reply.message.as_str().unwrap_or_default().to_owned())
 }
 
+/// What becomes of UDP between two ends.
+fn explain(place: &Place, (one, port): (&str, u16), (other, other_port): (&str, u16)) -> Value {
+    let ends =
+        json!({ "proto": "udp", "src-ip": one, "src-port": port, "dest-ip": other, "dest-port": other_port });
+    let reply = Client::connect(&place.socket()).unwrap().request("explain", ends).unwrap();
+    assert_eq!(reply.outcome, Outcome::Ok);
+    reply.message
+}
+
 #[test]
 fn lists_hold_and_are_told_of() {
     let (lab, place) = (lab(), Place::new());
@@ -104,6 +113,17 @@ fn lists_hold_and_are_told_of() {
     assert_eq!((&tagged["vlan"], &tagged["src_ip"]), (&json!([5]), &json!("10.0.0.1")));
     assert_eq!(place.records("list")[0]["list"], json!({ "name": "watch", "action": "alert" }));
     assert_eq!(gate.counter("gate.list_dropped"), 5);
+    // Asked for from the other end.
+    let told = explain(&place, ("10.0.0.2", 7), ("198.51.100.3", 4));
+    let named = |list: &Value| json!([list["name"], list["action"], list["addresses"]]);
+    assert_eq!(named(&told["lists"][0]), json!(["feed", "drop", ["198.51.100.3"]]), "{told}");
+    assert_eq!(told["lists"][0]["noted"], 1, "{told}");
+    assert_eq!(told["bypass"], Value::Null);
+    let told = explain(&place, ("198.51.100.2", 7), ("2.2.2.2", 7));
+    assert_eq!(named(&told["lists"][0]), json!(["allowlist", "allow", ["198.51.100.2"]]), "{told}");
+    assert_eq!(told["lists"][0]["noted"], 0);
+    assert_eq!(named(&told["lists"][1]), json!(["feed", "drop", ["198.51.100.2"]]), "{told}");
+    assert_eq!(explain(&place, ("10.0.0.1", 1), ("10.0.0.2", 7))["lists"], json!([]));
     gate.end(&lab);
 }
 
@@ -125,6 +145,8 @@ fn lists_and_bypasses_need_no_worker() {
     eventually("so does the rule", || gate.counter("ips.blocked") == 1);
     assert_eq!((hits(&gate, "bypasses", 0), hits(&gate, "bypasses", 1)), (2, 0));
     assert_eq!(gate.ask("list")["bypasses"][1]["name"], "bypass-2");
+    let bypass = |other| explain(&place, ("10.0.0.1", 1), (other, 7))["bypass"].clone();
+    assert_eq!((bypass("198.51.100.2"), bypass("198.51.100.3")), (json!("echo"), Value::Null));
     gate.signal_judge(Signal::STOP);
     thread::sleep(Duration::from_millis(300));
     line.check("10.0.0.1", "198.51.100.2", &[], true);
