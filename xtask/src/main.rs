@@ -7,6 +7,7 @@
 mod demo;
 mod fuzz;
 mod lab;
+mod loadtest;
 mod privilege;
 mod program;
 mod sanitize;
@@ -44,6 +45,8 @@ enum Task {
     Vm(vm::Options),
     /// Kill, stop, restart and flood the gate while hosts exchange data through it; `test` does this for a minute.
     Soak(soak::Options),
+    /// Measure the gate beside its peers, and make a report of it.
+    Loadtest(loadtest::Options),
     /// Check formatting and lints and run every test.
     Test,
     /// Run the tests of plugins under the address sanitizer; `test` does this, too.
@@ -71,6 +74,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Demo(options) => demo::run(&options)?,
         Task::Vm(options) => vm::run(&options)?,
         Task::Soak(options) => soak::run(&options)?,
+        Task::Loadtest(options) => loadtest::run(&options)?,
         Task::Test => test::run()?,
         Task::Sanitize => sanitize::run()?,
         Task::Fuzz(options) => fuzz::run(&options)?,

@@ -60,6 +60,12 @@ const DPDK_NEEDS: &[Need] =
 /// What a BFD session takes. Nothing else needs it.
 const BFD_NEEDS: &[Need] = &[program("vtysh", "frr", "speaks BFD from host to host")];
 
+/// What the load test puts beside the gate.
+const PEER_NEEDS: &[Need] = &[
+    program("nft", "nftables", "is a peer in the load test"),
+    program("dpdk-testpmd", "dpdk-dev", "is a peer in the load test (over 200 packages)"),
+];
+
 const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
     Need { sign: Sign::Program(name), package, purpose }
 }
@@ -81,6 +87,11 @@ pub(crate) fn dpdk() -> Result<()> {
 /// Installs what is missing for BFD.
 pub(crate) fn bfd() -> Result<()> {
     install(BFD_NEEDS)
+}
+
+/// Installs what is missing of the load test's peers.
+pub(crate) fn peers() -> Result<()> {
+    install(PEER_NEEDS)
 }
 
 fn install(needs: &[Need]) -> Result<()> {
@@ -165,7 +176,7 @@ mod tests {
 
     #[test]
     fn each_package_is_named_once() {
-        let all = || NEEDS.iter().chain(DPDK_NEEDS).chain(BFD_NEEDS);
+        let all = || NEEDS.iter().chain(DPDK_NEEDS).chain(BFD_NEEDS).chain(PEER_NEEDS);
         let mut packages: Vec<&str> = all().map(|need| need.package).collect();
         packages.sort_unstable();
         packages.dedup();

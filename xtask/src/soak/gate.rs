@@ -153,8 +153,7 @@ enable-busy-poll = {busy_poll}
 
     /// Its counters now.
     pub(crate) fn counters(&self) -> Result<Counters> {
-        let text = self.ctl(&["dump-counters"])?;
-        serde_json::from_str(&text).map(Counters).context("counters are no JSON")
+        Counters::parse(&self.ctl(&["dump-counters"])?)
     }
 
     /// Ends it and looks whether anything is left; gives its complaints.
@@ -218,6 +217,11 @@ fn is_gate(process: Pid) -> bool {
 pub(crate) struct Counters(Value);
 
 impl Counters {
+    /// From what `dump-counters` says.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map(Self).context("counters are no JSON")
+    }
+
     /// One by its dotted name.
     pub(crate) fn number(&self, name: &str) -> Result<u64> {
         let found = name.split('.').fold(&self.0, |value, part| &value[part]);
@@ -226,7 +230,7 @@ impl Counters {
 }
 
 /// The processes that this one has started and that live.
-fn children(parent: u32) -> Vec<Pid> {
+pub(crate) fn children(parent: u32) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_child = |id: &i32| {

@@ -4,7 +4,7 @@
 
 mod bfd;
 mod chaos;
-mod gate;
+pub(crate) mod gate;
 mod idle;
 mod links;
 mod stream;
