@@ -6,9 +6,9 @@ use crate::content::Item;
 use crate::draft::Draft;
 use crate::error::Fault;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["bsize"], takes: Takes::Value, setup: bsize }];
+pub(super) const KEYWORD: Entry = Entry { names: &["bsize"], takes: Takes::Value, setup };
 
-fn bsize(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let condition = Condition::parse(setting.value, u32::MAX)?;
     draft.push(setting.at, Item::Size(condition))
 }

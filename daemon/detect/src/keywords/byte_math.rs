@@ -10,8 +10,7 @@ use crate::draft::Draft;
 use crate::error::Fault;
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] =
-    &[Entry { names: &["byte_math"], takes: Takes::Value, setup: byte_math }];
+pub(super) const KEYWORD: Entry = Entry { names: &["byte_math"], takes: Takes::Value, setup };
 
 /// What the fields said so far.
 #[derive(Default)]
@@ -29,7 +28,7 @@ struct Fields<'a> {
 
 /// `bytes N, offset N, oper O, rvalue V, result NAME[, relative][, endian big|little][, string hex|dec|oct]
 /// [, bitmask N]`, in any order
-fn byte_math(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut fields = Fields::default();
     for part in Parts::of(setting) {
         fields.read(draft, part)?;

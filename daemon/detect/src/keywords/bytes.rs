@@ -1,111 +1,14 @@
-//! `byte_test`, `byte_jump`, `byte_extract`, `isdataat`.
+//! What keywords share that read numbers from buffers: their parts, their options, values with names.
 
-use super::{Entry, Setting, Takes};
-use crate::content::bytes::{
-    Amount, BINARY_MAX, ByteExtract, ByteJump, ByteTest, Comparison, DataAt, Form, Number, Origin, TEXT_MAX,
-    Value as Compared,
-};
-use crate::content::{Item, VARIABLES_MAX};
+use super::Setting;
+use crate::content::VARIABLES_MAX;
+use crate::content::bytes::{Amount, BINARY_MAX, Form, Number, Origin, TEXT_MAX};
 use crate::draft::Draft;
 use crate::error::Fault;
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[
-    Entry { names: &["byte_test"], takes: Takes::Value, setup: byte_test },
-    Entry { names: &["byte_jump"], takes: Takes::Value, setup: byte_jump },
-    Entry { names: &["byte_extract"], takes: Takes::Value, setup: byte_extract },
-    Entry { names: &["isdataat"], takes: Takes::Value, setup: isdataat },
-];
-
 /// Largest offset either way, as in Suricata.
-const OFFSET_MAX: i64 = 65_535;
-
-/// `bytes, [!]operator, value, offset[, relative][, big|little][, string[, hex|dec|oct]][, bitmask N]`
-fn byte_test(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    let mut parts = Parts::of(setting);
-    let length = parts.expect("the number of bytes")?;
-    let operator = parts.expect("an operator")?;
-    let text = operator.text()?;
-    let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim_start()));
-    let comparison = match text {
-        "=" => Comparison::Equal,
-        "" if negated => Comparison::Equal,
-        "<" => Comparison::Less,
-        ">" => Comparison::Greater,
-        "<=" => Comparison::LessOrEqual,
-        ">=" => Comparison::GreaterOrEqual,
-        "&" => Comparison::And,
-        "^" => Comparison::Xor,
-        _ => return Err(Fault::new(operator.at, format!("unknown operator `{text}`"))),
-    };
-    let value = parts.expect("a value")?;
-    let value = match c_number(value.text()?) {
-        Some(number) => Compared::Fixed(number),
-        None => Compared::Extracted(variable(draft, value)?),
-    };
-    let offset = parts.expect("an offset")?;
-    let mut options = Options::read(parts, &["bitmask"])?;
-    let number = options.number(draft, length, offset, 0)?;
-    let test = ByteTest { number, mask: options.mask, comparison, negated, value };
-    draft.push(setting.at, Item::Test(test))
-}
-
-/// `bytes, offset[, relative][, multiplier N][, big|little][, string[, hex|dec|oct]][, align]
-/// [, from_beginning|from_end][, post_offset N]`
-fn byte_jump(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    let mut parts = Parts::of(setting);
-    let length = parts.expect("the number of bytes")?;
-    let offset = parts.expect("an offset")?;
-    let allowed = ["multiplier", "align", "from_beginning", "from_end", "post_offset"];
-    let mut options = Options::read(parts, &allowed)?;
-    let number = options.number(draft, length, offset, 0)?;
-    let jump = ByteJump {
-        number,
-        multiplier: options.multiplier.map_or(1, u32::from),
-        align: options.align.is_some(),
-        origin: options.origin.unwrap_or(Origin::Number),
-        post_offset: options.post_offset.unwrap_or(0),
-    };
-    draft.push(setting.at, Item::Jump(jump))
-}
-
-/// `bytes, offset, name[, relative][, multiplier N][, big|little][, string[, hex|dec|oct]][, align 2|4]`
-fn byte_extract(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    let mut parts = Parts::of(setting);
-    let length = parts.expect("the number of bytes")?;
-    let offset = parts.expect("an offset")?;
-    let name = parts.expect("a name")?;
-    let mut options = Options::read(parts, &["multiplier", "align"])?;
-    let number = options.number(draft, length, offset, 10)?;
-    let variable = name_variable(draft, name)?;
-    let align = options.align.unwrap_or(1);
-    let extract = ByteExtract { number, variable, multiplier: options.multiplier.unwrap_or(1), align };
-    draft.push(setting.at, Item::Extract(extract))
-}
-
-/// `[!]offset[, relative]`
-fn isdataat(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    let mut parts = Parts::of(setting);
-    let offset = parts.expect("an offset")?;
-    let (negated, offset) = match offset.bytes.strip_prefix(b"!") {
-        Some(rest) => {
-            let blanks = rest.len() - rest.trim_ascii_start().len();
-            (true, Value { at: offset.at + 1 + blanks, bytes: rest.trim_ascii_start() })
-        }
-        None => (false, offset),
-    };
-    let offset = amount(draft, offset, 0, OFFSET_MAX)?;
-    let mut relative = false;
-    for part in parts.0 {
-        match part.text()? {
-            "relative" => relative = true,
-            // Everything is looked at raw.
-            "rawbytes" => {}
-            other => return Err(Fault::new(part.at, format!("unknown option `{other}`"))),
-        }
-    }
-    draft.push(setting.at, Item::DataAt(DataAt { offset, relative, negated }))
-}
+pub(super) const OFFSET_MAX: i64 = 65_535;
 
 /// The variable called `name`, made if there is none.
 pub(super) fn name_variable(draft: &mut Draft, name: Value<'_>) -> Result<usize, Fault> {
@@ -132,7 +35,8 @@ pub(super) fn amount(draft: &Draft, value: Value<'_>, least: i64, most: i64) -> 
     value.number(least, most).map(Amount::Fixed)
 }
 
-fn variable(draft: &Draft, value: Value<'_>) -> Result<usize, Fault> {
+/// The value extracted before under this name.
+pub(super) fn variable(draft: &Draft, value: Value<'_>) -> Result<usize, Fault> {
     let text = value.text()?;
     let known = draft.variables.iter().position(|known| known == text);
     known.ok_or_else(|| {
@@ -150,7 +54,7 @@ pub(super) fn c_number(text: &str) -> Option<u64> {
 }
 
 /// The parts of a value, between commas.
-pub(super) struct Parts<'a>(std::vec::IntoIter<Value<'a>>, usize);
+pub(super) struct Parts<'a>(pub(super) std::vec::IntoIter<Value<'a>>, usize);
 
 impl<'a> Iterator for Parts<'a> {
     type Item = Value<'a>;
@@ -166,28 +70,29 @@ impl<'a> Parts<'a> {
         Self(setting.value.list().collect::<Vec<_>>().into_iter(), end)
     }
 
-    fn expect(&mut self, what: &str) -> Result<Value<'a>, Fault> {
+    /// The next part, which has to be there.
+    pub(super) fn expect(&mut self, what: &str) -> Result<Value<'a>, Fault> {
         self.0.next().ok_or_else(|| Fault::new(self.1, format!("expected {what}")))
     }
 }
 
 /// The options that follow the fixed parts.
 #[derive(Debug, Default)]
-struct Options {
+pub(super) struct Options {
     relative: bool,
     little: bool,
     text: bool,
     base: Option<u32>,
-    mask: Option<u64>,
-    multiplier: Option<u16>,
-    align: Option<u64>,
-    origin: Option<Origin>,
-    post_offset: Option<i32>,
+    pub(super) mask: Option<u64>,
+    pub(super) multiplier: Option<u16>,
+    pub(super) align: Option<u64>,
+    pub(super) origin: Option<Origin>,
+    pub(super) post_offset: Option<i32>,
 }
 
 impl Options {
     /// Reads them; those that not every keyword has are `allowed` by name.
-    fn read(parts: Parts<'_>, allowed: &[&str]) -> Result<Self, Fault> {
+    pub(super) fn read(parts: Parts<'_>, allowed: &[&str]) -> Result<Self, Fault> {
         let mut options = Self::default();
         for part in parts.0 {
             let text = part.text()?;
@@ -240,7 +145,7 @@ impl Options {
     }
 
     /// The number that the keyword reads; `base` is that of text without one.
-    fn number(
+    pub(super) fn number(
         &mut self,
         draft: &Draft,
         length: Value<'_>,

@@ -8,11 +8,10 @@ use crate::error::Fault;
 use crate::fields::Fields;
 use crate::host::Filter;
 
-pub(super) const KEYWORDS: &[Entry] =
-    &[Entry { names: &["detection_filter"], takes: Takes::Value, setup: detection_filter }];
+pub(super) const KEYWORD: Entry = Entry { names: &["detection_filter"], takes: Takes::Value, setup };
 
 /// `track by_…, count N, seconds T`, in any order
-fn detection_filter(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let fields = Fields::read(setting.at, setting.value, &["track", "count", "seconds"])?;
     let track = fields.track()?;
     let limit =

@@ -6,9 +6,9 @@ use crate::error::Fault;
 use crate::rule::FlowNeeds;
 use portcullis_flow::Direction;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["flow"], takes: Takes::Value, setup: flow }];
+pub(super) const KEYWORD: Entry = Entry { names: &["flow"], takes: Takes::Value, setup };
 
-fn flow(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     if draft.flow.is_some() {
         return Err(Fault::new(setting.at, "`flow` is given twice"));
     }

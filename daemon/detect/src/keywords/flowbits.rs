@@ -11,10 +11,10 @@ use crate::input::Input;
 use crate::rule::{BitChange, FlowChange, FlowName};
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["flowbits"], takes: Takes::Value, setup: flowbits }];
+pub(super) const KEYWORD: Entry = Entry { names: &["flowbits"], takes: Takes::Value, setup };
 
 /// `set,NAME`, `unset,NAME`, `toggle,NAME`, `isset,NAME[|NAME…]`, `isnotset,NAME[|NAME…]`, `noalert`
-fn flowbits(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let verb = parts.next().unwrap_or(setting.value);
     let name = parts.next();

@@ -11,14 +11,14 @@ use crate::input::Input;
 use crate::rule::{FlowChange, FlowName};
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["flowint"], takes: Takes::Value, setup: flowint }];
+pub(super) const KEYWORD: Entry = Entry { names: &["flowint"], takes: Takes::Value, setup };
 
 const WANTED: &str = "expected =, +, -, ==, !=, <, <=, >, >=, isset or notset";
 
 /// `NAME,=|+|-,VALUE` after a match; `NAME,==|!=|<|<=|>|>=,VALUE` and `NAME,isset|notset` to match. VALUE is a
 /// number of 32 bits or the name of another. What is asked of a number that was never set does not match, and
 /// adding to it changes nothing, as in Suricata.
-fn flowint(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let name = parts.next().unwrap_or(setting.value);
     let number = named(draft, name)?;

@@ -9,14 +9,14 @@ use crate::error::Fault;
 use crate::host::{HostChange, HostTest, Owner};
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["hostbits"], takes: Takes::Value, setup: hostbits }];
+pub(super) const KEYWORD: Entry = Entry { names: &["hostbits"], takes: Takes::Value, setup };
 
 /// How long a bit stays set, in seconds, as in Suricata.
 const EXPIRE: u32 = 300;
 
 /// `set|unset|toggle,NAME[,src|dst|both]`, `isset|isnotset,NAME[|NAME…][,src|dst|both]`, `noalert`; `src`
 /// unless given.
-fn hostbits(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let verb = parts.next().unwrap_or(setting.value);
     if verb.bytes == b"noalert" {

@@ -7,13 +7,13 @@ use crate::draft::Draft;
 use crate::error::Fault;
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["pcre"], takes: Takes::Value, setup: pcre }];
+pub(super) const KEYWORD: Entry = Entry { names: &["pcre"], takes: Takes::Value, setup };
 
 /// Flags that look at a part of an application protocol.
 const APPLICATION: &[u8] = b"UIPQHDMCSYVWKZNTX";
 
 /// `[!]"/pattern/flags"`
-fn pcre(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let value = setting.value;
     let (negated, rest) = match value.bytes.strip_prefix(b"!") {
         Some(rest) => (true, rest.trim_ascii_start()),

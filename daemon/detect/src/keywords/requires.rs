@@ -4,14 +4,14 @@ use super::{Entry, Setting, Takes};
 use crate::draft::Draft;
 use crate::error::Fault;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["requires"], takes: Takes::Value, setup: requires }];
+pub(super) const KEYWORD: Entry = Entry { names: &["requires"], takes: Takes::Value, setup };
 
 /// The version of Suricata whose rule language this is.
 const VERSION: [u32; 3] = [8, 0, 0];
 
 /// `feature NAME`, `keyword NAME` and `version CONDITION [| CONDITION …]`, several separated by commas. A rule
 /// whose needs are not met is refused: it would not do what it says.
-fn requires(_: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(_: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     for part in setting.value.list() {
         let text = part.text()?;
         let (name, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));

@@ -5,8 +5,7 @@ use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
 use crate::input::Input;
 
-pub(super) const KEYWORDS: &[Entry] =
-    &[Entry { names: &["stream_size"], takes: Takes::Value, setup: stream_size }];
+pub(super) const KEYWORD: Entry = Entry { names: &["stream_size"], takes: Takes::Value, setup };
 
 /// Which streams are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl PacketTest for StreamSize {
 }
 
 /// `server|client|both|either, OPERATOR, NUMBER`
-fn stream_size(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let (Some(side), Some(comparison), Some(size), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -8,15 +8,14 @@ use crate::error::Fault;
 use crate::fields::Fields;
 use crate::host::{Filter, Track};
 
-pub(super) const KEYWORDS: &[Entry] =
-    &[Entry { names: &["threshold"], takes: Takes::Value, setup: threshold }];
+pub(super) const KEYWORD: Entry = Entry { names: &["threshold"], takes: Takes::Value, setup };
 
 /// The fields of a threshold.
 pub(crate) const FIELDS: [&str; 5] = ["type", "track", "count", "seconds", "multiplier"];
 
 /// `type limit|threshold|both, track by_…, count N, seconds T`, or
 /// `type backoff, track by_flow, count N, multiplier M`; in any order.
-fn threshold(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let filter = filter(&Fields::read(setting.at, setting.value, &FIELDS)?)?;
     set(draft, filter, setting.at)
 }

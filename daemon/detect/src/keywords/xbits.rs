@@ -6,13 +6,13 @@ use crate::error::Fault;
 use crate::host::Owner;
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["xbits"], takes: Takes::Value, setup: xbits }];
+pub(super) const KEYWORD: Entry = Entry { names: &["xbits"], takes: Takes::Value, setup };
 
 /// How long a bit stays set unless the rule says, in seconds, as in Suricata.
 const EXPIRE: u32 = 30;
 
 /// `set|unset|toggle|isset|isnotset,NAME,track ip_src|ip_dst|ip_pair[,expire SECONDS]`, `noalert`
-fn xbits(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let verb = parts.next().unwrap_or(setting.value);
     if verb.bytes == b"noalert" {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails tells so")]
 
 mod bytes;
+mod fields;
 mod flowbits;
 mod flowint;
 mod flows;

@@ -6,9 +6,9 @@ use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
 use crate::input::Input;
 
-pub(super) const KEYWORDS: &[Entry] = &[Entry { names: &["dsize"], takes: Takes::Value, setup: dsize }];
+pub(super) const KEYWORD: Entry = Entry { names: &["dsize"], takes: Takes::Value, setup };
 
-fn dsize(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     let condition = Condition::parse(setting.value, u32::from(u16::MAX))?;
     draft.tests.push(Box::new(PayloadSize(condition)));
     Ok(())

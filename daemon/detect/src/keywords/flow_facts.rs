@@ -1,61 +1,23 @@
-//! `flow.age flow.pkts flow.bytes` and their forms by direction: what is known about the flow so far, the
-//! packet at hand included.
+//! What is known about a flow so far, the packet at hand included: for `flow.age`, `flow.pkts`, `flow.bytes` and their
+//! forms by direction.
 
+use super::Setting;
 use super::number::Condition;
-use super::{Entry, Setting, Takes};
 use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
 use crate::input::{FlowFacts, Input};
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[
-    Entry {
-        names: &["flow.age"],
-        takes: Takes::Value,
-        setup: |draft, setting| add(draft, setting.value, Fact::Age),
-    },
-    Entry {
-        names: &["flow.pkts"],
-        takes: Takes::Value,
-        setup: |draft, setting| sided(draft, setting, Fact::Packets),
-    },
-    Entry {
-        names: &["flow.pkts_toserver"],
-        takes: Takes::Value,
-        setup: |draft, setting| add(draft, setting.value, Fact::Packets(Side::ToServer)),
-    },
-    Entry {
-        names: &["flow.pkts_toclient"],
-        takes: Takes::Value,
-        setup: |draft, setting| add(draft, setting.value, Fact::Packets(Side::ToClient)),
-    },
-    Entry {
-        names: &["flow.bytes"],
-        takes: Takes::Value,
-        setup: |draft, setting| sided(draft, setting, Fact::Bytes),
-    },
-    Entry {
-        names: &["flow.bytes_toserver"],
-        takes: Takes::Value,
-        setup: |draft, setting| add(draft, setting.value, Fact::Bytes(Side::ToServer)),
-    },
-    Entry {
-        names: &["flow.bytes_toclient"],
-        takes: Takes::Value,
-        setup: |draft, setting| add(draft, setting.value, Fact::Bytes(Side::ToClient)),
-    },
-];
-
 /// Which direction is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     ToServer,
     ToClient,
     Either,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fact {
+pub(super) enum Fact {
     /// Seconds since the first packet.
     Age,
     Packets(Side),
@@ -92,7 +54,7 @@ impl PacketTest for Test {
 }
 
 /// `toserver|toclient|either, CONDITION`
-fn sided(draft: &mut Draft, setting: Setting<'_>, fact: fn(Side) -> Fact) -> Result<(), Fault> {
+pub(super) fn sided(draft: &mut Draft, setting: Setting<'_>, fact: fn(Side) -> Fact) -> Result<(), Fault> {
     let mut parts = setting.value.list();
     let (Some(side), Some(condition), None) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Fault::new(setting.value.at, "expected toserver, toclient or either, and a condition"));
@@ -109,7 +71,8 @@ fn sided(draft: &mut Draft, setting: Setting<'_>, fact: fn(Side) -> Fact) -> Res
     add(draft, condition, fact(side))
 }
 
-fn add(draft: &mut Draft, condition: Value<'_>, fact: Fact) -> Result<(), Fault> {
+/// Asks for a fact.
+pub(super) fn add(draft: &mut Draft, condition: Value<'_>, fact: Fact) -> Result<(), Fault> {
     draft.reads_age |= fact == Fact::Age;
     draft.tests.push(Box::new(Test { fact, condition: Condition::parse(condition, u32::MAX)? }));
     Ok(())

@@ -1,8 +1,7 @@
-//! Keywords on the TCP header: `flags seq ack window tcp.mss`.
+//! `flags`: the flags of a TCP segment.
 
-use portcullis_wire::decoded::{Tcp, TcpFlags, Transport};
+use portcullis_wire::decoded::{TcpFlags, Transport};
 
-use super::number::Condition;
 use super::{Entry, Setting, Takes};
 use crate::draft::{Draft, PacketTest};
 use crate::error::Fault;
@@ -10,72 +9,7 @@ use crate::header_table::HeaderKey;
 use crate::input::Input;
 use crate::syntax::Value;
 
-pub(super) const KEYWORDS: &[Entry] = &[
-    Entry { names: &["flags", "tcp.flags"], takes: Takes::Value, setup: flags },
-    Entry { names: &["seq", "tcp.seq"], takes: Takes::Value, setup: seq },
-    Entry { names: &["ack", "tcp.ack"], takes: Takes::Value, setup: ack },
-    Entry { names: &["window", "tcp.window"], takes: Takes::Value, setup: window },
-    Entry { names: &["tcp.mss"], takes: Takes::Value, setup: mss },
-];
-
-#[derive(Debug)]
-struct TcpNumber {
-    field: fn(&Tcp) -> u32,
-    condition: Condition,
-}
-
-impl PacketTest for TcpNumber {
-    fn matches(&self, input: &Input<'_>) -> bool {
-        let Transport::Tcp(header) = &input.decoded.transport else { return false };
-        self.condition.holds((self.field)(header))
-    }
-}
-
-fn seq(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, u32::MAX, |header| header.seq)
-}
-
-fn ack(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, u32::MAX, |header| header.ack)
-}
-
-fn window(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    add(draft, setting, 65_535, |header| u32::from(header.window))
-}
-
-fn mss(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
-    draft.tests.push(Box::new(SegmentSize(Condition::parse(setting.value, 65_535)?)));
-    Ok(())
-}
-
-/// The maximum segment size option (RFC 9293 §3.2).
-#[derive(Debug)]
-struct SegmentSize(Condition);
-
-impl PacketTest for SegmentSize {
-    fn matches(&self, input: &Input<'_>) -> bool {
-        let Transport::Tcp(header) = &input.decoded.transport else { return false };
-        let mut options = header.options.of(input.frame);
-        loop {
-            options = match *options {
-                [2, 4, high, low, ..] => return self.0.holds(u32::from(u16::from_be_bytes([high, low]))),
-                [] | [0, ..] => return false,
-                [1, ref rest @ ..] => rest,
-                [_, length, ..] if length >= 2 => match options.get(usize::from(length)..) {
-                    Some(rest) => rest,
-                    None => return false,
-                },
-                _ => return false,
-            };
-        }
-    }
-}
-
-fn add(draft: &mut Draft, setting: Setting<'_>, most: u32, field: fn(&Tcp) -> u32) -> Result<(), Fault> {
-    let condition = Condition::parse(setting.value, most)?;
-    draft.tests.push(Box::new(TcpNumber { field, condition }));
-    Ok(())
-}
+pub(super) const KEYWORD: Entry = Entry { names: &["flags", "tcp.flags"], takes: Takes::Value, setup };
 
 /// How the wanted flags must be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +71,7 @@ impl PacketTest for Flags {
     }
 }
 
-fn flags(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
     draft.tests.push(Box::new(Flags::parse(setting.value)?));
     Ok(())
 }

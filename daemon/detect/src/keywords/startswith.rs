@@ -1,0 +1,13 @@
+//! `startswith`: a content begins its buffer.
+
+use super::content::flag;
+use super::{Entry, Setting, Takes};
+use crate::draft::Draft;
+use crate::error::Fault;
+
+pub(super) const KEYWORD: Entry = Entry { names: &["startswith"], takes: Takes::Nothing, setup };
+
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    let content = draft.content(setting.at, "startswith")?;
+    flag(&mut content.startswith, setting.at, "startswith")
+}

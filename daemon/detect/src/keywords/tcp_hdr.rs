@@ -1,0 +1,13 @@
+//! `tcp.hdr`: what follows looks at the TCP header.
+
+use super::{Entry, Setting, Takes};
+use crate::buffer::Buffer;
+use crate::draft::Draft;
+use crate::error::Fault;
+
+pub(super) const KEYWORD: Entry = Entry { names: &["tcp.hdr"], takes: Takes::Nothing, setup };
+
+fn setup(draft: &mut Draft, _: Setting<'_>) -> Result<(), Fault> {
+    draft.buffer = Buffer::TcpHeader;
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! `ttl`: the IP header's time to live, or hop limit.
+
+use super::number::Condition;
+use super::{Entry, Setting, Takes};
+use crate::draft::{Draft, PacketTest};
+use crate::error::Fault;
+use crate::input::Input;
+
+pub(super) const KEYWORD: Entry = Entry { names: &["ttl"], takes: Takes::Value, setup };
+
+#[derive(Debug)]
+struct Test(Condition);
+
+impl PacketTest for Test {
+    fn matches(&self, input: &Input<'_>) -> bool {
+        let packet = input.decoded;
+        packet.ip_version != 0 && self.0.holds(u32::from(packet.ttl))
+    }
+}
+
+fn setup(draft: &mut Draft, setting: Setting<'_>) -> Result<(), Fault> {
+    draft.tests.push(Box::new(Test(Condition::parse(setting.value, 255)?)));
+    Ok(())
+}
