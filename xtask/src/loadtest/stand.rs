@@ -240,15 +240,14 @@ fn forwarder(tools: &Tools, kind: &Kind, setup: &Setup, lab: &Lab, folder: &Path
 pub(crate) fn words(tools: &Tools, kind: &Kind) -> Vec<String> {
     let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
     let text = match kind {
-        Kind::Forward(how) => format!(
-            "{} forward --how {how} --iface {one} --to {other} --cpu {}",
-            tools.loadgen.display(),
-            tools.worker
-        ),
+        Kind::Forward(how) => {
+            let cpus = if *how == "xsk" { format!(" --cpus {}", tools.worker) } else { String::new() };
+            format!("{} forward --how {how} --iface {one} --to {other}{cpus}", tools.loadgen.display())
+        }
         Kind::Testpmd => format!(
-            "dpdk-testpmd -l {},{} --in-memory --no-huge -m 512 --no-pci --no-telemetry \
+            "dpdk-testpmd -l {},{} --no-shconf --no-huge -m 512 --no-pci --no-telemetry \
              --vdev=net_af_packet0,iface={one} --vdev=net_af_packet1,iface={other} \
-             -- --forward-mode=io --auto-start --nb-cores=1 --stats-period=60",
+             -- --forward-mode=io --auto-start --nb-cores=1 --total-num-mbufs=32768 --stats-period=60",
             tools.sender, tools.worker
         ),
         Kind::Command(command) => return ["sh", "-c", command].map(str::to_owned).to_vec(),
