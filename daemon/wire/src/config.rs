@@ -6,6 +6,7 @@ pub const PORTS: usize = 4;
 /// The UDP ports that a tunnel protocol is looked for on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
+    /// Where there are fewer, the first one again.
     list: [u16; PORTS],
     count: u8,
     any: bool,
@@ -20,15 +21,17 @@ impl Ports {
     /// These ports; `None` where there are more than [`PORTS`].
     #[must_use]
     pub fn new(ports: &[u16]) -> Option<Self> {
-        let mut list = [0; PORTS];
+        let mut list = [ports.first().copied().unwrap_or(0); PORTS];
         list.get_mut(..ports.len())?.copy_from_slice(ports);
         Some(Self { list, count: u8::try_from(ports.len()).ok()?, any: false })
     }
 
     /// Is the protocol looked for on this port?
     #[must_use]
+    #[inline]
     pub fn contains(&self, port: u16) -> bool {
-        self.any || self.list.iter().take(usize::from(self.count)).any(|own| *own == port)
+        let listed = self.list.iter().fold(false, |listed, own| listed | (*own == port));
+        self.any || self.count > 0 && listed
     }
 
     /// The ports one by one; `None` where every port is one.
@@ -83,7 +86,7 @@ pub struct DecoderConfig {
 impl Default for DecoderConfig {
     /// As the `suricata.yaml` that is shipped with Suricata has it, checksums looked at.
     fn default() -> Self {
-        let one = |port| Ports { list: [port, 0, 0, 0], count: 1, any: false };
+        let one = |port| Ports { list: [port; PORTS], count: 1, any: false };
         Self {
             validate_checksums: true,
             max_layers: 16,

@@ -24,10 +24,12 @@ mod tcp;
 mod transport;
 mod tunnel;
 
+use crate::checksum::Sum;
 use crate::config::{DecoderConfig, PortFilter};
-use crate::decoded::{DecodeEvent, Decoded, Inner, InnerStart, Layer};
+use crate::decoded::{DecodeEvent, Decoded, Inner, InnerStart, Layer, Span};
 use crate::link::LinkType;
 use cursor::Cursor;
+use plain::Around;
 
 /// The decoder: stateless, one for any number of frames.
 #[derive(Clone, Copy, Debug)]
@@ -101,15 +103,44 @@ impl Decoder {
         out: &mut Decoded,
     ) {
         let ethernet = matches!(link, LinkType::Ethernet) && outer_vlan.is_none();
-        if ethernet && self.plain(skip_transport_checksum, frame, out) {
+        let around = Around { recursion: 0, depth: 0 };
+        if ethernet && self.plain::<14>(around, skip_transport_checksum, frame, out) {
             return;
         }
-        self.in_layers(link, outer_vlan, skip_transport_checksum, frame, out);
+        self.less_plain(link, outer_vlan, skip_transport_checksum, frame, out);
+    }
+
+    /// What is plain as far as IP only, or nothing of it.
+    #[inline(never)]
+    fn less_plain(
+        &self,
+        link: LinkType,
+        outer_vlan: Option<u16>,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+        out: &mut Decoded,
+    ) {
+        let ethernet = matches!(link, LinkType::Ethernet) && outer_vlan.is_none();
+        let payload = ethernet.then(|| Self::plain_headers(frame, out)).flatten();
+        let Some(payload) = payload else {
+            return self.layer_by_layer(link, outer_vlan, skip_transport_checksum, frame, out);
+        };
+        self.work(None, skip_transport_checksum, out, |job| {
+            let (version, protocol) = (job.out.ip_version, job.out.protocol);
+            if version == 6 {
+                return job.after_ipv6(protocol, payload);
+            }
+            if job.ip_checksum {
+                let header = Span { start: job.out.ip.start, end: job.out.ip_payload.start };
+                job.out.bad_checksums.ipv4 = !Sum::default().add(header.of(frame)).is_valid();
+            }
+            job.transport(protocol, payload)
+        });
     }
 
     /// Layer by layer, whatever the frame is.
     #[inline(never)]
-    fn in_layers(
+    fn layer_by_layer(
         &self,
         link: LinkType,
         outer_vlan: Option<u16>,
@@ -133,20 +164,61 @@ impl Decoder {
         skip_transport_checksum: bool,
         bytes: &[u8],
     ) -> Decoded {
-        let mut out = Decoded {
-            recursion: outer.recursion.saturating_add(1),
-            depth: outer.depth,
-            ..Decoded::default()
-        };
+        let mut out = Decoded::default();
+        self.decode_inner_into(outer, inner, skip_transport_checksum, bytes, &mut out);
+        out
+    }
+
+    /// As [`decode_inner`](Self::decode_inner), into a place that is used again; whatever it held is
+    /// overwritten.
+    #[inline]
+    pub fn decode_inner_into(
+        &self,
+        outer: &Decoded,
+        inner: &Inner,
+        skip_transport_checksum: bool,
+        bytes: &[u8],
+        out: &mut Decoded,
+    ) {
+        let around =
+            Around { recursion: outer.recursion.saturating_add(1), depth: outer.depth.saturating_add(1) };
+        let plain = inner.vlan.is_none()
+            && outer.depth < self.config.max_layers
+            && match inner.start {
+                InnerStart::Link(LinkType::Ethernet) => {
+                    self.plain::<14>(around, skip_transport_checksum, bytes, out)
+                }
+                InnerStart::Ethertype(link::IPV4) => {
+                    self.plain::<0>(around, skip_transport_checksum, bytes, out)
+                }
+                _ => false,
+            };
+        if !plain {
+            self.inner_in_layers(outer, inner, skip_transport_checksum, bytes, out);
+        }
+    }
+
+    /// The same layer by layer, whatever the packet is.
+    #[inline(never)]
+    fn inner_in_layers(
+        &self,
+        outer: &Decoded,
+        inner: &Inner,
+        skip_transport_checksum: bool,
+        bytes: &[u8],
+        out: &mut Decoded,
+    ) {
+        *out = Decoded::default();
+        out.recursion = outer.recursion.saturating_add(1);
+        out.depth = outer.depth;
         out.link = inner.start.link();
-        self.work(inner.vlan, skip_transport_checksum, &mut out, |job| {
+        self.work(inner.vlan, skip_transport_checksum, out, |job| {
             job.descend()?;
             match inner.start {
                 InnerStart::Link(link) => job.link_layer(link, Cursor::new(bytes)),
                 InnerStart::Ethertype(ethertype) => job.network(ethertype, Cursor::new(bytes)),
             }
         });
-        out
     }
 
     /// Decodes `frame`, which was put together from `fragment` and others like it, and starts with a

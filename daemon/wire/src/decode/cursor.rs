@@ -19,6 +19,12 @@ impl<'a> Cursor<'a> {
         Self { rest: frame.get(..FRAME_LIMIT).unwrap_or(frame), at: 0 }
     }
 
+    /// The rest of an IPv4 packet's frame, which begins at `at`.
+    #[inline]
+    pub(super) const fn within(rest: &'a [u8], at: u32) -> Self {
+        Self { rest, at }
+    }
+
     /// The bytes not read yet.
     #[inline]
     pub(super) const fn rest(self) -> &'a [u8] {

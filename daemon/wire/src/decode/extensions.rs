@@ -70,6 +70,7 @@ impl<'a> Chain<'a> {
 
     /// Goes to the first header that is no extension, or behind that of a fragment. On an error
     /// it stands at the header that is wrong.
+    #[inline]
     pub(super) fn walk(&mut self, events: &mut DecodeEvents) -> Result<(), DecodeEvent> {
         for _ in 0..EXTENSION_LIMIT {
             if !is_extension(self.protocol) || self.fragment.is_some() {
@@ -90,6 +91,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Over one header; `None` where the packet ends within it.
+    #[inline(always)]
     fn step(&mut self, events: &mut DecodeEvents) -> Option<()> {
         let &[next, length] = self.body.peek::<2>()?;
         let length = match self.protocol {

@@ -34,13 +34,19 @@ impl Job<'_> {
         out.ip = whole.span();
         out.ip_payload = payload.span();
         out.ip_options = Span { end: out.ip_payload.start, ..out.ip_payload };
+        self.after_ipv6(next, payload)
+    }
+
+    /// What comes after the header, which is described already.
+    #[inline]
+    pub(super) fn after_ipv6(&mut self, next: u8, payload: Cursor<'_>) -> Step {
         if is_extension(next) {
             return self.ipv6_extensions(next, payload);
         }
         self.transport(next, payload)
     }
 
-    #[cold]
+    #[inline(never)]
     fn ipv6_extensions(&mut self, next: u8, payload: Cursor<'_>) -> Step {
         let mut chain = Chain::new(next, payload);
         let walked = chain.walk(&mut self.out.events);

@@ -1,136 +1,262 @@
 //! The way of nearly all packets, in one piece: Ethernet, IPv4 without options, and TCP or UDP with nothing
-//! about it to remark. Whatever is not exactly that is left to the layers' own modules, which would say the
-//! same of what is decoded here.
+//! about it to remark. Of what carries another packet, or is nothing of all that, at least the headers before it.
+//! Whatever is not exactly that is left to the layers' own modules, which would say the same of what is decoded
+//! here.
 
 use super::Decoder;
+use super::cursor::Cursor;
+use super::link::{IPV4, IPV6};
 use crate::checksum::Sum;
 use crate::decoded::{
-    BadChecksums, DecodeEvents, Decoded, Layer, Layers, Span, Tcp, TcpFlags, Transport, Udp, VlanIds, mapped,
+    Address, BadChecksums, DecodeEvents, Decoded, Layer, Layers, Span, Tcp, TcpFlags, Transport, Udp,
+    VlanIds, mapped,
 };
 use crate::link::LinkType;
 
-/// Ethernet and IPv4 headers.
-const HEADERS: usize = 34;
+/// An IPv4 header without options, and one of IPv6.
+const IP: usize = 20;
+const IP6: usize = 40;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
+/// What is around an IPv4 packet: nothing and an Ethernet header, or what carried it.
+#[derive(Clone, Copy)]
+pub(super) struct Around {
+    pub(super) recursion: u8,
+    pub(super) depth: u8,
+}
+
+/// What of a description is the transport's.
+#[derive(Default)]
+struct Carried {
+    layers: Layers,
+    transport: Transport,
+    ports: (u16, u16),
+    payload: Span,
+}
+
 impl Decoder {
-    /// Decodes the frame into `out`; `false`, with `out` as it was, where it is not plain.
-    #[inline]
-    pub(super) fn plain(&self, skip_transport_checksum: bool, frame: &[u8], out: &mut Decoded) -> bool {
-        // Eight bytes of transport header are what all that is plain has.
-        let Some(head) = frame.first_chunk::<{ HEADERS + 8 }>() else { return false };
-        // IPv4 by its type, version 4, a header of 20 bytes, and no fragment.
-        if (head[12], head[13], head[14]) != (0x08, 0x00, 0x45) || u16_at(head, 20) & 0x3fff != 0 {
-            return false;
+    /// Decodes the frame, the IPv4 packet of which begins at `AT` (after an Ethernet header, or at once), into
+    /// `out`; `false`, with `out` as it was, where it is not plain.
+    #[inline(always)]
+    pub(super) fn plain<const AT: usize>(
+        &self,
+        around: Around,
+        skip_transport_checksum: bool,
+        frame: &[u8],
+        out: &mut Decoded,
+    ) -> bool {
+        let Some((head, packet)) = ipv4::<AT>(frame) else { return false };
+        // Nothing is written before all is known to be plain. Each transport writes by itself: what they have
+        // in common would only be moved about until it is known which it is.
+        match head[9] {
+            TCP => {
+                let Some(carried) = tcp::<AT>(packet) else { return false };
+                describe(around, Network::of_ipv4::<AT>(head, packet.len()), carried, out);
+            }
+            UDP => {
+                let Some(carried) = self.udp_datagram::<AT>(packet) else { return false };
+                describe(around, Network::of_ipv4::<AT>(head, packet.len()), carried, out);
+            }
+            _ => return false,
         }
-        let end = 14 + usize::from(u16_at(head, 16));
-        // What the link appended beyond the IP length is not of the packet.
-        let Some(packet) = frame.get(..end) else { return false };
-        // Where the payload begins and ends; nothing is written before all is known to be plain.
-        let payload = match head[23] {
-            TCP => tcp_payload(packet),
-            UDP => self.udp_payload(packet),
-            _ => None,
-        };
-        let Some((start, stop)) = payload else { return false };
-        let span = |start: usize, end: usize| Span { start: narrow(start), end: narrow(end) };
-        let &[.., s0, s1, s2, s3, d0, d1, d2, d3, _, _, _, _, _, _, _, _] = head;
-        let tcp = packet.first_chunk::<{ HEADERS + 20 }>().filter(|_| head[23] == TCP);
-        // Every field by name: a default would first clear all of the description, of which a plain packet
-        // has little.
-        *out = Decoded {
-            invalid: None,
-            events: DecodeEvents::default(),
-            layers: if tcp.is_some() { layers(Layer::Tcp) } else { layers(Layer::Udp) },
-            link: LinkType::Ethernet,
-            ethertype: 0x0800,
-            vlans: VlanIds::default(),
-            ip_version: 4,
-            source: mapped([s0, s1, s2, s3]),
-            destination: mapped([d0, d1, d2, d3]),
-            protocol: head[23],
-            ttl: head[22],
-            tos: head[15],
-            ip_id: u16_at(head, 18),
-            flow_label: 0,
-            fragment: None,
-            source_port: u16_at(head, HEADERS),
-            destination_port: u16_at(head, HEADERS + 2),
-            spi: 0,
-            transport: match tcp {
-                Some(head) => Transport::Tcp(Tcp {
-                    seq: u32_at(head, 38),
-                    ack: u32_at(head, 42),
-                    window: u16_at(head, 48),
-                    urgent: u16_at(head, 52),
-                    flags: TcpFlags(head[47]),
-                    reserved: head[46] & 0x0f,
-                    options: span(HEADERS + 20, start),
-                }),
-                None => Transport::Udp(Udp { length: u16_at(head, HEADERS + 4) }),
-            },
-            ip: span(14, end),
-            ip_options: span(HEADERS, HEADERS),
-            ip_payload: span(HEADERS, end),
-            payload: span(start, stop),
-            bad_checksums: BadChecksums::default(),
-            recursion: 0,
-            depth: 0,
-            inner: None,
-        };
         if self.config.validate_checksums {
+            let stop = (out.payload.end as usize).saturating_sub(AT);
             out.bad_checksums = checksums(skip_transport_checksum, packet, stop);
         }
         true
     }
 
-    /// The payload of a datagram that is whole and no tunnel's.
+    /// Decodes Ethernet and IP headers with nothing about them to remark, and tells what comes after them.
     #[inline(always)]
-    fn udp_payload(&self, packet: &[u8]) -> Option<(usize, usize)> {
-        let head = packet.first_chunk::<{ HEADERS + 8 }>()?;
-        let length = usize::from(u16_at(head, HEADERS + 4));
-        let tunnel = self.may_be_tunnel(u16_at(head, HEADERS), u16_at(head, HEADERS + 2));
-        (length >= 8 && HEADERS + length <= packet.len() && !tunnel)
-            .then_some((HEADERS + 8, HEADERS + length))
+    pub(super) fn plain_headers<'f>(frame: &'f [u8], out: &mut Decoded) -> Option<Cursor<'f>> {
+        let around = Around { recursion: 0, depth: 0 };
+        if let Some((head, packet)) = ipv4::<14>(frame) {
+            let payload = packet.get(IP..)?;
+            describe(around, Network::of_ipv4::<14>(head, packet.len()), Carried::default(), out);
+            return Some(Cursor::within(payload, narrow(14 + IP)));
+        }
+        let (link, packet) = frame.split_first_chunk::<14>()?;
+        let head = packet.first_chunk::<IP6>().filter(|head| head[0] >> 4 == 6)?;
+        let packet = packet.get(..IP6 + usize::from(u16_at(head, 4)))?;
+        if link.last_chunk() != Some(&IPV6.to_be_bytes()) {
+            return None;
+        }
+        let payload = packet.get(IP6..)?;
+        describe(around, Network::of_ipv6(head, packet.len())?, Carried::default(), out);
+        Some(Cursor::within(payload, narrow(14 + IP6)))
+    }
+
+    /// A datagram that is whole and no tunnel's.
+    #[inline(always)]
+    fn udp_datagram<const AT: usize>(&self, packet: &[u8]) -> Option<Carried> {
+        let head = packet.first_chunk::<{ IP + 8 }>()?;
+        let length = u16_at(head, IP + 4);
+        let end = IP + usize::from(length);
+        let ports = (u16_at(head, IP), u16_at(head, IP + 2));
+        let tunnel = self.may_be_tunnel(ports.0, ports.1);
+        (length >= 8 && end <= packet.len() && !tunnel).then(|| Carried {
+            layers: only(Layer::Udp),
+            transport: Transport::Udp(Udp { length }),
+            ports,
+            payload: span(AT + IP + 8, AT + end),
+        })
     }
 }
 
-/// The payload of a segment with at most a timestamp for options.
+/// A packet after a link header of so many bytes: IPv4 by its type, version 4, a header of 20 bytes, and no
+/// fragment. What the link appended beyond the IP length is not of the packet.
 #[inline(always)]
-fn tcp_payload(packet: &[u8]) -> Option<(usize, usize)> {
-    let start = match packet.first_chunk::<{ HEADERS + 20 }>()?[46] >> 4 {
-        5 => HEADERS + 20,
-        8 => match packet.first_chunk::<{ HEADERS + 32 }>() {
-            Some([.., 1, 1, 8, 10, _, _, _, _, _, _, _, _]) => HEADERS + 32,
+fn ipv4<const AT: usize>(frame: &[u8]) -> Option<(&[u8; IP], &[u8])> {
+    let (link, packet) = frame.split_first_chunk::<AT>()?;
+    let head = packet.first_chunk::<IP>()?;
+    let is_ipv4 = AT == 0 || link.last_chunk() == Some(&IPV4.to_be_bytes());
+    if !is_ipv4 || head[0] != 0x45 || u16_at(head, 6) & 0x3fff != 0 {
+        return None;
+    }
+    Some((head, packet.get(..usize::from(u16_at(head, 2)))?))
+}
+
+/// A segment with at most a timestamp for options.
+#[inline(always)]
+fn tcp<const AT: usize>(packet: &[u8]) -> Option<Carried> {
+    let head = packet.first_chunk::<{ IP + 20 }>()?;
+    let start = match head[IP + 12] >> 4 {
+        5 => IP + 20,
+        8 => match packet.first_chunk::<{ IP + 32 }>() {
+            Some([.., 1, 1, 8, 10, _, _, _, _, _, _, _, _]) => IP + 32,
             _ => return None,
         },
         _ => return None,
     };
-    Some((start, packet.len()))
+    Some(Carried {
+        layers: only(Layer::Tcp),
+        ports: (u16_at(head, IP), u16_at(head, IP + 2)),
+        transport: Transport::Tcp(Tcp {
+            seq: u32_at(head, IP + 4),
+            ack: u32_at(head, IP + 8),
+            window: u16_at(head, IP + 14),
+            urgent: u16_at(head, IP + 18),
+            flags: TcpFlags(head[IP + 13]),
+            reserved: head[IP + 12] & 0x0f,
+            options: span(AT + IP + 20, AT + start),
+        }),
+        payload: span(AT + start, AT + packet.len()),
+    })
 }
 
-/// Ethernet, IPv4 and this one.
-const fn layers(transport: Layer) -> Layers {
-    let mut layers = Layers::EMPTY;
-    layers.insert(Layer::Ethernet);
-    layers.insert(Layer::Ipv4);
-    layers.insert(transport);
-    layers
+/// What IP headers say.
+struct Network {
+    layer: Layer,
+    ethertype: u16,
+    version: u8,
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    ttl: u8,
+    tos: u8,
+    id: u16,
+    flow_label: u32,
+    /// Where the packet, and its payload, begin, and where both end.
+    begin: usize,
+    body: usize,
+    end: usize,
+}
+
+impl Network {
+    #[inline(always)]
+    fn of_ipv4<const AT: usize>(head: &[u8; IP], length: usize) -> Self {
+        let &[.., s0, s1, s2, s3, d0, d1, d2, d3] = head;
+        Self {
+            layer: Layer::Ipv4,
+            ethertype: IPV4,
+            version: 4,
+            source: mapped([s0, s1, s2, s3]),
+            destination: mapped([d0, d1, d2, d3]),
+            protocol: head[9],
+            ttl: head[8],
+            tos: head[1],
+            id: u16_at(head, 4),
+            flow_label: 0,
+            begin: AT,
+            body: AT + IP,
+            end: AT + length,
+        }
+    }
+
+    #[inline(always)]
+    fn of_ipv6(head: &[u8; IP6], length: usize) -> Option<Self> {
+        let (fields, addresses) = head.split_first_chunk::<8>()?;
+        let &[v0, v1, v2, v3, _, _, protocol, ttl] = fields;
+        Some(Self {
+            layer: Layer::Ipv6,
+            ethertype: IPV6,
+            version: 6,
+            source: *addresses.first_chunk()?,
+            destination: *addresses.last_chunk()?,
+            protocol,
+            ttl,
+            tos: v0 << 4 | v1 >> 4,
+            id: 0,
+            flow_label: u32::from_be_bytes([0, v1 & 0x0f, v2, v3]),
+            begin: 14,
+            body: 14 + IP6,
+            end: 14 + length,
+        })
+    }
+}
+
+/// Every field by name: a default would first clear all of the description, of which a plain packet has little.
+#[inline(always)]
+fn describe(around: Around, network: Network, carried: Carried, out: &mut Decoded) {
+    let mut layers = carried.layers;
+    if network.begin > 0 {
+        layers.insert(Layer::Ethernet);
+    }
+    layers.insert(network.layer);
+    let Network { begin, body, end, .. } = network;
+    *out = Decoded {
+        invalid: None,
+        events: DecodeEvents::default(),
+        layers,
+        link: if begin > 0 { LinkType::Ethernet } else { LinkType::Raw },
+        ethertype: network.ethertype,
+        vlans: VlanIds::default(),
+        ip_version: network.version,
+        source: network.source,
+        destination: network.destination,
+        protocol: network.protocol,
+        ttl: network.ttl,
+        tos: network.tos,
+        ip_id: network.id,
+        flow_label: network.flow_label,
+        fragment: None,
+        source_port: carried.ports.0,
+        destination_port: carried.ports.1,
+        spi: 0,
+        transport: carried.transport,
+        ip: span(begin, end),
+        ip_options: span(body, body),
+        ip_payload: span(body, end),
+        payload: carried.payload,
+        bad_checksums: BadChecksums::default(),
+        recursion: around.recursion,
+        depth: around.depth,
+        inner: None,
+    };
 }
 
 /// What is wrong with the checksums of a packet, the transport's data ending at `stop`.
 #[inline(never)]
 fn checksums(skip_transport: bool, packet: &[u8], stop: usize) -> BadChecksums {
-    let Some((headers, body)) = packet.split_at_checked(HEADERS) else { return BadChecksums::default() };
-    let ip = headers.get(14..).unwrap_or(&[]);
+    let Some((ip, body)) = packet.split_at_checked(IP) else { return BadChecksums::default() };
     let ipv4 = !Sum::default().add(ip).is_valid();
     if skip_transport {
         return BadChecksums { ipv4, transport: false };
     }
     let protocol = ip.get(9).copied().unwrap_or(0);
     // A datagram's own length is what its checksum covers; zero is "none".
-    let body = body.get(..stop - HEADERS).unwrap_or(body);
+    let body = body.get(..stop.saturating_sub(IP)).unwrap_or(body);
     let none = protocol == UDP && body.get(6..8) == Some(&[0, 0]);
     let pseudo = Sum::default().add(ip.get(12..20).unwrap_or(&[]));
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
@@ -148,6 +274,17 @@ const fn u32_at<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+const fn only(layer: Layer) -> Layers {
+    let mut layers = Layers::EMPTY;
+    layers.insert(layer);
+    layers
+}
+
+#[inline]
+const fn span(start: usize, end: usize) -> Span {
+    Span { start: narrow(start), end: narrow(end) }
+}
+
 /// A place in a frame, which has at most 64 KiB here: an IPv4 packet and its Ethernet header.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "lengths are of 16 bits, and a few bytes more")]
@@ -161,6 +298,7 @@ mod tests {
     use super::*;
     use crate::builder::PacketBuilder;
     use crate::config::DecoderConfig;
+    use crate::decoded::{Encapsulation, Inner, InnerStart};
     use proptest::prelude::*;
 
     /// Is the frame plain? If so, it is described as the layers' modules would describe it.
@@ -172,12 +310,32 @@ mod tests {
                 let (mut here, mut there) = (Decoded::default(), Decoded::default());
                 // Whatever was in its place before.
                 here.events.insert(crate::decoded::DecodeEvent::TcpTooSmall);
-                plain = decoder.plain(skip, frame, &mut here);
-                decoder.in_layers(LinkType::Ethernet, None, skip, frame, &mut there);
+                plain = decoder.plain::<14>(Around { recursion: 0, depth: 0 }, skip, frame, &mut here);
+                decoder.layer_by_layer(LinkType::Ethernet, None, skip, frame, &mut there);
                 assert!(!plain || here == there, "{here:?}\n{there:?}");
+                decoder.decode_into(LinkType::Ethernet, None, skip, frame, &mut here);
+                assert_eq!(here, there);
+                inner(&decoder, skip, frame);
             }
         }
         plain
+    }
+
+    /// The frame, and the packet in it, as what a tunnel carries.
+    fn inner(decoder: &Decoder, skip: bool, frame: &[u8]) {
+        let outer = Decoded { recursion: 2, depth: 3, ..Decoded::default() };
+        for (start, from) in
+            [(InnerStart::Link(LinkType::Ethernet), 0), (InnerStart::Ethertype(0x0800), 14.min(frame.len()))]
+        {
+            let bytes = &frame[from..];
+            let span = span(0, bytes.len());
+            let inner = Inner { encapsulation: Encapsulation::Gre, start, vlan: None, span };
+            let here = decoder.decode_inner(&outer, &inner, skip, bytes);
+            let mut there = Decoded::default();
+            decoder.inner_in_layers(&outer, &inner, skip, bytes, &mut there);
+            assert_eq!(here, there);
+            assert_eq!(here.recursion, 3);
+        }
     }
 
     fn tcp<'a>(options: &'a [u8]) -> PacketBuilder<'a> {

@@ -50,7 +50,6 @@ impl Job<'_> {
 
     /// A UDP datagram with a port that may be a tunnel's. What does not have the form of one is
     /// what it is: UDP.
-    #[cold]
     #[inline(never)]
     pub(super) fn udp_tunnel(&mut self, payload: Cursor<'_>) {
         let config = &self.decoder.config;
