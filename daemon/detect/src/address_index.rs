@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use portcullis_wire::{Address, Decoded};
 
 use crate::address::AddressSet;
+use crate::address_sieve::{Beginnings, Blocks};
 use crate::header::Side;
 use crate::interval::{Bound, IntervalSet};
 use crate::rule::Rule;
@@ -92,6 +93,9 @@ fn split<'r>(ids: &[u32], rules: &'r [Rule], breadth_max: u64) -> ([Entered<'r>;
 #[derive(Debug, Default)]
 struct Lookup {
     v4: Pieces<u32>,
+    /// Where there are many pieces: which addresses none of them names.
+    v4_blocks: Blocks,
+    v6_beginnings: Beginnings,
     /// By the upper 16 bits of an IPv4 address, the number of pieces that begin before them.
     pages: Box<[u32]>,
     v6: Pieces<u128>,
@@ -115,11 +119,17 @@ impl Lookup {
         let v4 = Pieces::build(entered.iter().map(|(id, set)| (*id, set.v4())), &mut pool)?;
         let v6 = Pieces::build(entered.iter().map(|(id, set)| (*id, set.v6())), &mut pool)?;
         let mut pages = Vec::new();
+        let (mut v4_blocks, mut v6_beginnings) = (Blocks::default(), Beginnings::default());
+        if v6.0.len() >= PAGED_FROM {
+            v6_beginnings = Beginnings::of(v6.named(&pool));
+        }
         if v4.0.len() >= PAGED_FROM {
+            v4_blocks = Blocks::of(v4.named(&pool));
             let before = |page: u32| v4.0.partition_point(|&(start, _)| start >> 16 < page);
             pages = (0..=1 << 16).map(|page| u32::try_from(before(page)).unwrap_or(u32::MAX)).collect();
         }
-        Some(Self { v4, pages: pages.into(), v6, lists: pool.lists.into() })
+        let (pages, lists) = (pages.into(), pool.lists.into());
+        Some(Self { v4, v4_blocks, v6_beginnings, pages, v6, lists })
     }
 
     #[inline]
@@ -127,6 +137,9 @@ impl Lookup {
         let list = match (version, address) {
             (4, [.., a, b, c, d]) => {
                 let number = u32::from_be_bytes([*a, *b, *c, *d]);
+                if !self.v4_blocks.may_hold(number) {
+                    return &[];
+                }
                 let page = (number >> 16) as usize;
                 match (self.pages.get(page), self.pages.get(page + 1)) {
                     // The piece before those that begin in the page reaches into it.
@@ -136,6 +149,7 @@ impl Lookup {
                     _ => self.v4.list(0, self.v4.0.len(), number),
                 }
             }
+            _ if !self.v6_beginnings.may_hold(address) => return &[],
             _ => self.v6.list(0, self.v6.0.len(), u128::from_be_bytes(*address)),
         };
         list.and_then(|list| self.lists.get(list as usize)).map_or(&[], |list| list)
@@ -143,7 +157,8 @@ impl Lookup {
 
     fn memory(&self) -> usize {
         let lists: usize = self.lists.iter().map(|list| list.len() * 4 + 16).sum();
-        self.v4.0.len() * 8 + self.v6.0.len() * 32 + self.pages.len() * 4 + lists
+        let sieves = self.v4_blocks.memory() + self.v6_beginnings.memory();
+        self.v4.0.len() * 8 + self.v6.0.len() * 32 + self.pages.len() * 4 + lists + sieves
     }
 }
 
@@ -204,6 +219,14 @@ impl<T: Bound> Pieces<T> {
             }
         }
         Some(Self(pieces.into()))
+    }
+
+    /// The pieces that rules name, from the first address to the last.
+    fn named<'s>(&'s self, pool: &'s Pool) -> impl Iterator<Item = (T, T)> + 's {
+        let lasts = self.0.iter().skip(1).filter_map(|&(start, _)| start.previous()).chain([T::MAX]);
+        let is_named = |list: u32| pool.lists.get(list as usize).is_none_or(|list| !list.is_empty());
+        let pieces = self.0.iter().zip(lasts).filter(move |((_, list), _)| is_named(*list));
+        pieces.map(|(&(first, _), last)| (first, last))
     }
 
     /// The list of the piece that holds `number`, which is one of `from..to`.

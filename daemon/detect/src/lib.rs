@@ -20,6 +20,7 @@
 
 mod address;
 mod address_index;
+mod address_sieve;
 mod buffer;
 mod changes;
 mod classification;

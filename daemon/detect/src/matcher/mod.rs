@@ -214,8 +214,11 @@ pub(crate) fn search(
     }
     scan(payload, filter, |hit| {
         for (number, matcher) in matchers.iter().enumerate() {
-            matcher.compare(&matcher.long, number, payload, hit, comparisons, search)?;
-            matcher.compare(&matcher.four, number, payload, hit, comparisons, search)?;
+            for table in [&matcher.long, &matcher.four] {
+                if table.may_hold(hit.key) {
+                    matcher.compare(table, number, payload, hit, comparisons, search)?;
+                }
+            }
         }
         Ok(())
     })

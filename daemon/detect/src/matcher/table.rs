@@ -29,6 +29,9 @@ pub(super) struct Entry {
 /// The windows of some patterns, all of one width.
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// Of each bucket, which of eight kinds of windows it has: few enough bytes to stay close, so that what passed the
+    /// filter by chance is told from a window without a look at the bucket.
+    kinds: Box<[u8]>,
     /// Where the entries of each bucket begin, one more at the end.
     buckets: Box<[u32]>,
     shift: u32,
@@ -57,10 +60,14 @@ impl Table {
                 entries.push(Entry { key, pattern, back: u8::try_from(back).unwrap_or(u8::MAX) });
             }
         }
-        let mut table = Self { buckets: Box::default(), shift: 32 - bits, entries: Box::default(), mask };
+        let mut table = Self { shift: 32 - bits, mask, ..Self::default() };
         entries.sort_unstable_by_key(|entry| (table.bucket(entry.key), entry.key, entry.pattern, entry.back));
         let mut starts = vec![0_u32; (1 << bits) + 1];
+        let mut kinds = vec![0; 1 << bits];
         for entry in &entries {
+            if let Some(known) = kinds.get_mut(table.bucket(entry.key)) {
+                *known |= table.kind(entry.key);
+            }
             if let Some(count) = starts.get_mut(table.bucket(entry.key) + 1) {
                 *count += 1;
             }
@@ -70,6 +77,7 @@ impl Table {
             sum += *start;
             *start = sum;
         }
+        table.kinds = kinds.into();
         table.buckets = starts.into();
         table.entries = entries.into();
         table
@@ -80,7 +88,7 @@ impl Table {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
+        self.kinds.len() + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
     }
 
     /// The windows as windows of four bytes: where there are fewer, with every byte that may follow.
@@ -99,6 +107,13 @@ impl Table {
         self.entries.iter().map(|entry| entry.key)
     }
 
+    /// May a pattern have this window? Wrong for one in eight at most of those that have passed the filter by chance.
+    #[inline]
+    pub(super) fn may_hold(&self, key: u32) -> bool {
+        let key = key & self.mask;
+        self.kinds.get(self.bucket(key)).is_some_and(|known| known & self.kind(key) != 0)
+    }
+
     /// The patterns with this window.
     pub(super) fn entries(&self, key: u32) -> impl Iterator<Item = &Entry> {
         let key = key & self.mask;
@@ -111,8 +126,15 @@ impl Table {
         entries.iter().filter(move |entry| entry.key == key)
     }
 
+    #[inline]
     fn bucket(&self, key: u32) -> usize {
         (key.wrapping_mul(SPREAD) >> self.shift) as usize
+    }
+
+    /// One of eight bits, by what the bucket leaves of the spread window.
+    #[inline]
+    fn kind(&self, key: u32) -> u8 {
+        1 << (key.wrapping_mul(SPREAD) >> (self.shift - 3) & 7)
     }
 }
 
