@@ -59,7 +59,7 @@ impl Gate {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let (socket, log) = (folder.join("control.sock"), folder.join("log"));
-        let name = format!("loadtest-{}", std::process::id());
+        let name = name();
         let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
         let Setup { fail, rules, more, memcap_mib, .. } = setup;
         let text = format!(
@@ -150,6 +150,11 @@ impl Drop for Gate {
             let _ = fs::remove_file(format!("/run/portcullis/{}.{kind}", self.name));
         }
     }
+}
+
+/// The inline set of every gate of this run: the name of its pins and files.
+pub(crate) fn name() -> String {
+    format!("loadtest-{}", std::process::id())
 }
 
 fn ask(binary: &Path, socket: &Path, set: &str, words: &[&str], interrupt: &Interrupt) -> Result<String> {

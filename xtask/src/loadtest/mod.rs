@@ -23,6 +23,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::program::Interrupt;
+use crate::soak::gate::children;
 use crate::{privilege, say, setup, workspace};
 use bench::Bench;
 use machine::Machine;
@@ -94,7 +95,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut bench = prepare(options, interrupt)?;
     let everything = Scenario::value_variants();
     let wanted = if options.scenarios.is_empty() { everything } else { &options.scenarios };
-    scenario::measure(&mut bench, wanted)?;
+    let measured = scenario::measure(&mut bench, wanted);
+    // However it ended, also by Ctrl-C.
+    let left = left_behind();
+    if let Err(error) = measured {
+        return Err(keep(&bench.results, &folder, error));
+    }
+    ensure!(left.is_empty(), "the load test left something: {}", left.join(", "));
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     bench.results.notes.push(format!("Measuring took {minutes:.1} minutes."));
     report::write(&bench.results, &folder)?;
@@ -158,10 +165,70 @@ fn prepare(options: &Options, interrupt: Interrupt) -> Result<Bench> {
     Ok(Bench { plan, tools, subjects, results })
 }
 
+/// Keeps what was measured before something went wrong, beside what an earlier run may have left.
+fn keep(results: &Results, folder: &Path, error: anyhow::Error) -> anyhow::Error {
+    if results.samples.is_empty() {
+        return error;
+    }
+    let folder = folder.join("incomplete");
+    let kept = report::write(results, &folder).and_then(|()| privilege::give_back(&folder));
+    match kept {
+        Ok(()) => error.context(format!("the load test is incomplete; so far: {}", folder.display())),
+        Err(_) => error,
+    }
+}
+
+/// What should be gone: programs that we started and that still run, pins and files of gates.
+fn left_behind() -> Vec<String> {
+    let programs = children(std::process::id()).into_iter().map(|id| format!("process {}", id.as_raw_pid()));
+    let own = gate::name();
+    let entries = ["/sys/fs/bpf/portcullis", "/run/portcullis"].map(std::fs::read_dir);
+    let files = entries.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+    let is_own = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some(own.as_str()))
+    };
+    programs.chain(files.filter(is_own).map(|path| path.display().to_string())).collect()
+}
+
 /// What `cargo xtask profile` has left.
 fn profile(folder: &Path) -> Result<Option<serde_json::Value>> {
     match std::fs::read_to_string(folder.join(PROFILE)) {
         Ok(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("{PROFILE} is no JSON"))?)),
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_still_runs_is_seen() {
+        let mut program = Command::new("sleep").arg("1000").spawn().unwrap();
+        let name = format!("process {}", program.id());
+        assert!(left_behind().contains(&name), "{:?}", left_behind());
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert!(!left_behind().contains(&name));
+    }
+
+    #[test]
+    fn what_was_measured_is_kept_when_something_goes_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = || anyhow::anyhow!("no luck");
+        let mut results = Results::default();
+        assert_eq!(keep(&results, folder.path(), wrong()).to_string(), "no luck");
+        results.add(
+            &results::Key::new("flows", "portcullis", "1", Some(1.0)),
+            0,
+            "throughput",
+            "packets/s",
+            7.0,
+        );
+        let error = format!("{:#}", keep(&results, folder.path(), wrong()));
+        assert!(error.contains("incomplete") && error.ends_with("no luck"), "{error}");
+        assert_eq!(report::read(&folder.path().join("incomplete")).unwrap().samples, results.samples);
     }
 }
