@@ -53,15 +53,22 @@ impl Search {
         let mut found = Throughput { rate: 0.0, sender_limited: false, trials: 0 };
         let mut too_much = self.most;
         let mut next = self.most;
+        let mut has_lost = false;
         loop {
             let (passed, last) = self.passes(next, &mut found.trials, &mut trial)?;
             if passed {
                 found.rate = found.rate.max(last.offered.min(next));
-                found.sender_limited = !kept_up(next, last) || next >= self.most;
+                // Nothing was ever lost, and no more can be sent.
+                found.sender_limited = !has_lost && (next >= self.most || !kept_up(next, last));
                 if found.sender_limited {
                     return Ok(found);
                 }
+                if !kept_up(next, last) {
+                    // More than this was sent before, so the sender was held up. What it was to send proved nothing.
+                    too_much = too_much.min(next).max(found.rate);
+                }
             } else {
+                has_lost = true;
                 // What was offered was too much, even where more had been asked for.
                 too_much = next.min(last.offered).max(found.rate);
             }
@@ -169,6 +176,18 @@ mod tests {
     #[test]
     fn a_device_that_always_loses_has_no_throughput() {
         check(SEARCH, 10.0, 1e9, 0.0..=0.0, false);
+    }
+
+    #[test]
+    fn a_sender_that_is_held_up_is_not_at_its_end() {
+        let mut device = Device { capacity: 1_000_000.0, sender: 1e9, unlucky: Vec::new(), trials: 0 };
+        let found = SEARCH.run(|rate| {
+            // After the first trial it is slow for a while.
+            device.sender = if (1..4).contains(&device.trials) { 5_000.0 } else { 1e9 };
+            Ok(device.trial(rate))
+        });
+        let found = found.unwrap();
+        assert!(!found.sender_limited && found.rate > 400_000.0 && found.rate <= 1_000_000.0, "{found:?}");
     }
 
     #[test]
