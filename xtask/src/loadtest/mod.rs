@@ -104,6 +104,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(left.is_empty(), "the load test left something: {}", left.join(", "));
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     bench.results.notes.push(format!("Measuring took {minutes:.1} minutes."));
+    if let (all, behind @ 1..) = bench.results.behind() {
+        bench.results.notes.push(format!(
+            "In {behind} of {all} trials at a set rate the sender fell behind by more than a tenth: this machine was too \
+             busy, or is too slow, for these rates."
+        ));
+    }
     report::write(&bench.results, &folder)?;
     privilege::give_back(&folder)?;
     for figure in figures::all(&bench.results) {

@@ -90,6 +90,18 @@ impl Results {
         self.spread(scenario, subject, case, quantity).map(|spread| spread.median)
     }
 
+    /// How many trials of a set rate there were, and in how many of them the sender fell behind by a tenth. Searches
+    /// ask for more than it can do, so they do not count.
+    pub(crate) fn behind(&self) -> (usize, usize) {
+        let rates =
+            self.trials.iter().filter(|trial| ["latency", "cost"].contains(&trial.key.scenario.as_str()));
+        let of = |trial: &Trial| {
+            Some((f64::from(trial.outcome.trial.rate.per_second()?), trial.outcome.offered_pps))
+        };
+        let all: Vec<(f64, f64)> = rates.filter_map(of).filter(|(asked, _)| *asked > 1.0).collect();
+        (all.len(), all.iter().filter(|(asked, offered)| *offered < asked * 0.9).count())
+    }
+
     /// The scenarios that left numbers, in the order that they were first measured in.
     pub(crate) fn scenarios(&self) -> Vec<&str> {
         distinct(self.samples.iter().map(|sample| sample.key.scenario.as_str()))

@@ -73,24 +73,16 @@ fn latency(bench: &mut Bench, stand: &mut Stand, subject: &Subject, round: usize
 
 /// Half of Portcullis's throughput at 64 bytes: of the first round, so that the load is the same in all of them.
 fn half_load(bench: &mut Bench, stand: &mut Stand, subject: &Subject, round: usize) -> Result<f64> {
-    let found = |bench: &Bench, scenario: &str| {
-        let first = bench.results.samples.iter().find(|sample| {
-            (sample.key.scenario.as_str(), sample.key.subject.as_str()) == (scenario, PORTCULLIS)
-                && sample.key.case == "64"
-                && sample.quantity == "throughput"
-        });
-        first.map(|sample| sample.value)
-    };
-    for scenario in ["throughput", "latency"] {
-        if let Some(rate) = found(bench, scenario) {
-            return Ok(rate / 2.0);
-        }
+    let key = Key::new("throughput", PORTCULLIS, "64", Some(64.0));
+    let first =
+        bench.results.samples.iter().find(|sample| sample.key == key && sample.quantity == "throughput");
+    if let Some(first) = first {
+        return Ok(first.value / 2.0);
     }
-    // Where throughput is not among what is wanted.
+    // Throughput is not among what is wanted; Portcullis is the first one of the first round.
     if subject.name != PORTCULLIS {
         return Ok(0.0);
     }
-    let key = Key::new("latency", PORTCULLIS, "64", None);
     Ok(bench.throughput(stand, &key, round, Traffic::default())?.rate / 2.0)
 }
 
