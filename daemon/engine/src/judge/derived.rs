@@ -119,7 +119,8 @@ impl Judge {
         let unfilled = packet.meta.checksum == ChecksumStatus::Partial;
         let part = inner.span.start as usize..inner.span.end as usize;
         let within = inner.span.of(packet.bytes());
-        let described = self.unwrapping.decoder.decode_inner(decoded, inner, unfilled, within);
+        let mut described = Decoded::default();
+        self.unwrapping.decoder.decode_inner_into(decoded, inner, unfilled, within, &mut described);
         let meta = PacketMeta { link: inner.start.link(), vlan: inner.vlan, ..packet.meta };
         let source = source(inner);
         let judged = packet
