@@ -25,6 +25,7 @@ fn wire() -> Wire {
         isn: 1000,
         host_isn: 5000,
         timestamps: false,
+        serves: false,
     }
 }
 

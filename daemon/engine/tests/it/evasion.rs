@@ -53,7 +53,15 @@ fn wire(number: u16, version: u8, timestamps: bool) -> Wire {
         isn,
         host_isn: 0x1234_5678,
         timestamps,
+        serves: false,
     }
+}
+
+/// The same where the attacker is the server.
+fn served(number: u16, version: u8, timestamps: bool) -> Wire {
+    let wire = wire(number, version, timestamps);
+    let (attacker, host) = ((wire.attacker.0, wire.attacker.1, 80), (wire.host.0, wire.host.1, 40_000));
+    Wire { attacker, host, serves: true, ..wire }
 }
 
 /// What happened to a session.
@@ -70,7 +78,12 @@ fn run(row: &Row, wire: &Wire, text: &Text, manner: &Manner, mut gate: Option<&m
     let mut host = Host::new(wire, manner);
     let mut now = Duration::ZERO;
     let mut steps = Vec::new();
-    if !row.opens {
+    if let (Some(syn), Some(gate)) = (host.connect(), &mut gate) {
+        gate.forward(PortId(1), syn);
+    }
+    if wire.serves {
+        steps.push(Step::Send(wire.welcome()));
+    } else if !row.opens {
         steps.extend(wire.handshake().map(Step::Send));
     }
     steps.extend(row.steps(wire, text));
@@ -122,7 +135,13 @@ struct Tally {
 }
 
 /// Tries a row on every manner of host, with the keyword and without.
-fn check(row: &Row, version: u8, timestamps: bool, urgent: (UrgentPolicy, bool), tally: &mut Tally) {
+fn check(
+    row: &Row,
+    session: (fn(u16, u8, bool) -> Wire, u8, bool),
+    urgent: (UrgentPolicy, bool),
+    tally: &mut Tally,
+) {
+    let (wire, version, timestamps) = session;
     let mut gate = Rig::new(&settings(urgent.0), RULE);
     let mut fail = |what: &str, manner: &Manner, told: &Told| {
         let frames: Vec<_> = told.frames.iter().map(|(_, arrived)| arrived.is_some()).collect();
@@ -133,7 +152,8 @@ fn check(row: &Row, version: u8, timestamps: bool, urgent: (UrgentPolicy, bool),
     let (forbidden, harmless) = (Text::request(true), Text::request(false));
     for (number, manner) in (0..).zip(manners(urgent.1)) {
         let attack = wire(number * 2, version, timestamps);
-        if !row.suits(&attack) {
+        // Whoever opens the session itself is a client.
+        if !row.suits(&attack) || attack.serves && row.opens {
             return;
         }
         tally.runs += 1;
@@ -159,12 +179,12 @@ fn check(row: &Row, version: u8, timestamps: bool, urgent: (UrgentPolicy, bool),
 }
 
 /// Tries every row that is wanted, over both versions of IP, with timestamps and without.
-fn check_all(urgent: (UrgentPolicy, bool), wanted: impl Fn(&Row) -> bool) {
+fn check_all(wire: fn(u16, u8, bool) -> Wire, urgent: (UrgentPolicy, bool), wanted: impl Fn(&Row) -> bool) {
     let mut tally = Tally::default();
     for row in rows().iter().filter(|row| wanted(row)) {
         for version in [4, 6] {
             for timestamps in [false, true] {
-                check(row, version, timestamps, urgent, &mut tally);
+                check(row, (wire, version, timestamps), urgent, &mut tally);
             }
         }
     }
@@ -175,13 +195,19 @@ fn check_all(urgent: (UrgentPolicy, bool), wanted: impl Fn(&Row) -> bool) {
 
 #[test]
 fn no_host_reads_the_keyword() {
-    check_all((UrgentPolicy::OutOfBand, false), |_| true);
+    check_all(wire, (UrgentPolicy::OutOfBand, false), |_| true);
+}
+
+#[test]
+fn nor_does_one_that_connects_to_the_attacker() {
+    check_all(served, (UrgentPolicy::OutOfBand, false), |_| true);
 }
 
 #[test]
 fn nor_does_one_that_reads_urgent_data_in_its_stream() {
     let urgent = |row: &Row| row.name.starts_with("urgent");
-    check_all((UrgentPolicy::Inline, true), urgent);
+    check_all(wire, (UrgentPolicy::Inline, true), urgent);
+    check_all(served, (UrgentPolicy::Inline, true), urgent);
 }
 
 #[test]
@@ -190,7 +216,7 @@ fn where_hosts_differ_about_urgent_data_it_can_be_dropped() {
     for urgent_inline in [false, true] {
         let mut tally = Tally::default();
         for row in rows().iter().filter(|row| urgent(row)) {
-            check(row, 4, false, (UrgentPolicy::Drop, urgent_inline), &mut tally);
+            check(row, (wire, 4, false), (UrgentPolicy::Drop, urgent_inline), &mut tally);
         }
         assert!(tally.runs > 0 && tally.failures.is_empty(), "{:#?}", tally.failures);
     }

@@ -91,7 +91,10 @@ impl Attacker {
         let server: Vec<u8> = server.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
         let host = (server.try_into().unwrap(), Lab::SERVER_ADDRESS.parse().unwrap(), 8080);
         let attacker = (ATTACKER.0, ATTACKER.1.into(), 20_000);
-        Self { socket, wire: Wire { attacker, host, isn: u32::MAX - 40, host_isn: 0, timestamps: false } }
+        Self {
+            socket,
+            wire: Wire { attacker, host, isn: u32::MAX - 40, host_isn: 0, timestamps: false, serves: false },
+        }
     }
 
     /// Opens a connection from this port and learns the server's numbers.

@@ -65,10 +65,20 @@ struct Received<'p> {
 }
 
 impl Host {
-    /// A host that listens.
+    /// A host that listens, or is about to [connect](Self::connect).
     #[must_use]
     pub fn new(wire: &Wire, manner: &Manner) -> Self {
         Self { wire: *wire, manner: *manner, ip: Ip::default(), session: None, over: Vec::new() }
+    }
+
+    /// The host's SYN, where the attacker is the server.
+    #[must_use]
+    pub fn connect(&self) -> Option<Vec<u8>> {
+        let stamps = [&[1, 1, 8, 10][..], &TICK.to_be_bytes(), &[0; 4]].concat();
+        let wire = &self.wire;
+        let tcp = wire.by_host().tcp(wire.host.2, wire.attacker.2).flags(TcpFlags::SYN).window(WINDOW);
+        let options = if wire.timestamps { &stamps[..] } else { &[] };
+        wire.serves.then(|| tcp.seq(wire.host_isn).tcp_options(options).to_vec())
     }
 
     /// Takes a frame from the wire; returns its answers.
@@ -108,6 +118,9 @@ impl Host {
     fn segment(&mut self, segment: &Received<'_>) -> Vec<Vec<u8>> {
         if segment.signed && self.manner.strict {
             return Vec::new();
+        }
+        if self.session.is_none() && self.wire.serves {
+            return self.connected(segment);
         }
         let Some(session) = &mut self.session else { return self.listen(segment) };
         let expected = session.isn.wrapping_add(1).wrapping_add(low(session.next));
@@ -163,6 +176,20 @@ impl Host {
             self.data(segment, segment.seq.wrapping_add(1));
         }
         vec![self.answer(TcpFlags::SYN | TcpFlags::ACK)]
+    }
+
+    /// The answer to the host's SYN, if it is one and the host still waits for it.
+    fn connected(&mut self, segment: &Received<'_>) -> Vec<Vec<u8>> {
+        let is_answer = segment.flags & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST)
+            == TcpFlags::SYN | TcpFlags::ACK
+            && segment.ack == self.wire.host_isn.wrapping_add(1);
+        if !is_answer || !self.over.is_empty() {
+            return Vec::new();
+        }
+        let stamps = segment.stamp.filter(|_| self.wire.timestamps);
+        let session = Session { isn: segment.seq, stamps, established: true, ..Session::default() };
+        self.session = Some(session);
+        vec![self.answer(TcpFlags::ACK)]
     }
 
     /// Takes data in, of which the first byte has this number.

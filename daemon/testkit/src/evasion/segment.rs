@@ -21,6 +21,8 @@ pub struct Wire {
     pub host_isn: u32,
     /// Do both sides send timestamps?
     pub timestamps: bool,
+    /// Is the attacker the server, to which the host connects?
+    pub serves: bool,
 }
 
 impl Wire {
@@ -45,6 +47,12 @@ impl Wire {
     pub fn handshake(&self) -> [Vec<u8>; 2] {
         let syn = Segment::new(-1, b"").flags(TcpFlags::SYN).acks(0).stamp(TICK);
         [syn.frame(self), Segment::new(0, b"").flags(TcpFlags::ACK).stamp(TICK).frame(self)]
+    }
+
+    /// The attacker's answer to the host's SYN.
+    #[must_use]
+    pub fn welcome(&self) -> Vec<u8> {
+        Segment::new(-1, b"").flags(TcpFlags::SYN | TcpFlags::ACK).acks(0).stamp(TICK).frame(self)
     }
 }
 
