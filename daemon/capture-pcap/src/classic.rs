@@ -67,27 +67,73 @@ impl Classic {
         self.unit < 1_000
     }
 
+    /// Bytes of a record's header.
+    pub(crate) const fn header(&self) -> usize {
+        self.record_header
+    }
+
+    /// The record that `bytes` begin with.
+    pub(crate) fn step(&self, bytes: &[u8]) -> Step {
+        let Some((header, body)) = bytes.split_at_checked(self.record_header) else {
+            return Step::More { missing: (self.record_header - bytes.len()) as u64 };
+        };
+        match self.record(header) {
+            Err(damage) => Step::Damaged(damage),
+            Ok(record) => match u64::from(record.captured).checked_sub(body.len() as u64) {
+                None | Some(0) => Step::Record(record),
+                Some(missing) => Step::More { missing },
+            },
+        }
+    }
+
     /// Reads a record into `frame`; `false` at the end of the file.
     pub(crate) fn read(&self, input: &mut Input, frame: &mut Frame) -> Result<bool, Fault> {
         if input.is_at_end()? {
             return Ok(false);
         }
         let mut header = [0; 24];
-        input.take(header.get_mut(..self.record_header).unwrap_or(&mut []))?;
-        let word = |at: usize| {
-            let bytes = header.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-            number_u32(bytes, self.big_endian)
-        };
-        let (seconds, fraction, captured, original) = (word(0), word(4), word(8), word(12));
-        if captured > MAX_CAPTURED {
-            return Err(Damage::PacketLength { length: captured }.into());
-        }
+        let header = header.get_mut(..self.record_header).unwrap_or_default();
+        input.take(header)?;
+        let record = self.record(header)?;
         frame.bytes.clear();
-        input.append(&mut frame.bytes, captured)?;
-        let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.unit;
-        frame.meta.timestamp = Timestamp::from_nanos(nanos);
-        frame.meta.wire_length = original.max(captured);
+        input.append(&mut frame.bytes, record.captured)?;
+        frame.meta.timestamp = record.timestamp;
+        frame.meta.wire_length = record.wire_length;
         frame.meta.link = LinkType::from_number(self.link);
         Ok(true)
     }
+
+    /// What a record's header says.
+    #[inline]
+    fn record(&self, header: &[u8]) -> Result<Record, Damage> {
+        let words = header.as_chunks().0;
+        let word = |at: usize| number_u32(words.get(at).copied().unwrap_or_default(), self.big_endian);
+        let (seconds, fraction, captured, original) = (word(0), word(1), word(2), word(3));
+        if captured > MAX_CAPTURED {
+            return Err(Damage::PacketLength { length: captured });
+        }
+        let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.unit;
+        let timestamp = Timestamp::from_nanos(nanos);
+        Ok(Record { captured, wire_length: original.max(captured), timestamp })
+    }
+}
+
+/// What a record's header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Bytes that follow it.
+    pub(crate) captured: u32,
+    pub(crate) wire_length: u32,
+    pub(crate) timestamp: Timestamp,
+}
+
+/// What is at a place in a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// A record, all of it.
+    Record(Record),
+    /// A part of one, or nothing: so many bytes are missing of its header or, where that is whole, of the rest.
+    More { missing: u64 },
+    /// What cannot be.
+    Damaged(Damage),
 }

@@ -23,6 +23,10 @@ impl Progress {
         self.read.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set(&self, read: u64) {
+        self.read.store(read, Ordering::Relaxed);
+    }
+
     /// Bytes in the file when it was opened; 0 where it is no regular file.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -38,6 +42,17 @@ pub(crate) struct Input {
     progress: Progress,
 }
 
+/// A file that somebody else reads on.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) file: File,
+    /// What was read ahead.
+    pub(crate) bytes: Vec<u8>,
+    /// Where in the file these are.
+    pub(crate) offset: u64,
+    pub(crate) progress: Progress,
+}
+
 impl Input {
     pub(crate) fn new(file: File, total: u64) -> Self {
         let progress = Progress { read: Arc::default(), total };
@@ -50,6 +65,13 @@ impl Input {
 
     pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// The file, with what was read of it and not taken.
+    pub(crate) fn into_unread(self) -> Unread {
+        let Self { reader, offset, progress } = self;
+        let bytes = reader.buffer().to_vec();
+        Unread { file: reader.into_inner(), bytes, offset, progress }
     }
 
     /// Is there nothing more?
@@ -97,7 +119,7 @@ impl Input {
             missing -= wanted as u64;
             self.offset += wanted as u64;
         }
-        self.progress.read.store(self.offset, Ordering::Relaxed);
+        self.progress.set(self.offset);
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod classic;
+mod direct;
 pub mod error;
 mod input;
 pub mod module;

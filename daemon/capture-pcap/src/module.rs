@@ -1,5 +1,6 @@
 //! The packet module over a capture file.
 
+use crate::direct::Direct;
 use crate::error::PcapError;
 use crate::input::Progress;
 use crate::reader::PcapReader;
@@ -39,8 +40,17 @@ impl PcapOptions {
 /// One worker's state of a replay.
 #[derive(Debug)]
 pub struct PcapModule {
-    offline: Offline<PcapReader, Output>,
+    road: Road,
     progress: Progress,
+}
+
+/// How packets get to the worker.
+#[derive(Debug)]
+enum Road {
+    /// Lent where they are read: for one worker from which nothing leaves.
+    Direct(Box<Direct>),
+    /// Copied into frames of their own, which may go to other workers and keep their order on the way out.
+    Offline(Box<Offline<PcapReader, Output>>),
 }
 
 impl PcapModule {
@@ -56,8 +66,16 @@ impl PcapModule {
         let writer = write.map(|write| PcapWriter::create(&write, path, &reader)).transpose()?;
         let output = (writer.is_some() || simulate_ips).then_some(Output(writer));
         let progress = reader.progress();
-        let states = Offline::open_with(reader, output, offline);
-        Ok(states.into_iter().map(|offline| Self { offline, progress: progress.clone() }).collect())
+        let reader = match reader {
+            reader if output.is_some() || offline.workers > 1 => reader,
+            reader => match reader.into_direct() {
+                Ok(direct) => return Ok(vec![Self { road: Road::Direct(Box::new(direct)), progress }]),
+                Err(reader) => *reader,
+            },
+        };
+        let states = Offline::open_with(reader, output, offline).into_iter();
+        let state = |offline| Self { road: Road::Offline(Box::new(offline)), progress: progress.clone() };
+        Ok(states.map(state).collect())
     }
 
     /// How far the file has been read; the same from every state.
@@ -71,27 +89,45 @@ impl PacketModule for PcapModule {
     type Error = PcapError;
 
     fn poll(&mut self, inspect: &mut dyn FnMut(&mut Burst<'_>)) -> Result<Poll, PcapError> {
-        self.offline.poll(inspect)
+        match &mut self.road {
+            Road::Direct(direct) => direct.poll(inspect),
+            Road::Offline(offline) => offline.poll(inspect),
+        }
     }
 
     fn wait(&mut self, until: Timestamp) -> Result<Wake, PcapError> {
-        self.offline.wait(until)
+        match &mut self.road {
+            Road::Direct(direct) => direct.wait(until),
+            Road::Offline(offline) => offline.wait(until),
+        }
     }
 
     fn waker(&self) -> Waker {
-        self.offline.waker()
+        match &self.road {
+            Road::Direct(direct) => direct.waker(),
+            Road::Offline(offline) => offline.waker(),
+        }
     }
 
     fn properties(&self) -> Properties {
-        self.offline.properties()
+        match &self.road {
+            Road::Direct(direct) => direct.properties(),
+            Road::Offline(offline) => offline.properties(),
+        }
     }
 
     fn now(&self) -> Timestamp {
-        self.offline.now()
+        match &self.road {
+            Road::Direct(direct) => direct.now(),
+            Road::Offline(offline) => offline.now(),
+        }
     }
 
     fn stats(&self) -> CaptureStats {
-        self.offline.stats()
+        match &self.road {
+            Road::Direct(direct) => direct.stats(),
+            Road::Offline(offline) => offline.stats(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frames out of capture files.
 
 use crate::classic::Classic;
+use crate::direct::Direct;
 use crate::error::{Fault, PcapError};
 use crate::input::{Input, Progress};
 use crate::ng::{SECTION_HEADER, Section, Step};
@@ -85,6 +86,18 @@ impl PcapReader {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.input.progress()
+    }
+
+    /// Has frames lent where they are read, if the format lets them.
+    pub(crate) fn into_direct(self) -> Result<Direct, Box<Self>> {
+        let Self { path, input, format, packets, link, traits, ports_by_interface, found } = self;
+        match format {
+            Format::Classic(classic) => Ok(Direct::new(path, classic, input.into_unread())),
+            Format::Ng(_) => {
+                let reader = Self { path, input, format, packets, link, traits, ports_by_interface, found };
+                Err(Box::new(reader))
+            }
+        }
     }
 
     pub(crate) fn traits(&self) -> Arc<Traits> {

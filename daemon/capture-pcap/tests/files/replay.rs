@@ -1,10 +1,11 @@
 //! A file through the packet module.
 
-use crate::common::{Capture, every_variant, file};
+use crate::common::{Capture, Expected, every_variant, file, read_all};
 use portcullis_capture::outbox::Origin;
 use portcullis_capture::{CaptureStats, PacketModule, Poll, PortId, Verdict, WorkerId};
 use portcullis_capture_pcap::{PcapError, PcapModule, PcapOptions};
 use portcullis_wire::Timestamp;
+use std::path::Path;
 
 /// Packets by id, with the worker that judged each; by how it ended.
 type Judged = (Vec<(u64, usize)>, Result<(), PcapError>);
@@ -84,6 +85,67 @@ fn damage_is_told_when_everything_before_it_was_judged_and_stored() {
             }
         }
     }
+}
+
+/// What one worker is lent.
+fn lent(path: &Path) -> (Vec<Expected>, Option<PcapError>) {
+    let mut module = match PcapModule::open(path, PcapOptions::for_workers(1)) {
+        Ok(mut states) => states.remove(0),
+        Err(error) => return (Vec::new(), Some(error)),
+    };
+    let mut packets = Vec::new();
+    loop {
+        let polled = module.poll(&mut |burst| {
+            for packet in burst.packets() {
+                packets.push(Expected {
+                    id: packet.meta.id,
+                    nanos: packet.meta.timestamp.as_nanos(),
+                    wire_length: packet.meta.wire_length,
+                    link: packet.meta.link,
+                    bytes: packet.bytes().to_vec(),
+                });
+            }
+        });
+        match polled {
+            Ok(Poll::End) => return (packets, None),
+            Ok(_) => {}
+            Err(error) => return (packets, Some(error)),
+        }
+    }
+}
+
+/// One worker is lent frames where they were read; the reader copies them.
+fn check_alike(path: &Path) {
+    let ((lent, fault), (read, other)) = (lent(path), read_all(path));
+    assert_eq!(lent, read);
+    assert_eq!(fault.map(|error| error.to_string()), other.map(|error| error.to_string()));
+}
+
+#[test]
+fn what_is_lent_where_it_lies_is_what_a_reader_copies() {
+    for (_, capture, _) in every_variant() {
+        for cut in 0..=capture.bytes.len() {
+            let (_folder, path) = file(&capture.bytes[..cut]);
+            check_alike(&path);
+        }
+    }
+}
+
+#[test]
+fn a_capture_of_many_buffers_is_lent_whole() {
+    let mut capture = Capture::classic(false, 0xa1b2_c3d4, 1);
+    let large: Vec<u8> = (0..=255).cycle().take(262_144).collect();
+    for n in 0..4_000 {
+        let length = if n % 1000 == 7 { large.len() } else { usize::try_from(n).unwrap() % 1500 };
+        capture.record(n, 1, &large[..length], 262_144, 0);
+    }
+    let (_folder, path) = file(&capture.bytes);
+    check_alike(&path);
+    // A record that claims too much, after all of these.
+    let mut damaged = capture.bytes.clone();
+    damaged.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 0, 0, 0, 0, 0, 0]);
+    std::fs::write(&path, damaged).unwrap();
+    check_alike(&path);
 }
 
 #[test]
