@@ -36,10 +36,12 @@ impl Owner {
 
     /// The worker that judges this packet, or `None` where any worker may: it has no addresses.
     #[must_use]
+    #[inline]
     pub fn of(&self, decoded: &Decoded) -> Option<WorkerId> {
-        if self.workers == 1 || decoded.ip_version == 0 {
-            return None;
-        }
+        if self.workers == 1 || decoded.ip_version == 0 { None } else { self.of_addresses(decoded) }
+    }
+
+    fn of_addresses(&self, decoded: &Decoded) -> Option<WorkerId> {
         let (source, destination) = owning_addresses(decoded);
         if let Some(spread) = &self.spread {
             return Some(spread.owner(source, destination));

@@ -5,24 +5,54 @@ mod streams;
 use portcullis_capture::Verdict;
 use portcullis_event::Counters;
 use portcullis_wire::Decoded;
-use portcullis_wire::decoded::{Layer, TcpFlags, Transport};
+use portcullis_wire::decoded::{Layer, Layers, TcpFlags, Transport};
 
 pub(crate) use streams::streams;
 
+/// Packets with the same layers, counted together and added up before anybody looks: there are some four layers to a
+/// packet, and a handful of ways in which they come.
+#[derive(Debug, Default)]
+pub(crate) struct Alike([(Layers, u64); Alike::WAYS]);
+
+impl Alike {
+    const WAYS: usize = 8;
+
+    #[inline]
+    fn count(&mut self, counters: &mut Counters, layers: Layers) {
+        let (kept, packets) = &mut self.0[layers.place(Self::WAYS)];
+        if *kept != layers {
+            add(counters, *kept, *packets);
+            (*kept, *packets) = (layers, 0);
+        }
+        *packets += 1;
+    }
+
+    /// Adds up what was counted so far.
+    pub(crate) fn settle(&mut self, counters: &mut Counters) {
+        for (layers, packets) in self.0.iter_mut().filter(|(_, packets)| *packets > 0) {
+            add(counters, *layers, std::mem::take(packets));
+        }
+    }
+}
+
+fn add(counters: &mut Counters, layers: Layers, packets: u64) {
+    for layer in layers.iter() {
+        *layer_counter(counters, layer) += packets;
+    }
+}
+
 /// Counts a packet that is about to be judged: `decoder.*` and the flags under `tcp.*`.
-pub(crate) fn packet(counters: &mut Counters, decoded: &Decoded, length: u64) {
+pub(crate) fn packet(counters: &mut Counters, alike: &mut Alike, decoded: &Decoded, length: u64) {
     counters.decoder_pkts += 1;
     counters.decoder_bytes += length;
     counters.decoder_max_pkt_size = counters.decoder_max_pkt_size.max(length);
-    contents(counters, decoded);
+    contents(counters, alike, decoded);
 }
 
 /// Counts a packet that came out of another one: what was found in it, but no packet more.
-pub(crate) fn contents(counters: &mut Counters, decoded: &Decoded) {
+pub(crate) fn contents(counters: &mut Counters, alike: &mut Alike, decoded: &Decoded) {
     counters.decoder_invalid += u64::from(decoded.invalid.is_some());
-    for layer in decoded.layers.iter() {
-        *layer_counter(counters, layer) += 1;
-    }
+    alike.count(counters, decoded.layers);
     if let Transport::Tcp(tcp) = &decoded.transport {
         let flags = tcp.flags;
         let syn = flags.has(TcpFlags::SYN);
@@ -35,7 +65,13 @@ pub(crate) fn contents(counters: &mut Counters, decoded: &Decoded) {
 }
 
 /// Takes back what the datagram has of its fragment, and was counted with it: all but its own IP header.
-pub(crate) fn reassembled(counters: &mut Counters, fragment: &Decoded, datagram: &Decoded) {
+pub(crate) fn reassembled(
+    counters: &mut Counters,
+    alike: &mut Alike,
+    fragment: &Decoded,
+    datagram: &Decoded,
+) {
+    alike.settle(counters);
     let again =
         |layer: &Layer| !matches!(layer, Layer::Ipv4 | Layer::Ipv6) && datagram.layers.contains(*layer);
     for layer in fragment.layers.iter().filter(again) {

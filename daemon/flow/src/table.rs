@@ -279,10 +279,16 @@ impl FlowTable {
 
     /// Is the flow over at `now`? Decides about its idle timeout where its state has changed.
     pub(crate) fn is_over(&mut self, slot: SlotIndex, now: Timestamp) -> bool {
+        self.settle(slot);
+        self.expiry.is_over(self.arena.hot(slot), now)
+    }
+
+    /// Decides about a flow's idle timeout where its state has changed.
+    #[inline]
+    pub(crate) fn settle(&mut self, slot: SlotIndex) {
         if self.expiry.has_overrides() {
             self.expiry.settle(self.arena.parts(slot).hot);
         }
-        self.expiry.is_over(self.arena.hot(slot), now)
     }
 
     /// Takes a flow out of the table and into the work queue.

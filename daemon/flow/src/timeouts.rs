@@ -57,6 +57,7 @@ impl Expiry {
     }
 
     /// When the flow is over, if nothing more is seen of it.
+    #[inline]
     pub(crate) fn end_of(&self, hot: &Hot) -> Timestamp {
         let class = match hot.key.protocol() {
             protocol::TCP => 1,

@@ -104,21 +104,23 @@ impl FlowTable {
     }
 
     /// Is this flow still the packet's? One that is over or replaced is retired.
+    #[inline]
     fn is_current(&mut self, slot: SlotIndex, packet: &TrackedInput<'_>) -> bool {
-        if self.is_over(slot, packet.now) {
-            self.retire(slot, EndReason::Timeout);
-            return false;
-        }
+        self.settle(slot);
         let hot = self.arena.hot(slot);
-        if let (Transport::Tcp(tcp), false) = (packet.decoded.transport, packet.keyed.quoted)
+        let reason = if self.expiry.is_over(hot, packet.now) {
+            EndReason::Timeout
+        } else if let (Transport::Tcp(tcp), false) = (&packet.decoded.transport, packet.keyed.quoted)
             && !packet.decoded.bad_checksums.transport
-            && hot.session.is_replaced_by(&tcp, self.midstream, hot.last_seen < self.blind.until)
+            && hot.session.is_replaced_by(tcp, self.midstream, hot.last_seen < self.blind.until)
         {
             self.stats.tcp_reuse += 1;
-            self.retire(slot, EndReason::TcpReuse);
-            return false;
-        }
-        true
+            EndReason::TcpReuse
+        } else {
+            return true;
+        };
+        self.retire(slot, reason);
+        false
     }
 
     /// Makes a flow for the packet, if there is room.

@@ -186,6 +186,16 @@ impl Layers {
         self.0 >> layer as u8 & 1 == 1
     }
 
+    /// A place for these layers in a table of `places`, a power of two: mostly another one for other layers.
+    #[must_use]
+    #[inline]
+    pub const fn place(self, places: usize) -> usize {
+        // Fibonacci hashing: the highest bits of a product with 2^64 by the golden ratio.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = (self.0.wrapping_mul(SPREAD) >> 48) as usize;
+        mixed & (places - 1)
+    }
+
     /// The layers that were met, in the order of [`Layer::ALL`]; the cost is one step for each.
     pub fn iter(self) -> impl Iterator<Item = Layer> {
         let mut left = self.0;

@@ -144,9 +144,9 @@ impl Judge {
     ) -> Verdict {
         let root = self.origin.map_or_else(|| root(parent, packet), |origin| origin.root);
         let before = self.origin.replace(Origin { source, carrier, root });
-        tally::contents(&mut self.counters, decoded);
+        tally::contents(&mut self.counters, &mut self.alike, decoded);
         if source == PacketSource::Defrag {
-            tally::reassembled(&mut self.counters, parent, decoded);
+            tally::reassembled(&mut self.counters, &mut self.alike, parent, decoded);
         }
         let keyed = FlowKey::of(decoded, self.unwrapping.scopes.at(packet.meta.ingress));
         // Fragments of an ICMP error meet where its own addresses lead, and the flow that it quotes may be

@@ -9,7 +9,7 @@ use portcullis_flow::{
     Direction, Flow, FlowAction, FlowHash, FlowTable, Keyed, PacketAccess, Tracked, TrackedInput,
 };
 use portcullis_wire::Decoded;
-use portcullis_wire::decoded::Layer;
+use portcullis_wire::decoded::{Layer, Transport};
 
 impl Judge {
     pub(super) fn tracked(
@@ -70,16 +70,20 @@ impl Judge {
             self.columns.note_macs(flow, direction, report::ether(packet.bytes()), &mut self.counters);
         }
         let drops = self.settings.drops_from(packet.meta.ingress);
-        let mut access = PacketAccess::new(packet, decoded, direction);
-        self.callbacks.update(&mut self.context, flow, &mut access);
-        let asked = access.dropped();
+        let asked = if self.callbacks.is_empty() {
+            None
+        } else {
+            let mut access = PacketAccess::new(packet, decoded, direction);
+            self.callbacks.update(&mut self.context, flow, &mut access);
+            access.dropped()
+        };
         let mut case = Case { decoded, flow: Some((flow, direction)) };
         let action = case.flow.as_ref().and_then(|(flow, _)| flow.action());
         let asked = asked.filter(|_| drops);
         let dropped = matches!(action, Some(FlowAction::Drop(_))) && drops;
         // The session goes on, but nothing of its stream is wanted.
         let unseen = asked.is_some() || dropped || action == Some(FlowAction::Pass);
-        if bypassed.is_none() {
+        if bypassed.is_none() && matches!(decoded.transport, Transport::Tcp(_)) {
             self.follow_stream(&mut case, packet, unseen);
         }
         if let Some(reason) = asked {

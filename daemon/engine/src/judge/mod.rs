@@ -80,6 +80,7 @@ pub(crate) struct Judge {
     offload: Option<OffloadLink>,
     pub(crate) reporter: Reporter,
     pub(crate) counters: Counters,
+    alike: tally::Alike,
 }
 
 /// A packet on its way, with its flow where it has one.
@@ -124,6 +125,7 @@ impl Judge {
             offload: None,
             reporter,
             counters: Counters::default(),
+            alike: tally::Alike::default(),
         };
         judge.streams.set_reach(judge.rules.set().stream_reach());
         judge
@@ -156,7 +158,8 @@ impl Judge {
         }
         self.rejected = None;
         self.rejected_as = None;
-        tally::packet(&mut self.counters, decoded, u64::from(captured_length(packet)));
+        let length = u64::from(captured_length(packet));
+        tally::packet(&mut self.counters, &mut self.alike, decoded, length);
         self.context.now = packet.meta.clock;
         let mut verdict = self.alone(table, decoded, keyed, packet);
         if decoded.inner.is_some() {
@@ -214,6 +217,7 @@ impl Judge {
     /// Takes over what others count.
     pub(crate) fn gather(&mut self, table: &FlowTable) {
         let counters = &mut self.counters;
+        self.alike.settle(counters);
         counters.set_flow(table.stats());
         counters.flow_memcap += self.refused_by_fault;
         counters.flow_uninspected += self.uninspected;

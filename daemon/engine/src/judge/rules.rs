@@ -16,15 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Judge {
+    #[inline]
     pub(super) fn apply_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
+        if self.rules.set().is_empty() {
+            return Verdict::Accept;
+        }
+        self.ask_rules(case, packet)
+    }
+
+    fn ask_rules(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>) -> Verdict {
         let at = self.at_stream.take();
         let Self {
             settings, rules, scratch, reporter, counters, rejected, origin, streams, transcript, ..
         } = self;
         let decoded = case.decoded;
-        if rules.set().is_empty() {
-            return Verdict::Accept;
-        }
         let frame = packet.bytes();
         let needs_age = rules.set().uses_flow_age();
         let flow =

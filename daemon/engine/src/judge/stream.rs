@@ -102,7 +102,7 @@ impl Judge {
 
     /// What becomes of a packet by its session, and then by the rules.
     pub(super) fn in_stream(&mut self, case: &mut Case<'_, '_>, packet: &mut Packet<'_>) -> Verdict {
-        let fate = self.at_stream.map_or(Fate::Valid, |at| at.seen.fate);
+        let fate = self.at_stream.as_ref().map_or(Fate::Valid, |at| at.seen.fate);
         let (target, reason) = match fate {
             Fate::Valid => return self.apply_rules(case, packet),
             Fate::Midstream => (Some(ExceptionTarget::StreamMidstream), None),
