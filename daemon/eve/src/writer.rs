@@ -305,8 +305,8 @@ impl ser::SerializeStruct for Parts<'_> {
     type Ok = ();
     type Error = Error;
 
-    /// Names of fields are not looked at: they are ours.
-    #[inline]
+    /// Names of fields are not looked at: they are ours. In line, so that their lengths are known where they are copied.
+    #[inline(always)]
     fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         self.out.push(b'"');
         copy(self.out, key.as_bytes());

@@ -59,10 +59,14 @@ pub(crate) fn netflow<'a>(scope: &mut Scope<'a>, record: &'a NetflowRecord<'_>) 
     }
 }
 
+/// Flat, though counts are the same elsewhere: what is flattened is written key by key through a map, at several times
+/// the cost, and most records are of flows.
 #[derive(Debug, Serialize)]
 struct FlowObject {
-    #[serde(flatten)]
-    counts: CountsObject,
+    pkts_toserver: u64,
+    pkts_toclient: u64,
+    bytes_toserver: u64,
+    bytes_toclient: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     bypassed: Option<CountsObject>,
     start: Stamp,
@@ -93,8 +97,12 @@ impl FlowObject {
         let elephant = elephant_directions(record.elephant_toserver, record.elephant_toclient);
         let policies = record.exception_policies;
         let has_policies = scope.options.flow_exception_policy && !policies.is_empty();
+        let Counts { pkts_toserver, pkts_toclient, bytes_toserver, bytes_toclient } = record.counts;
         Self {
-            counts: CountsObject::new(record.counts),
+            pkts_toserver,
+            pkts_toclient,
+            bytes_toserver,
+            bytes_toclient,
             bypassed: record.bypassed.map(CountsObject::new),
             start: scope.stamp(record.start),
             end: scope.stamp(record.end),
@@ -170,48 +178,62 @@ impl Serialize for Policies {
     }
 }
 
+/// Flat, as [`FlowObject`] is.
 #[derive(Debug, Serialize)]
 struct TcpObject {
     tcp_flags: HexFlags,
     tcp_flags_ts: HexFlags,
     tcp_flags_tc: HexFlags,
-    #[serde(flatten)]
-    set: SetFlags,
-    #[serde(flatten)]
-    session: Option<SessionFields>,
-}
-
-impl TcpObject {
-    fn new(tcp: TcpPart) -> Self {
-        Self {
-            tcp_flags: HexFlags(tcp.flags),
-            tcp_flags_ts: HexFlags(tcp.flags_toserver),
-            tcp_flags_tc: HexFlags(tcp.flags_toclient),
-            set: SetFlags::new(tcp.flags),
-            session: tcp.session.map(SessionFields::new),
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct SessionFields {
-    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    syn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fin: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rst: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psh: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urg: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ecn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwr: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ts_gap: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tc_gap: Option<bool>,
-    ts_max_regions: u16,
-    tc_max_regions: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts_max_regions: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tc_max_regions: Option<u16>,
 }
 
-impl SessionFields {
-    fn new(session: TcpSession) -> Self {
+impl TcpObject {
+    fn new(tcp: TcpPart) -> Self {
+        let SetFlags { syn, fin, rst, psh, ack, urg, ecn, cwr } = SetFlags::new(tcp.flags);
+        let session = tcp.session;
+        let gap = |has: fn(TcpSession) -> bool| session.is_some_and(has).then_some(true);
         Self {
-            state: session.state.name(),
-            ts_gap: session.gap_toserver.then_some(true),
-            tc_gap: session.gap_toclient.then_some(true),
-            ts_max_regions: session.max_regions_toserver,
-            tc_max_regions: session.max_regions_toclient,
+            tcp_flags: HexFlags(tcp.flags),
+            tcp_flags_ts: HexFlags(tcp.flags_toserver),
+            tcp_flags_tc: HexFlags(tcp.flags_toclient),
+            syn,
+            fin,
+            rst,
+            psh,
+            ack,
+            urg,
+            ecn,
+            cwr,
+            state: session.map(|session| session.state.name()),
+            ts_gap: gap(|session| session.gap_toserver),
+            tc_gap: gap(|session| session.gap_toclient),
+            ts_max_regions: session.map(|session| session.max_regions_toserver),
+            tc_max_regions: session.map(|session| session.max_regions_toclient),
         }
     }
 }
