@@ -6,6 +6,7 @@
 
 mod demo;
 mod fuzz;
+mod instructions;
 mod lab;
 mod loadtest;
 mod privilege;
@@ -53,6 +54,10 @@ enum Task {
     Sanitize,
     /// Run a fuzz target; `test` runs each for a few seconds.
     Fuzz(fuzz::Options),
+    /// Count instructions of the packet path and compare them with those kept; `test` does this, too.
+    Instructions(instructions::Options),
+    /// Attribute what a packet costs to decoding, look-up, detection and so on, by callgrind.
+    Profile(instructions::profile::Options),
     /// All that must hold before a change is taken in: the tests, then the demo.
     Ci,
 }
@@ -78,6 +83,8 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test => test::run()?,
         Task::Sanitize => sanitize::run()?,
         Task::Fuzz(options) => fuzz::run(&options)?,
+        Task::Instructions(options) => instructions::run(&options)?,
+        Task::Profile(options) => instructions::profile::run(&options)?,
         Task::Ci => {
             test::run()?;
             demo::run(&demo::Options::default())?;

@@ -50,6 +50,8 @@ const NEEDS: &[Need] = &[
     program("tcpdump", "tcpdump", "captures the demo's traffic"),
     program("suricata-update", "suricata-update", "keeps the rules that a test loads"),
     program("tcprewrite", "tcpreplay", "cuts captures up to try evasions"),
+    program("addr2line", "binutils", "tells which function instructions belong to"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("trafgen", "netsniff-ng", "turns captures into load and replays it"),
 ];
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{fuzz, privilege, sanitize, say, setup, soak, vm, workspace};
+use crate::{fuzz, instructions, privilege, sanitize, say, setup, soak, vm, workspace};
 
 /// The build that has DPDK. Of the whole workspace, so that nothing is built anew but what differs.
 const WITH_DPDK: [&str; 3] = ["--workspace", "--features", "portcullis/dpdk,portcullis-capture-dpdk/rings"];
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
     success &= test_dpdk(&mut tally).inspect_err(say::error).unwrap_or(false);
     success &= sanitize::run().inspect_err(say::error).is_ok();
     success &= fuzz::brief().inspect_err(say::error).is_ok();
+    success &= instructions::check().inspect_err(say::error).is_ok();
     let soak = soak::test().inspect_err(say::error).is_ok();
     success &= soak;
     let soak = if soak { "well" } else { "failed" };

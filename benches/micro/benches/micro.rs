@@ -1,5 +1,5 @@
-//! Nanoseconds a packet: the decoder, the module alone, the engine over few and many
-//! flows, and the tables.
+//! Nanoseconds: each piece of work with a fixed seed (decoder, flow table, worker, rules, reassembly, EVE, rings), the
+//! module alone, the engine over few and many flows, and the tables.
 //!
 //! `cargo bench -p portcullis-bench-micro`
 
@@ -9,27 +9,19 @@ use portcullis_bench_micro::flows::{Random, packet};
 use portcullis_bench_micro::frames;
 use portcullis_bench_micro::rig::{Rig, accept_all, looped};
 use portcullis_bench_micro::tables::{Brown, Ours, START, Std, Table, fill, flow_table};
-use portcullis_wire::{Decoded, Decoder, DecoderConfig, LinkType};
+use portcullis_bench_micro::works;
 use std::hint::black_box;
 use std::time::Instant;
 
-fn decode(c: &mut Criterion) {
-    let frames = frames::udp(1000);
-    let mut group = c.benchmark_group("decode");
-    group.throughput(Throughput::Elements(1000));
-    for (name, validate_checksums) in [("plain", false), ("checksums", true)] {
-        let decoder = Decoder::new(DecoderConfig { validate_checksums, ..DecoderConfig::default() });
-        let mut decoded = Decoded::default();
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                for (_, _, frame) in &frames {
-                    decoder.decode_into(LinkType::Ethernet, None, false, black_box(frame), &mut decoded);
-                    black_box(&decoded);
-                }
-            });
-        });
+/// Each piece of work by itself.
+fn works(c: &mut Criterion) {
+    for (group, name, _, make) in works::ALL {
+        let mut work = make();
+        let mut group = c.benchmark_group(*group);
+        group.throughput(Throughput::Elements(work.units));
+        group.bench_function(*name, |b| b.iter(|| work.run()));
+        group.finish();
     }
-    group.finish();
 }
 
 fn engine(c: &mut Criterion) {
@@ -85,5 +77,5 @@ fn tables(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, engine, tables);
+criterion_group!(benches, works, engine, tables);
 criterion_main!(benches);

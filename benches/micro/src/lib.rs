@@ -7,6 +7,7 @@
 //! - [`floor`]: that work with nothing around it
 //! - [`payloads`], [`rulegen`]: payloads as HTTP has them, and rules as public sets have them
 //! - [`random`]: numbers that are the same in every run
+//! - [`works`]: pieces of work, for criterion and for callgrind
 //! - [`spread`]: medians and ranges
 #![deny(unsafe_code)]
 
@@ -20,6 +21,7 @@ pub mod rig;
 pub mod rulegen;
 pub mod spread;
 pub mod tables;
+pub mod works;
 
 /// The CPU time of this thread: leaves out when others had its CPU.
 #[must_use]

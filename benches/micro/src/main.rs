@@ -1,5 +1,5 @@
 //! Figures that criterion is too slow for: tables of up to ten million flows, a hundred million
-//! replacements, bytes of an idle flow, instructions of a packet.
+//! replacements, bytes of an idle flow.
 //!
 //! Figures go to standard output.
 #![forbid(unsafe_code)]
@@ -51,9 +51,7 @@ enum Arguments {
     Dpdk(dpdk::Arguments),
     /// Bytes of an idle flow, all in.
     Idle(idle::Arguments),
-    /// Instructions of a packet, as callgrind counts them (needs valgrind).
-    Instructions,
-    /// What `instructions` runs under callgrind.
+    /// What `cargo xtask instructions` runs under callgrind.
     #[command(hide = true)]
     Counted(instructions::Arguments),
 }
@@ -75,8 +73,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "dpdk")]
         Arguments::Dpdk(arguments) => dpdk::run(&arguments),
         Arguments::Idle(arguments) => idle::run(&arguments),
-        Arguments::Instructions => instructions::run(),
-        Arguments::Counted(arguments) => instructions::run_counted(&arguments),
+        Arguments::Counted(arguments) => instructions::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

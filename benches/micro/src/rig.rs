@@ -4,7 +4,7 @@ use portcullis_capture::memory::LoopModule;
 use portcullis_capture::{PacketModule, Poll, Verdict, WorkerId};
 use portcullis_detect::{LoadOptions, RuleSet, Source};
 use portcullis_engine::{EngineSettings, FlowWorker, Rules, WorkerParts, publish};
-use portcullis_event::{RecordConsumer, RingMode, ring};
+use portcullis_event::{MAX_RECORD, RecordConsumer, RingMode, ring};
 use portcullis_flow::{Callbacks, FlowSettings};
 use portcullis_wire::Timestamp;
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use crate::frames::Frame;
 #[derive(Debug)]
 pub struct Rig {
     worker: FlowWorker,
-    /// Held, so that the rings stay open.
-    _records: [RecordConsumer; 2],
+    records: [RecordConsumer; 2],
 }
 
 impl Rig {
@@ -45,7 +44,7 @@ impl Rig {
             Ok(worker) => worker,
             Err(error) => panic!("{error}"),
         };
-        Self { worker, _records: records }
+        Self { worker, records }
     }
 
     /// The worker itself.
@@ -55,42 +54,35 @@ impl Rig {
 
     /// Judges all frames that the module lends and returns how many that were.
     pub fn judge(&mut self, module: &mut LoopModule) -> u64 {
-        self.judge_within(module, true, |work| work())
-    }
-
-    /// Polls any module once and judges what it lends; how many packets that was.
-    ///
-    /// # Errors
-    /// The module's.
-    pub fn poll<M: PacketModule>(&mut self, module: &mut M) -> Result<usize, M::Error> {
-        match module.poll(&mut |burst| self.worker.inspect(burst))? {
-            Poll::Received(packets) => {
-                self.worker.keep_house(module.now(), &module.stats());
-                Ok(packets)
+        let mut judged = 0;
+        loop {
+            match self.poll(module, true) {
+                0 => return judged,
+                packets => judged += packets as u64,
             }
-            Poll::Empty | Poll::End => Ok(0),
         }
     }
 
-    /// The same, with what the worker does with each burst done within `within`, and then, if `keep_house`, what
-    /// it does after it.
-    pub fn judge_within(
-        &mut self,
-        module: &mut LoopModule,
-        keep_house: bool,
-        mut within: impl FnMut(&mut dyn FnMut()),
-    ) -> u64 {
-        let mut judged = 0;
-        loop {
-            match module.poll(&mut |burst| within(&mut || self.worker.inspect(burst))) {
-                Ok(Poll::Received(packets)) => {
-                    judged += packets as u64;
-                    if keep_house {
-                        within(&mut || self.worker.keep_house(module.now(), &module.stats()));
-                    }
+    /// Polls any module once and judges what it lends, then, if `keep_house`, does what the worker does after a burst.
+    /// How many packets that was: none at the end, and where the module fails.
+    pub fn poll<M: PacketModule>(&mut self, module: &mut M, keep_house: bool) -> usize {
+        match module.poll(&mut |burst| self.worker.inspect(burst)) {
+            Ok(Poll::Received(packets)) => {
+                if keep_house {
+                    self.worker.keep_house(module.now(), &module.stats());
                 }
-                Ok(Poll::Empty) => {}
-                Ok(Poll::End) => return judged,
+                packets
+            }
+            Ok(Poll::Empty | Poll::End) | Err(_) => 0,
+        }
+    }
+
+    /// Takes the records out that the worker made.
+    pub fn records(&mut self, mut take: impl FnMut(&[u8])) {
+        let mut record = Vec::with_capacity(MAX_RECORD);
+        for ring in &mut self.records {
+            while ring.pop(&mut record) {
+                take(&record);
             }
         }
     }
