@@ -44,6 +44,9 @@ enum Arguments {
         /// How many.
         count: u32,
     },
+    /// Replays frames that lie in memory; for the other measurements.
+    #[command(hide = true)]
+    FromMemory(replay::FromMemory),
     /// Runs a program and tells what it took; for the other measurements.
     #[command(hide = true)]
     Measured(replay::Measured),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
             output::line(portcullis_bench_micro::rulegen::rules(count, true)).map_err(Into::into)
         }
         Arguments::ReplayFigures(arguments) => replay::run(&arguments),
+        Arguments::FromMemory(arguments) => replay::run_from_memory(&arguments),
         Arguments::Measured(measured) => replay::run_measured(&measured),
     };
     match result {

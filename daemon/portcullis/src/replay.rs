@@ -77,6 +77,8 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
         let callbacks = plugins.registry.instantiate(index);
         works.push(work(&engine, &rules, index, arguments.workers, callbacks, reporter)?);
     }
+    // Start-up is behind us: what follows is from the first packet to the last record.
+    let judging = Instant::now();
     let mut progress = Progress::new(read.as_ref().map_or(0, |read| read.total()));
     let pairs = modules.into_iter().zip(works).collect();
     let judged = judge(pairs, || progress.set(read.as_ref().map_or(0, |read| read.read())));
@@ -98,7 +100,7 @@ fn replay(arguments: &ReplayArgs) -> Result<Replayed, Failure> {
         rules: counts.loaded,
         rules_refused: counts.failed,
         records: written.path.clone().map(|path| (written.lines(), path)),
-        elapsed: started.elapsed(),
+        elapsed: judging.elapsed(),
         peak_memory: peak_memory(),
     };
     Ok(Replayed { summary, damage: error.map(failure) })
