@@ -3,6 +3,7 @@
 //! - [`config`]: what to open
 //! - [`set`]: [`DpdkSet`], opens all ports for all workers, and ends them gracefully
 //! - [`module`]: [`DpdkModule`], one worker's queues as a `PacketModule`
+//! - [`rules`]: [`FlowDrops`], flows whose packets devices drop by themselves
 //! - [`error`]: every way in which opening can fail, with what to do about it
 //! - [`sys`]: DPDK itself, behind types that cannot be misused: [`Eal`], pools, buffers, ports
 //!
@@ -26,6 +27,7 @@ mod intake;
 mod links;
 pub mod module;
 mod outlet;
+pub mod rules;
 pub mod set;
 mod sleep;
 #[expect(unsafe_code, reason = "DPDK is a C library")]
@@ -35,5 +37,6 @@ pub use config::{DpdkConfig, DpdkPort, EalConfig};
 pub use error::DpdkError;
 pub use module::DpdkModule;
 pub use portcullis_capture::CopyMode;
+pub use rules::FlowDrops;
 pub use set::{DpdkSet, Link, OpenPort, PoolCount};
-pub use sys::Eal;
+pub use sys::{Eal, FlowAbilities, FlowMatch, FlowRule};

@@ -4,6 +4,7 @@ use crate::config::DpdkConfig;
 use crate::error::DpdkError;
 use crate::links::{Bell, Links, Shared};
 use crate::module::{DpdkModule, Parts};
+use crate::rules::FlowDrops;
 use crate::sys::{Eal, Extended, Lane, Pool, Port, PortFacts, PortRequest};
 use crossbeam::sync::Parker;
 use portcullis_capture::PortId;
@@ -120,6 +121,14 @@ impl DpdkSet {
     #[must_use]
     pub fn extended(&self) -> Vec<(String, Extended)> {
         self.ports.iter().map(|(open, port)| (open.name.clone(), port.extended())).collect()
+    }
+
+    /// Flows whose packets the devices drop by themselves.
+    ///
+    /// # Errors
+    /// A device cannot; its driver's reason.
+    pub fn flow_drops(&self) -> Result<FlowDrops, DpdkError> {
+        FlowDrops::find(self.ports.iter().map(|(_, port)| port))
     }
 
     /// Begins the graceful end: each worker judges and sends what its rings hold now, and then answers

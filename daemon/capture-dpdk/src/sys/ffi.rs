@@ -1,5 +1,6 @@
 //! The functions of `shim/shim.c` and the structures that go through them. Fields and order are the shim's.
 
+use super::flow::FlowMatch;
 use super::mbuf::Mbuf;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -11,6 +12,11 @@ pub(super) const CAN_SCATTER: u32 = 2;
 pub(super) const CAN_SEND_SEGMENTS: u32 = 4;
 /// The device checks IPv4, TCP and UDP checksums.
 pub(super) const CAN_CHECKSUM: u32 = 8;
+
+/// The device counts what a rule drops.
+pub(super) const FLOW_COUNTS: u32 = 1;
+/// A rule leaves TCP segments with SYN, FIN or RST alone.
+pub(super) const FLOW_KEEPS_ENDS: u32 = 2;
 
 /// `struct pc_port_info`.
 #[derive(Debug)]
@@ -34,7 +40,8 @@ pub(super) struct PortConfig {
     pub(super) tx_descriptors: u16,
     pub(super) mtu: u16,
     pub(super) wanted: u32,
-    pub(super) promiscuous: u32,
+    pub(super) promiscuous: u16,
+    pub(super) room_for_tags: u16,
 }
 
 /// `struct pc_xstat`.
@@ -80,6 +87,24 @@ unsafe extern "C" {
     pub(super) fn pc_port_link(port: u16) -> u32;
     pub(super) fn pc_port_losses(port: u16, out: *mut u64) -> c_int;
     pub(super) fn pc_port_xstats(port: u16, out: *mut ExtendedStat, room: u32) -> c_int;
+
+    pub(super) fn pc_flow_validate(
+        port: u16,
+        flow: *const FlowMatch,
+        wanted: u32,
+        why: *mut c_char,
+        room: u32,
+    ) -> c_int;
+    pub(super) fn pc_flow_create(
+        port: u16,
+        flow: *const FlowMatch,
+        wanted: u32,
+        rule: *mut *mut c_void,
+        why: *mut c_char,
+        room: u32,
+    ) -> c_int;
+    pub(super) fn pc_flow_destroy(port: u16, rule: *mut c_void) -> c_int;
+    pub(super) fn pc_flow_query(port: u16, rule: *mut c_void, counts: *mut u64) -> c_int;
 
     #[cfg(feature = "rings")]
     pub(super) fn pc_ring_ports(name: *const c_char, queues: u16, size: u32) -> c_int;

@@ -4,6 +4,7 @@
 //! - `eal`: [`Eal`], the environment, once a process
 //! - `mbuf`: [`Pool`] and [`Mbuf`], packet buffers with one owner each
 //! - `port`: [`Port`] and [`Lane`], a started port and its queues
+//! - `flow`: rules by which a device drops packets itself
 //! - `rings`: ports in memory, for tests and benchmarks (feature `rings`)
 //!
 //! Invariants: a buffer is owned by one value, which gives it back to its pool when it is dropped, or by the device
@@ -12,6 +13,7 @@
 
 mod eal;
 mod ffi;
+mod flow;
 mod mbuf;
 mod port;
 #[cfg(feature = "rings")]
@@ -19,6 +21,7 @@ mod rings;
 
 pub use eal::Eal;
 pub(crate) use eal::register_thread;
+pub use flow::{FlowAbilities, FlowMatch, FlowRule};
 pub(crate) use mbuf::CACHE;
 pub use mbuf::{Mbuf, Pool};
 pub use port::{Extended, Lane, Losses, Port, PortFacts, PortRequest};

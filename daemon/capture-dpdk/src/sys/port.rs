@@ -2,6 +2,7 @@
 
 use super::mbuf::{Mbuf, Pool};
 use super::{Eal, c_string, ffi, reason};
+use crate::config::is_pci;
 use crate::error::DpdkError;
 use arrayvec::ArrayVec;
 use portcullis_capture::BURST;
@@ -121,7 +122,7 @@ impl Port {
         let _control = control();
         let id = find(device)?;
         let facts = facts(id, device)?;
-        let mut config = ffi_config(request, &facts);
+        let mut config = ffi_config(device, request, &facts);
         let refused =
             |action, code| DpdkError::Port { device: device.to_owned(), action, reason: reason(code) };
         // SAFETY: the environment is up, for the pool stands on it; the port is nobody else's, or it refuses.
@@ -148,6 +149,10 @@ impl Port {
         let lanes = (0..request.queues).map(|queue| Lane { port: Arc::clone(&port), queue });
         let lanes = lanes.collect();
         Ok((port, lanes))
+    }
+
+    pub(super) const fn id(&self) -> u16 {
+        self.id
     }
 
     /// DPDK's name for it.
@@ -285,25 +290,29 @@ fn facts(id: u16, device: &str) -> Result<PortFacts, DpdkError> {
     })
 }
 
-fn ffi_config(request: &PortRequest, facts: &PortFacts) -> ffi::PortConfig {
+fn ffi_config(device: &str, request: &PortRequest, facts: &PortFacts) -> ffi::PortConfig {
     let wanted = [
         (ffi::CAN_RSS, facts.can_hash && request.queues > 1),
         (ffi::CAN_SCATTER, facts.can_scatter && request.scatter),
         (ffi::CAN_SEND_SEGMENTS, facts.can_send_segments),
         (ffi::CAN_CHECKSUM, facts.can_check && request.checksum),
     ];
+    // What is not a device of its own has the MTU of what it stands on.
+    let owns = is_pci(device);
+    let own_mtu = if owns { u16::try_from(facts.mtu).ok() } else { None };
     ffi::PortConfig {
         queues: request.queues,
         rx_descriptors: request.rx_descriptors,
         tx_descriptors: request.tx_descriptors,
-        mtu: request.mtu.unwrap_or(0),
+        mtu: request.mtu.or(own_mtu).unwrap_or(0),
         wanted: wanted.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag).sum(),
-        promiscuous: u32::from(request.promiscuous),
+        promiscuous: u16::from(request.promiscuous),
+        room_for_tags: u16::from(owns),
     }
 }
 
 /// The string in a field that may be full.
-fn text(field: &[c_char]) -> String {
+pub(super) fn text(field: &[c_char]) -> String {
     let bytes: Vec<u8> = field.iter().map(|byte| byte.to_ne_bytes()[0]).chain([0]).collect();
     CStr::from_bytes_until_nul(&bytes).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
 }

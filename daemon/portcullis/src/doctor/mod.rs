@@ -4,12 +4,14 @@
 //! - `finding`: one line of what is said
 //! - `system`: the machine
 //! - `port`: one port as plain data; `xdp`, `offloads`, `owners`, `spread`, `pair`: what is made of it, by topic
+//! - `dpdk`: ports that DPDK is to drive
 //! - `fix`: applying mends
 //! - `source`: reading files of the kernel
 //!
 //! Invariants: what is asked for and what is made of it are apart, so that every check is a function of plain data;
 //! without `--fix` nothing is changed; nothing here needs a daemon, or disturbs one that runs.
 
+mod dpdk;
 mod finding;
 mod fix;
 mod offloads;
@@ -24,7 +26,7 @@ mod xdp;
 pub use finding::{Finding, Level, Mend};
 
 use crate::cli::{ConfigArgs, DoctorArgs};
-use crate::config::{self, AfXdpRequire, BindMode, Config, Inline};
+use crate::config::{self, AfXdpRequire, BindMode, CaptureModule, Config, Inline};
 use crate::exit::Failure;
 use crate::output;
 use fix::Mended;
@@ -95,7 +97,8 @@ impl Wanted {
                 Some(loaded.config)
             }
         };
-        let sets = config.iter().flat_map(|config| &config.inline_sets);
+        let over_xdp = config.iter().filter(|config| config.capture.module == CaptureModule::AfXdp);
+        let sets = over_xdp.flat_map(|config| &config.inline_sets);
         let configured = sets.flat_map(|set| set.pairs.iter().map(|pair| pair.to_vec()));
         let named = arguments.interfaces.chunks(2).map(<[String]>::to_vec);
         Ok(Self { pairs: configured.chain(named).collect(), config })
@@ -111,7 +114,13 @@ impl Wanted {
             })
             .collect();
         let there = || ports.iter().flatten().flatten();
-        let mut findings = System::gather(self.packet_memory(there())).check();
+        let mut findings = Vec::new();
+        if let Some(config) = self.dpdk() {
+            findings.extend(dpdk::Facts::gather(config).check());
+        }
+        if self.dpdk().is_none() || !ports.is_empty() {
+            findings.extend(System::gather(self.packet_memory(there())).check());
+        }
         for pair in &ports {
             for port in pair {
                 match port {
@@ -124,6 +133,11 @@ impl Wanted {
             }
         }
         findings
+    }
+
+    /// The configuration, where its sets are DPDK's.
+    fn dpdk(&self) -> Option<&Config> {
+        self.config.as_ref().filter(|config| config.capture.module == CaptureModule::Dpdk)
     }
 
     fn check(&self, port: &Port) -> Vec<Finding> {

@@ -1,10 +1,11 @@
 //! The verdict cache's other half: a thread that puts in what workers put forward, takes out what has had its time, and
 //! tells the flows' workers what was answered. Workers make no system call for it and never wait.
 
+use super::verdict_table::{PutError, VerdictTable};
 use crate::exit::Failure;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use portcullis_bpf::pulse::coarse_now;
-use portcullis_bpf::{CacheAction, CacheEntry, CacheError, Side, Tuple, VerdictCache};
+use portcullis_bpf::{CacheAction, CacheEntry, Side, Tuple};
 use portcullis_engine::{Answered, Offer, OffloadAction, OffloadDesk, OffloadRequest};
 use portcullis_event::Counters;
 use portcullis_flow::{Direction, FlowKey};
@@ -34,7 +35,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// What the thread is made of.
 #[derive(Debug)]
 pub(crate) struct CacheParts {
-    pub(crate) cache: Arc<VerdictCache>,
+    pub(crate) cache: Arc<dyn VerdictTable>,
     /// The other ends of the workers' links, by worker.
     pub(crate) desks: Vec<OffloadDesk>,
     /// The inline set of each port.
@@ -49,7 +50,7 @@ type Found = Vec<(Direction, CacheEntry)>;
 /// The thread, seen from the supervisor.
 #[derive(Debug)]
 pub(crate) struct CacheThread {
-    cache: Arc<VerdictCache>,
+    cache: Arc<dyn VerdictTable>,
     orders: Sender<Order>,
     tally: Arc<Tally>,
     thread: Option<JoinHandle<()>>,
@@ -222,9 +223,13 @@ impl Work {
                 OffloadAction::Pass => CacheAction::Pass,
             },
         };
-        if let Err(CacheError::Full) = self.parts.cache.put(&tuple, &entry) {
-            self.tally.full.fetch_add(1, Ordering::Relaxed);
-            return;
+        match self.parts.cache.put(&tuple, &entry) {
+            Ok(()) => {}
+            Err(PutError::Full) => {
+                self.tally.full.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Err(PutError::Unsupported) => return,
         }
         let Offer { flow, key, direction, .. } = *offer;
         self.kept.insert(tuple, Kept { flow, key, direction, worker, packets: 0, bytes: 0 });

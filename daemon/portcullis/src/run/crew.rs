@@ -1,9 +1,10 @@
 //! What the workers of a gate are made of: how many there are and where, the rules, and their links to the others.
 
-use super::cache::CacheParts;
+use super::cache::{CacheParts, CacheThread};
 use super::plan::Plan;
 use super::start::{set_failure, wall_clock};
 use super::warden::GateFacts;
+use super::wires::Wires;
 use super::worker::{self, Seated};
 use crate::config::Config;
 use crate::control::Ruleset;
@@ -14,7 +15,7 @@ use crate::rules::{self, LoadedRules};
 use portcullis_bpf::device;
 use portcullis_capture::WorkerId;
 use portcullis_capture_xdp::XdpError;
-use portcullis_engine::{Rules, Spread, WorkerParts, offload};
+use portcullis_engine::{OffloadLink, Rules, Spread, WorkerParts, offload};
 use portcullis_event::{Reporter, RuleCounts};
 use portcullis_host::HostTable;
 use std::hash::{BuildHasher as _, RandomState};
@@ -120,6 +121,22 @@ pub(crate) fn offloading(
     let seated = parts.into_iter().map(link).collect();
     let (inline_sets, lifetime) = (plan.engine.inline_sets.clone(), plan.cache_lifetime);
     (seated, Some(CacheParts { cache, desks, inline_sets, lifetime }))
+}
+
+/// The same where ports carry out verdicts by themselves, which they say only once they are open.
+pub(crate) fn over_ports(
+    set: &Wires,
+    plan: &Plan,
+    workers: usize,
+    generation: u32,
+) -> Result<(Vec<OffloadLink>, Option<CacheThread>), Failure> {
+    let inline_sets = plan.engine.inline_sets.clone();
+    let table = if plan.engine.offload { set.verdict_table(&inline_sets, plan.cache) } else { None };
+    let Some(cache) = table else { return Ok((Vec::new(), None)) };
+    let (links, desks) = (0..workers).map(|_| offload::channel()).unzip();
+    let thread = CacheThread::start(CacheParts { cache, desks, inline_sets, lifetime: plan.cache_lifetime })?;
+    thread.begin(generation);
+    Ok((links, Some(thread)))
 }
 
 pub(crate) fn allowed_cpus() -> Vec<usize> {

@@ -2,12 +2,16 @@
 //! `fail` says, until the warden has started another. DPDK needs its privileges to the end, so this process keeps them;
 //! only the threads that judge have none.
 
+use super::flow_rules::FlowRules;
 use super::plan::Devices;
+use super::verdict_table::VerdictTable;
 use super::wires::{Module, Wires};
 use crate::exit::Failure;
 use portcullis_capture_dpdk::{
-    CopyMode, DpdkConfig, DpdkError, DpdkPort, DpdkSet, Eal, EalConfig, Link, OpenPort,
+    CopyMode, DpdkConfig, DpdkError, DpdkPort, DpdkSet, Eal, EalConfig, FlowAbilities, FlowDrops, Link,
+    OpenPort,
 };
+use std::sync::Arc;
 
 /// Can this build serve DPDK's ports?
 pub(crate) const fn supported() -> Result<(), &'static str> {
@@ -52,18 +56,25 @@ pub(crate) fn open(
     };
     let (set, modules) = DpdkSet::open(&config, &eal).map_err(failure)?;
     let links = set.links();
-    tracing::info!(
-        "{}: without this process the ports are dark, whatever `fail` says; there is no verdict cache",
-        Eal::version()
-    );
+    tracing::info!("{}: without this process the ports are dark, whatever `fail` says", Eal::version());
     for (port, link) in set.ports().zip(&links) {
         let OpenPort { name, driver, queues, descriptors: (rx, tx), mtu, hashes, .. } = port;
         let spread = if *hashes { ", spread by the device" } else { "" };
         let link = describe(*link);
         tracing::info!("{name}: {driver}, {queues} queues of {rx} and {tx}{spread}, MTU {mtu}, {link}");
     }
+    let drops = match set.flow_drops() {
+        Ok(drops) => {
+            tracing::info!("{}", abilities(drops.abilities()));
+            Some(drops)
+        }
+        Err(error) => {
+            tracing::info!("the verdict cache is not available with these ports: {error}");
+            None
+        }
+    };
     let modules = modules.into_iter().map(Box::new).map(Module::Dpdk).collect();
-    Ok((Wires::Dpdk(DpdkWires { set, links }), modules))
+    Ok((Wires::Dpdk(DpdkWires { set, links, drops }), modules))
 }
 
 /// DPDK's ports, while the workers have their queues.
@@ -72,6 +83,8 @@ pub(crate) struct DpdkWires {
     set: DpdkSet,
     /// As they were last seen.
     links: Vec<Link>,
+    /// Where the ports drop flows by themselves.
+    drops: Option<FlowDrops>,
 }
 
 impl DpdkWires {
@@ -106,13 +119,26 @@ impl DpdkWires {
         self.links = now;
     }
 
-    /// The drivers' own statistics.
+    /// Where the ports drop flows by themselves: a table of at most so many, for ports of these inline sets.
+    pub(crate) fn verdict_table(&self, inline_sets: &[u8], most: u32) -> Option<Arc<dyn VerdictTable>> {
+        let drops = self.drops.clone()?;
+        Some(Arc::new(FlowRules::new(drops, inline_sets.to_vec(), most)))
+    }
+
+    /// The drivers' own statistics, and whether there can be a verdict cache.
     pub(crate) fn extended(&self) -> Vec<(String, u64)> {
         let named = |(port, stats): (String, Vec<(String, u64)>)| {
             stats.into_iter().map(move |(name, value)| (format!("dpdk.{port}.{name}"), value))
         };
-        self.set.extended().into_iter().flat_map(named).collect()
+        let available = ("dpdk.verdict_cache_available".to_owned(), u64::from(self.drops.is_some()));
+        self.set.extended().into_iter().flat_map(named).chain([available]).collect()
     }
+}
+
+fn abilities(of: FlowAbilities) -> String {
+    let counts = if of.counts { "" } else { ", which none of them counts" };
+    let ends = if of.keeps_ends { "" } else { ", SYN, FIN and RST with the rest" };
+    format!("the verdict cache: the ports drop what is of condemned flows by themselves{counts}{ends}")
 }
 
 fn describe(link: Link) -> String {

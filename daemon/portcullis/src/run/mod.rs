@@ -29,7 +29,8 @@
 //! - `link_state`, `link_watch`: links mirrored between the ports of a pair, and ports taken down for want of a worker
 //! - `ending`: the last records, what must balance, the summary
 //! - `asking`: what is known about a flow, and the last drops, for whoever asks
-//! - `cache`: the verdict cache's other half, a thread between workers and kernel
+//! - `cache`: the verdict cache's other half, a thread between workers and the table of verdicts (`verdict_table`), which
+//!   is the kernel's or, over DPDK, rules of the ports (`flow_rules`)
 //! - `control`: the control socket's commands, handed to the supervisor
 //! - `counters`: all counters, those of the kernel included, by their dotted names
 //!
@@ -50,6 +51,8 @@ mod crew;
 #[cfg_attr(not(feature = "dpdk"), path = "no_dpdk.rs")]
 mod dpdk;
 mod ending;
+#[cfg(feature = "dpdk")]
+mod flow_rules;
 mod handover;
 mod iface_stat;
 mod keeper;
@@ -68,6 +71,7 @@ mod setup;
 mod signals;
 mod start;
 mod supervisor;
+mod verdict_table;
 mod warden;
 mod wires;
 mod worker;
@@ -108,6 +112,14 @@ pub fn gate(arguments: &RunArgs) -> Result<(), Failure> {
 /// The first thing it cannot do.
 pub fn check(config: &Config) -> Result<(), Failure> {
     plan::Plan::new(config).map(drop)
+}
+
+/// Can this build serve DPDK's ports?
+///
+/// # Errors
+/// It cannot; what to do about it.
+pub(crate) const fn has_dpdk() -> Result<(), &'static str> {
+    dpdk::supported()
 }
 
 /// Takes down what a dead process left of a gate: a gate without a warden is ended, the program taken off, the ports made

@@ -177,7 +177,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         let listed = log.take_listed();
         lists.map(|lists| ListKeeper::start(lists, listed)).transpose()
     })?;
-    let set = take_queues(&plan, memory, (&mut workers, before), &mut warden, identity)?;
+    let (set, by_ports) =
+        take_queues(&plan, memory, (&mut workers, before), &mut warden, (identity, rules.generation()))?;
+    let cache = cache.or(by_ports);
     let server = match &config.control_socket {
         Some(_) => Some(serve(&warden, Desk::new(sender.clone(), plan.about(loaded.sources)))?),
         None => None,
@@ -242,14 +244,15 @@ struct Before {
 }
 
 /// Binds the queues, gives up privileges, and lets packets come. By then the workers tell that they live, but they judge
-/// only once they know what passed before.
+/// only once they know what passed before. Answers also who keeps verdicts that the ports themselves carry out, by rules
+/// of this generation.
 fn take_queues(
     plan: &Plan,
     memory: Memory<'_>,
     (workers, before): (&mut [Worker], Before),
     warden: &mut WardenLink,
-    identity: Identity,
-) -> Result<Wires, Failure> {
+    (identity, generation): (Identity, u32),
+) -> Result<(Wires, Option<CacheThread>), Failure> {
     let (mut set, modules) = match memory {
         Memory::Sockets(memory) => {
             let (set, modules) = memory.bind(warden).map_err(set_failure)?;
@@ -261,8 +264,10 @@ fn take_queues(
             dpdk::open(devices, plan.capture.copy_mode, count, &crew::allowed_cpus())?
         }
     };
-    for (worker, module) in workers.iter_mut().zip(modules) {
-        worker.seat(module);
+    let (links, cache) = crew::over_ports(&set, plan, workers.len(), generation)?;
+    let links = links.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    for ((worker, module), link) in workers.iter_mut().zip(modules).zip(links) {
+        worker.seat(module, link);
     }
     set.publish(warden).map_err(set_failure)?;
     if unseen(plan, warden)? > before.seen {
@@ -273,7 +278,7 @@ fn take_queues(
         }
     }
     workers.iter().for_each(Worker::begin);
-    Ok(set)
+    Ok((set, cache))
 }
 
 /// How many packets have passed that nobody judged.

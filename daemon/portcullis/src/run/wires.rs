@@ -3,6 +3,7 @@
 #[cfg(feature = "dpdk")]
 use super::dpdk::DpdkWires;
 use super::link::WardenLink;
+use super::verdict_table::VerdictTable;
 use portcullis_bpf::Hold;
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Properties, Wake};
 #[cfg(feature = "dpdk")]
@@ -10,6 +11,7 @@ use portcullis_capture_dpdk::{DpdkError, DpdkModule};
 use portcullis_capture_xdp::{InlineSet, XdpError, XdpModule};
 use portcullis_wire::Timestamp;
 use std::io;
+use std::sync::Arc;
 use std::task::Waker;
 
 /// One worker's queues.
@@ -175,6 +177,17 @@ impl Wires {
             Self::Xdp(_) => {}
             #[cfg(feature = "dpdk")]
             Self::Dpdk(wires) => wires.glance(),
+        }
+    }
+
+    /// Where ports carry out verdicts by themselves: a table of at most so many, for ports of these inline sets. Over
+    /// AF_XDP that is the program's, which is known beforehand.
+    #[cfg_attr(not(feature = "dpdk"), expect(unused_variables, reason = "only DPDK's ports do"))]
+    pub(crate) fn verdict_table(&self, inline_sets: &[u8], most: u32) -> Option<Arc<dyn VerdictTable>> {
+        match self {
+            Self::Xdp(_) => None,
+            #[cfg(feature = "dpdk")]
+            Self::Dpdk(wires) => wires.verdict_table(inline_sets, most),
         }
     }
 

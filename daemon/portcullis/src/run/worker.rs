@@ -26,7 +26,7 @@ const STAY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Worker {
     thread: JoinHandle<Option<Ended>>,
-    seat: Sender<Module>,
+    seat: Sender<Seat>,
     go: Sender<()>,
     /// `None` once it was told to end without the others.
     commands: Option<Sender<Command>>,
@@ -53,11 +53,14 @@ struct Start {
     parts: WorkerParts,
     offload: Option<OffloadLink>,
     ready: Sender<Result<(), String>>,
-    seat: Receiver<Module>,
+    seat: Receiver<Seat>,
     go: Receiver<()>,
     commands: Receiver<Command>,
     events: Sender<Event>,
 }
+
+/// Queues, and where decided flows are put forward, if that is known only with the queues.
+type Seat = (Module, Option<OffloadLink>);
 
 /// What a worker is made of, and where it puts decided flows forward.
 pub(crate) type Seated = (WorkerParts, Option<OffloadLink>);
@@ -109,11 +112,12 @@ pub(crate) fn spawn(
 }
 
 impl Worker {
-    /// Lends the worker its queues: from now on it tells that it lives.
-    pub(crate) fn seat(&mut self, module: Module) {
+    /// Lends the worker its queues, and tells it where it may put decided flows forward: from now on it tells that it
+    /// lives.
+    pub(crate) fn seat(&mut self, module: Module, offload: Option<OffloadLink>) {
         self.waker = Some(module.waker());
         // A thread that is gone tells by its end.
-        let _ = self.seat.send(module);
+        let _ = self.seat.send((module, offload));
     }
 
     /// Has it judge: after what it was told before.
@@ -178,7 +182,10 @@ fn run(start: Start) -> Option<Ended> {
     let _ = ready.send(Ok(()));
     drop(ready);
     // Without queues something else went wrong, which is told elsewhere.
-    let mut module = wait_for_queues(&mut worker, &seat, &commands)?;
+    let (mut module, offload) = wait_for_queues(&mut worker, &seat, &commands)?;
+    if let Some(link) = offload {
+        worker.offload_to(link);
+    }
     let _hold = module.hold().inspect_err(|error| {
         tracing::warn!("worker {index}: only its heartbeat will tell of its death: {error}");
     });
@@ -192,13 +199,13 @@ fn run(start: Start) -> Option<Ended> {
 /// Takes the flows of another gate until there are queues.
 fn wait_for_queues(
     worker: &mut FlowWorker,
-    seat: &Receiver<Module>,
+    seat: &Receiver<Seat>,
     commands: &Receiver<Command>,
-) -> Option<Module> {
+) -> Option<Seat> {
     loop {
         select! {
             recv(commands) -> command => prepare(worker, command.ok()?),
-            recv(seat) -> module => return module.ok(),
+            recv(seat) -> seat => return seat.ok(),
         }
     }
 }
