@@ -36,8 +36,13 @@ pub(crate) fn cargo() -> Result<Command> {
 
 /// Builds the binary of `package` and says where it is.
 pub(crate) fn build(package: &str, binary: &str, release: bool) -> Result<PathBuf> {
+    build_with(package, binary, &[], release)
+}
+
+/// The same with more arguments for cargo. The next build may overwrite it.
+pub(crate) fn build_with(package: &str, binary: &str, more: &[&str], release: bool) -> Result<PathBuf> {
     let mut command = cargo()?;
-    command.args(["build", "--quiet", "--package", package, "--bin", binary]);
+    command.args(["build", "--quiet", "--package", package, "--bin", binary]).args(more);
     command.arg("--target-dir").arg(target()?);
     if release {
         command.arg("--release");

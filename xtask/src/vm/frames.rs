@@ -12,6 +12,8 @@ const EXPERIMENTAL: u16 = 0x88b5;
 /// What rules in `configs/rules/vm.rules` look for, and the ports they name.
 const FORBIDDEN: (u16, &[u8]) = (7777, b"portcullis-vm-forbidden");
 const NOTED: (u16, &[u8]) = (7778, b"portcullis-vm-noted");
+/// The host to which nothing may go.
+const CONDEMNED: [u8; 4] = [10, 7, 0, 66];
 
 /// What the gate makes of a datagram that a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,13 @@ pub(crate) fn marked(kind: Kind, series: u32, port: usize, number: u32) -> Vec<u
     bytes.extend(payload(series, port, number, 100));
     let source = 20_000 + u16::try_from(number % 10_000).unwrap_or(0);
     build(1 + number % 2, port, (source, destination), &bytes, SHORTEST)
+}
+
+/// A datagram to the host that a rule in `configs/rules/vm.rules` condemns, always of the same flow.
+pub(crate) fn condemned(series: u32, number: u32) -> Vec<u8> {
+    let bytes = payload(series, 0, number, 100);
+    let ethernet = PacketBuilder::ethernet(HOSTS[0], HOSTS[1]).payload(&bytes);
+    ethernet.ipv4([10, 7, 0, 1], CONDEMNED).udp(1024, 9000).to_vec()
 }
 
 fn build(shape: u32, port: usize, ports: (u16, u16), payload: &[u8], minimum: usize) -> Vec<u8> {

@@ -22,28 +22,40 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// How often the wish to stop is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A network card that QEMU emulates and whose driver can do zero copy.
+/// A network card that QEMU emulates, and who drives it: the kernel, with zero copy, or DPDK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Nic {
     /// The paravirtual one, with DMA through the kernel's DMA layer: without it there is no zero copy.
     Virtio,
     /// Intel's 82576.
     Igb,
+    /// The same behind an IOMMU, for DPDK's own driver.
+    IgbPolled,
 }
 
 impl Nic {
-    /// Its driver's name.
+    /// The name of its driver in the kernel.
     pub(crate) const fn driver(self) -> &'static str {
         match self {
             Self::Virtio => "virtio_net",
-            Self::Igb => "igb",
+            Self::Igb | Self::IgbPolled => "igb",
         }
+    }
+
+    /// For messages.
+    pub(crate) const fn title(self) -> &'static str {
+        if self.is_polled() { "igb, for DPDK" } else { self.driver() }
+    }
+
+    /// Is it for DPDK?
+    pub(crate) const fn is_polled(self) -> bool {
+        matches!(self, Self::IgbPolled)
     }
 
     const fn device(self) -> &'static str {
         match self {
             Self::Virtio => "virtio-net-pci,iommu_platform=on,disable-legacy=on",
-            Self::Igb => "igb",
+            Self::Igb | Self::IgbPolled => "igb",
         }
     }
 }
@@ -191,10 +203,19 @@ impl Drop for Guest {
 
 fn command(kernel: &Kernel, image: &Path, nic: Nic, folder: &Path, console: &Path) -> Command {
     let mut command = Command::new(QEMU);
-    command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768"]);
+    let (machine, parameters) = if nic.is_polled() {
+        // Memory from huge pages, and an IOMMU, without which the kernel gives no card away.
+        ("q35,kernel-irqchip=split", " intel_iommu=on hugepages=96")
+    } else {
+        ("q35", "")
+    };
+    command.args(["-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
-    command.args(["-append", "console=ttyS0 quiet mitigations=off panic=-1"]);
+    command.arg("-append").arg(format!("console=ttyS0 quiet mitigations=off panic=-1{parameters}"));
+    if nic.is_polled() {
+        command.args(["-device", "intel-iommu"]);
+    }
     command.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
     for port in 0..2 {
         let (guest, host) = (guest_socket(folder, port), host_socket(folder, port));

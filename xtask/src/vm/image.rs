@@ -16,20 +16,36 @@ use crate::workspace;
 const INIT: &[u8] = include_bytes!("init");
 /// Where the guest has the gate.
 pub(crate) const GATE: &str = "/bin/portcullis";
-/// Where the guest has the gate's configuration.
-pub(crate) const CONFIG: &str = "/etc/portcullis/vm.toml";
+/// Where the guest has the gate's configurations.
+pub(crate) const CONFIGS: &str = "/etc/portcullis";
+/// Their names: of the gate over AF_XDP, and over DPDK.
+pub(crate) const XDP_CONFIG: &str = "vm.toml";
+pub(crate) const DPDK_CONFIG: &str = "vm-dpdk.toml";
+/// Over DPDK's tap driver.
+pub(crate) const TAP_CONFIG: &str = "vm-dpdk-tap.toml";
+/// Where Debian has libraries; every place that they may be named by is one.
+const LIBRARIES: &str = "/lib/x86_64-linux-gnu";
+/// DPDK's drivers for the guest, which the configurations name, too.
+const DRIVERS: [&str; 3] = ["librte_mempool_ring.so", "librte_net_e1000.so", "librte_net_tap.so"];
 
-/// Puts kernel modules, the gate with its libraries, its configuration and busybox into `target`.
-pub(crate) fn write(kernel: &Kernel, gate: &Path, target: &Path) -> Result<()> {
+/// Puts kernel modules, the gate with its libraries, its configurations and busybox into `target`; with `dpdk` DPDK's
+/// drivers, too.
+pub(crate) fn write(kernel: &Kernel, gate: &Path, dpdk: bool, target: &Path) -> Result<()> {
     let file = File::create(target).with_context(|| format!("cannot write {}", target.display()))?;
     let mut archive = Archive::new(BufWriter::new(file));
-    for folder in ["dev", "proc", "sys", "tmp", "run", "var/log/portcullis"] {
+    for folder in ["dev", "proc", "sys", "tmp", "run", "var/run", "var/log/portcullis"] {
         archive.folder(Path::new(folder))?;
     }
     archive.file("init", 0o755, INIT)?;
     archive.copy(BUSYBOX, Path::new(BUSYBOX), 0o755)?;
     archive.copy(GATE, gate, 0o755)?;
-    for library in libraries(gate)? {
+    let mut needed: BTreeSet<PathBuf> = libraries(gate)?.into_iter().collect();
+    for driver in DRIVERS.iter().filter(|_| dpdk) {
+        let driver = Path::new(LIBRARIES).join(driver);
+        needed.extend(libraries(&driver)?);
+        needed.insert(driver);
+    }
+    for library in needed {
         let place = library.to_str().context("libraries have plain names")?;
         archive.copy(place, &library, 0o755)?;
     }
@@ -42,7 +58,9 @@ pub(crate) fn write(kernel: &Kernel, gate: &Path, target: &Path) -> Result<()> {
     }
     archive.file("modules/order", 0o644, order.as_bytes())?;
     let configs = workspace::root()?.join("configs");
-    archive.copy(CONFIG, &configs.join("vm.toml"), 0o644)?;
+    for file in [XDP_CONFIG, DPDK_CONFIG, TAP_CONFIG] {
+        archive.copy(&format!("{CONFIGS}/{file}"), &configs.join(file), 0o644)?;
+    }
     archive.copy("etc/portcullis/rules/vm.rules", &configs.join("rules/vm.rules"), 0o644)?;
     archive.finish()
 }

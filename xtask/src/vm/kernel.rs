@@ -14,7 +14,20 @@ use crate::say;
 /// The first version in which both drivers can do zero copy.
 const SINCE: (u32, u32) = (6, 14);
 /// The drivers; what they stand on is found out.
-const DRIVERS: [&str; 2] = ["virtio_net", "igb"];
+const DRIVERS: [&str; 10] = [
+    "virtio_net",
+    "igb",
+    // What gives cards to programs, for DPDK's own drivers.
+    "vfio_iommu_type1",
+    "vfio_pci",
+    // What DPDK's tap driver makes flow rules of.
+    "tun",
+    "sch_ingress",
+    "sch_multiq",
+    "cls_flower",
+    "act_gact",
+    "act_mirred",
+];
 /// How many versions are tried, should a package lack something.
 const TRIES: usize = 3;
 
@@ -81,6 +94,13 @@ fn open(kernels: &Path, version: &str) -> Result<Kernel> {
     let order =
         fs::read_to_string(folder.join("order")).with_context(|| format!("{version} is not in the cache"))?;
     let modules: Vec<PathBuf> = order.lines().map(|name| folder.join(name)).collect();
+    for driver in DRIVERS {
+        // One that was unpacked by an older version of this program.
+        ensure!(
+            order.lines().any(|name| name == format!("{driver}.ko")),
+            "{version} in the cache has no {driver}"
+        );
+    }
     let image = folder.join("vmlinuz");
     ensure!(
         image.is_file() && modules.iter().all(|module| module.is_file()),
@@ -131,7 +151,11 @@ fn fetch(packages: &Packages, names: &str, version: &str) -> Result<Kernel> {
     fs::copy(image.context("the packages hold no vmlinuz")?, ready.join("vmlinuz"))?;
     let order = collect(&files, &ready)?;
     fs::write(ready.join("order"), order.join("\n"))?;
-    fs::rename(&ready, kernels.join(version)).context("cannot put the kernel into the cache")?;
+    let place = kernels.join(version);
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    fs::rename(&ready, &place).context("cannot put the kernel into the cache")?;
     fs::remove_dir_all(&downloads)?;
     open(&kernels, version)
 }
@@ -291,21 +315,24 @@ mod tests {
     #[test]
     fn only_whole_kernels_come_out_of_the_cache() {
         let folder = tempfile::tempdir().unwrap();
-        let put = |path: &str| {
+        let put = |path: &str, contents: &str| {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "dca.ko\nigb.ko").unwrap();
+            fs::write(path, contents).unwrap();
         };
+        let modules = DRIVERS.map(|driver| format!("{driver}.ko"));
+        let order = modules.join("\n");
         assert!(cached(folder.path()).is_none());
-        ["6.9.1+deb13/order", "7.1.1+deb13/order", "7.1.1+deb13/vmlinuz", "8.0.1+deb13/order"]
-            .iter()
-            .for_each(|path| put(path));
+        for path in ["6.9.1+deb13/order", "7.1.1+deb13/order", "7.1.1+deb13/vmlinuz", "8.0.1+deb13/order"] {
+            put(path, &order);
+        }
         assert!(cached(folder.path()).is_none());
-        ["7.1.1+deb13/igb.ko", "7.1.1+deb13/dca.ko", "9.1.1+deb13.download/order"]
-            .iter()
-            .for_each(|path| put(path));
+        modules.iter().for_each(|module| put(&format!("7.1.1+deb13/{module}"), ""));
+        put("9.1.1+deb13.download/order", &order);
+        // Of a time when fewer drivers were needed.
+        ["order", "vmlinuz", "igb.ko"].iter().for_each(|file| put(&format!("7.2.1+deb13/{file}"), "igb.ko"));
         let kernel = cached(folder.path()).unwrap();
         assert_eq!(kernel.version, "7.1.1+deb13");
-        assert_eq!(kernel.modules.iter().map(|path| name(path)).collect::<Vec<_>>(), ["dca.ko", "igb.ko"]);
+        assert_eq!(kernel.modules.iter().map(|path| name(path)).collect::<Vec<_>>(), modules);
     }
 }

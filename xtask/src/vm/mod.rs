@@ -1,5 +1,5 @@
 //! The gate on real drivers: a Debian kernel in QEMU, two emulated network cards whose drivers work on our packet
-//! memory (zero copy), the real binary between them, and this program at both cables.
+//! memory (zero copy), or that DPDK drives, the real binary between them, and this program at both cables.
 //!
 //! Nothing here needs privileges but the installation of packages, and nothing of this machine is touched: cards, cables
 //! and the gate are the guest's.
@@ -13,14 +13,16 @@ mod scenario;
 mod wire;
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::program::Interrupt;
-use crate::{say, workspace};
+use crate::{say, setup, workspace};
 use guest::{Guest, Nic};
+use kernel::Kernel;
 use packages::Packages;
 use scenario::Scenario;
 use wire::Wire;
@@ -53,6 +55,8 @@ enum Choice {
     Virtio,
     /// Intel's 82576, driver igb.
     Igb,
+    /// The same with DPDK's driver instead of the kernel's, through vfio-pci.
+    IgbDpdk,
     /// One after the other.
     All,
 }
@@ -68,7 +72,8 @@ impl Choice {
         match self {
             Self::Virtio => &[Nic::Virtio],
             Self::Igb => &[Nic::Igb],
-            Self::All => &[Nic::Virtio, Nic::Igb],
+            Self::IgbDpdk => &[Nic::IgbPolled],
+            Self::All => &[Nic::Virtio, Nic::Igb, Nic::IgbPolled],
         }
     }
 }
@@ -97,15 +102,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(version) => kernel::exactly(&packages, version)?,
         None => kernel::newest(&packages)?,
     };
-    say::step("Building the gate for the virtual machine");
-    let gate = workspace::build("portcullis", "portcullis", options.release)?;
-    let logs = workspace::target()?.join("vm");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let image = logs.join("initramfs");
-    image::write(&kernel, &gate, &image)?;
+    let folder = workspace::target()?.join("vm");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let image = folder.join("initramfs");
+    // What the image holds: a gate with DPDK, or without.
+    let mut built = None;
     for nic in options.nic.nics() {
+        if built != Some(nic.is_polled()) {
+            build_image(&kernel, nic.is_polled(), options.release, &image)?;
+            built = Some(nic.is_polled());
+        }
         let started = Instant::now();
-        say::step(&format!("Booting Linux {} with two ports of the driver {}", kernel.version, nic.driver()));
+        say::step(&format!("Booting Linux {} with two ports of the driver {}", kernel.version, nic.title()));
         // Paths of sockets must be short.
         let folder =
             tempfile::Builder::new().prefix("portcullis-vm").tempdir().context("no temporary folder")?;
@@ -117,7 +125,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             started.elapsed().as_secs_f32()
         ));
         Scenario::new(guest, wire, *nic, options.frames).play()?;
-        say::detail(&format!("{}: all of it in {:.1} s", nic.driver(), started.elapsed().as_secs_f32()));
+        say::detail(&format!("{}: all of it in {:.1} s", nic.title(), started.elapsed().as_secs_f32()));
     }
     Ok(())
+}
+
+/// Builds the gate, with DPDK or without, and writes an image that holds it.
+fn build_image(kernel: &Kernel, dpdk: bool, release: bool, image: &Path) -> Result<()> {
+    if dpdk {
+        setup::dpdk()?;
+    }
+    say::step(&format!("Building the gate for the virtual machine{}", if dpdk { ", with DPDK" } else { "" }));
+    let features: &[&str] = if dpdk { &["--features", "dpdk"] } else { &[] };
+    let gate = workspace::build_with("portcullis", "portcullis", features, release)?;
+    image::write(kernel, &gate, dpdk, image)
 }

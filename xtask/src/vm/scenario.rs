@@ -1,5 +1,9 @@
 //! What happens in the guest: the gate starts, lets everything through unchanged, drops what a rule forbids, is killed
-//! and replaced, is killed for good while frames go on passing, comes back, and ends.
+//! and replaced, is killed for good while frames go on passing, comes back, and ends. Over DPDK nothing passes while it
+//! is gone.
+
+mod flow_rules;
+mod poll_mode;
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +12,7 @@ use serde_json::Value;
 
 use super::frames::{ANY, KERNEL, Kind, frame, marked};
 use super::guest::{Guest, Nic, address};
-use super::image::{CONFIG, GATE};
+use super::image::{CONFIGS, GATE, XDP_CONFIG};
 use super::wire::{Tally, Wire};
 use crate::say;
 
@@ -68,6 +72,10 @@ impl Scenario {
 
     fn steps(&mut self) -> Result<()> {
         self.ports_are_as_they_should()?;
+        if self.nic.is_polled() {
+            self.flow_rules().context("over DPDK's tap driver")?;
+            return self.poll_mode();
+        }
         self.start()?;
         self.all_judged(self.frames).context("with the gate alive")?;
         self.rules_hold()?;
@@ -76,7 +84,12 @@ impl Scenario {
         self.start().context("once more")?;
         self.all_judged(self.frames / 4).context("after a restart")?;
         self.rules_hold()?;
-        self.stop()
+        self.stop()?;
+        for port in PORTS {
+            ensure!(!self.is_promiscuous(port)?, "{port} was left promiscuous");
+        }
+        say::detail("the gate left the ports as they were");
+        Ok(())
     }
 
     /// The ports are the driver's, and not promiscuous: the gate must see to that.
@@ -102,11 +115,7 @@ impl Scenario {
     /// Starts the gate, waits until frames pass, and looks how it stands.
     fn start(&mut self) -> Result<()> {
         let started = Instant::now();
-        let gate = format!("echo $$ >/tmp/gate.pid; exec {GATE} run -c {CONFIG} >{LOG} 2>&1");
-        let command =
-            format!("rm -f {STATUS} {LOG}; (sh -c '{gate}'; echo $? >{STATUS}) </dev/null >/dev/null 2>&1 &");
-        self.guest.run(&command, SHORT)?;
-        let log = self.until_it_stands(1)?;
+        let log = self.launch(XDP_CONFIG)?;
         for port in PORTS {
             // The gate has this from XDP_OPTIONS of each socket.
             let line = log.lines().find(|line| line.contains(&format!("{port}: XDP ")));
@@ -122,6 +131,15 @@ impl Scenario {
             started.elapsed().as_secs_f32()
         ));
         self.opened("the gate")
+    }
+
+    /// Starts the gate with a configuration and waits until it says that it stands; what it has said.
+    fn launch(&mut self, config: &str) -> Result<String> {
+        let gate = format!("echo $$ >/tmp/gate.pid; exec {GATE} run -c {CONFIGS}/{config} >{LOG} 2>&1");
+        let command =
+            format!("rm -f {STATUS} {LOG}; (sh -c '{gate}'; echo $? >{STATUS}) </dev/null >/dev/null 2>&1 &");
+        self.guest.run(&command, SHORT)?;
+        self.until_it_stands(1)
     }
 
     /// Waits until the gate has said so many times that it stands; what it has said.
@@ -224,7 +242,7 @@ impl Scenario {
         self.all_come_through(self.frames / 4, KERNEL).context("with the gate killed")
     }
 
-    /// An end by command: what had to balance did, and the ports are what they were.
+    /// An end by command: what had to balance did.
     fn stop(&mut self) -> Result<()> {
         self.guest.run(&format!("{GATE} ctl --socket {SOCKET} shutdown"), SHORT)?;
         let deadline = Instant::now() + STOP_LIMIT;
@@ -237,10 +255,7 @@ impl Scenario {
         };
         // It fails where what must balance does not.
         ensure!(status == "0", "the gate did not end well (status {status})");
-        for port in PORTS {
-            ensure!(!self.is_promiscuous(port)?, "{port} was left promiscuous");
-        }
-        say::detail("the gate ended in balance and left the ports as they were");
+        say::detail("the gate ended in balance");
         Ok(())
     }
 
