@@ -56,8 +56,10 @@ const NEEDS: &[Need] = &[
 ];
 
 /// What the tests of DPDK's packet module need besides. Nothing else does.
-const DPDK_NEEDS: &[Need] =
-    &[header("dpdk/rte_ethdev.h", "libdpdk-dev", "brings DPDK and its drivers (over 200 packages)")];
+const DPDK_NEEDS: &[Need] = &[
+    header("dpdk/rte_ethdev.h", "libdpdk-dev", "brings DPDK and its drivers (over 200 packages)"),
+    program("iperf3", "iperf3", "loads the gate over DPDK's ports"),
+];
 
 /// What a BFD session takes. Nothing else needs it.
 const BFD_NEEDS: &[Need] = &[program("vtysh", "frr", "speaks BFD from host to host")];

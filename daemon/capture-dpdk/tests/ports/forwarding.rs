@@ -58,6 +58,19 @@ fn buffers_held_when_it_ends_are_back_too() {
     bench.end();
 }
 
+/// The count at the end is worth something: it misses what nobody gave back.
+#[test]
+fn buffers_that_are_nowhere_are_missed() {
+    let mut bench = Bench::new(&Options::default());
+    bench.client.send(&frame(100));
+    let mut module = bench.modules.pop().unwrap();
+    let soon = module.now().after(PATIENCE);
+    module.wait(soon).unwrap();
+    std::mem::forget(module);
+    let count = bench.set.close([]);
+    assert!(count.missing() > 0 && !count.is_kept, "{count:?}");
+}
+
 #[test]
 fn frames_leave_as_they_came() {
     let mut bench = Bench::new(&Options::default());

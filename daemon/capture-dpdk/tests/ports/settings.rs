@@ -1,6 +1,6 @@
 //! What devices are called, and settings that make no sense.
 
-use crate::common::eal;
+use crate::common::{Bench, Options, eal};
 use portcullis_capture_dpdk::config::is_pci;
 use portcullis_capture_dpdk::{DpdkConfig, DpdkError, DpdkPort, DpdkSet, EalConfig};
 
@@ -19,6 +19,14 @@ fn devices_are_told_apart() {
     check("net_tap0,iface=a.b", false, "net_tap0");
     check("0000:03:00.8", false, "0000:03:00.8");
     check("", false, "");
+}
+
+#[test]
+fn ports_without_rules_for_flows_say_so() {
+    let bench = Bench::new(&Options::default());
+    let error = bench.set.flow_drops().expect_err("net_ring takes no rules").to_string();
+    assert!(error.contains("cannot be told to drop a flow: "), "{error}");
+    bench.end();
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What goes through, and what does not. A gate that ends well has found every buffer back in the pool.
 
-use crate::gate::{Gate, PATIENCE, Place, eventually, kill_and_wait, lab, lab_with, number, ping};
+use crate::gate::{Gate, PATIENCE, PROGRAM, Place, eventually, kill_and_wait, lab, lab_with, number, ping};
 use crate::ports::{af_packet, af_xdp, for_two, over};
 use portcullis_testkit::{Lab, LabOptions, RawSocket};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -44,14 +46,36 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// Ping, a download and a forbidden request.
+/// Bytes that iperf3 gets through within a second.
+fn iperf(lab: &Lab) -> u64 {
+    let arguments = |more: &[&'static str]| [&["--port", "5301"], more].concat();
+    let mut server = lab.server.command("iperf3");
+    let mut server =
+        server.args(arguments(&["--server", "--one-off"])).stdout(Stdio::null()).spawn().unwrap();
+    let mut received = 0;
+    // The server takes its time to listen.
+    eventually("iperf3 gets through", || {
+        let mut client = lab.client.command("iperf3");
+        client.args(["--client", Lab::SERVER_ADDRESS]).args(arguments(&["--time", "1", "--json"]));
+        let output = client.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        received = report["end"]["sum_received"]["bytes"].as_u64().unwrap_or(0);
+        output.status.success()
+    });
+    server.wait().unwrap();
+    received
+}
+
+/// Ping, iperf3, a download and a forbidden request.
 fn check(settings: &str, driver: &str) {
     let (lab, place) = (lab(), Place::new());
     let gate = Gate::start(&lab, &place, settings, FORBIDDEN);
     gate.wait_for(&format!("{}: {driver}, 1 queues", Lab::GATE_CLIENT_PORT));
+    gate.wait_for("the verdict cache is not available with these ports: ");
     assert!(ping(&lab, 5, 5));
     let bytes = noise(20_000_000);
     assert!(transfer(&lab, 9000, &bytes, PATIENCE) == bytes, "not as it was sent");
+    assert!(iperf(&lab) > 1 << 20);
     let allowed = b"GET /allowed HTTP/1.0\r\n\r\n";
     assert_eq!(transfer(&lab, 8080, allowed, PATIENCE), allowed);
     let forbidden = b"GET /forbidden HTTP/1.0\r\n\r\n";
@@ -62,6 +86,7 @@ fn check(settings: &str, driver: &str) {
     assert_eq!(count("decoder.icmpv4"), 10);
     assert_eq!(count("decoder.invalid"), 0);
     assert!(count("decoder.tcp") > 10_000);
+    assert_eq!(count("dpdk.verdict_cache_available"), 0);
     assert!(count(&format!("dpdk.{}.rx_good_packets", Lab::GATE_CLIENT_PORT)) > 5_000, "the driver's own");
     gate.end(&lab);
     let alerts = place.records("alert");
@@ -149,6 +174,16 @@ fn without_a_process_the_ports_are_dark() {
     let gate = Gate::start(&lab, &place, &af_packet(), "");
     assert!(ping(&lab, 1, 5));
     gate.end(&lab);
+}
+
+#[test]
+fn the_doctor_says_that_ports_go_dark() {
+    let (lab, place) = (lab(), Place::new());
+    let config = place.configure(&format!("fail = \"open\"\n{}", af_packet()), "");
+    let output = lab.gate.command(PROGRAM).args(["doctor", "-c"]).arg(&config).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("the ports go dark when the gate ends or dies"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
 }
 
 #[test]
