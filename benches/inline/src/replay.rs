@@ -215,7 +215,8 @@ pub(crate) fn run_from_memory(arguments: &FromMemory) -> Result<()> {
     let lines = logger.finish()?.flow_lines;
     let seconds = start.elapsed().as_secs_f64();
     ensure!(lines == u64::from(arguments.flows) + 1, "{lines} records were written");
-    line(format_args!("time {seconds:.6} s"))
+    line(format_args!("time {seconds:.6} s"))?;
+    Ok(())
 }
 
 /// A replay that lost records would be fast for nothing.
