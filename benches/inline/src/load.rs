@@ -48,7 +48,7 @@ pub(crate) fn forward(lab: &Lab) -> Result<Running> {
 /// Begins to send from the client, until told to stop.
 pub(crate) fn send(lab: &Lab, load: &Load) -> Result<Running> {
     let Load { flows, size, rate, cpu } = load;
-    let mut arguments = vec!["send", "--iface", Lab::CLIENT_PORT, "--checksum", "--seconds", "86400"];
+    let mut arguments = vec!["send", "--iface", Lab::CLIENT_PORT];
     let (flows, size, cpu, rate) =
         (flows.to_string(), size.to_string(), cpu.to_string(), rate.map(|rate| rate.to_string()));
     arguments.extend(["--flows", &flows, "--size", &size, "--cpu", &cpu]);

@@ -1,48 +1,64 @@
-//! The least that can stand between two ports: a program of one redirect.
+//! What can stand between two ports instead of a gate.
+//!
+//! - [`devmap`]: a program of one redirect: the least that there is
+//! - [`xsk`]: the gate's own packet module without an engine: what an engine is to be measured against
+//! - [`faulty`]: packet sockets that lose, delay, swap, double and change frames, and say exactly which
 
-use std::mem::MaybeUninit;
-use std::thread::sleep;
-use std::time::Duration;
+mod devmap;
+mod faults;
+mod faulty;
+mod xsk;
 
-use anyhow::{Context, Result};
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags};
-
-use crate::receive::interface_index;
-use crate::report;
-use crate::skeleton::LoadgenSkelBuilder;
 use crate::stop::Stop;
-
-/// How often to look whether that was all.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+use crate::{report, say};
+use anyhow::{Result, ensure};
+use portcullis_trial::{Forwarded, How};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The interface to receive on, in this namespace.
+    /// One interface of this namespace.
     #[arg(long)]
     iface: String,
-    /// The interface to send on.
+    /// The other one.
     #[arg(long)]
     to: String,
+    /// How to forward.
+    #[arg(long, value_enum, default_value_t)]
+    how: How,
+    /// With `xsk`: the workers' CPUs, one worker each; by default one worker that runs anywhere.
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<u32>,
+    #[command(flatten)]
+    faults: faults::Faults,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let (from, to) = (interface_index(&arguments.iface)?, interface_index(&arguments.to)?);
+    let Arguments { iface, to, how, cpus, faults } = arguments;
+    ensure!(*how == How::Faulty || faults.are_none(), "only `--how faulty` does harm");
+    ensure!(*how == How::Xsk || cpus.is_empty(), "only `--how xsk` has workers");
     let stop = Stop::on_signals()?;
-    let mut storage = MaybeUninit::uninit();
-    let mut open = LoadgenSkelBuilder::default().open(&mut storage)?;
-    open.progs.send.set_autoload(false);
-    open.progs.sink.set_autoload(false);
-    let skeleton = open.load().context("cannot load the forwarding BPF program (it needs root)")?;
-    skeleton.maps.out.update(&0_u32.to_ne_bytes(), &to.to_ne_bytes(), MapFlags::ANY)?;
-    // Detached when it goes out of scope.
-    let _attached =
-        skeleton.progs.pass_on.attach_xdp(i32::try_from(from)?).with_context(|| {
-            format!("cannot attach to {} (is another XDP program there?)", arguments.iface)
-        })?;
-    report("state", "ready")?;
-    while !stop.is_wanted() {
-        sleep(LOOK_EVERY);
-    }
+    let ready = || report("state", "ready");
+    let forwarded: Forwarded = match how {
+        How::Devmap => devmap::run(iface, to, &stop, ready)?,
+        How::Xsk => xsk::run(iface, to, cpus, &stop, ready)?,
+        How::Faulty => faulty::run(iface, to, *faults, &stop, ready)?,
+    };
+    say(serde_json::to_string(&forwarded)?)?;
     Ok(())
+}
+
+/// Nothing was done yet.
+const fn nothing(how: How) -> Forwarded {
+    Forwarded {
+        how,
+        received: 0,
+        forwarded: 0,
+        overflowed: 0,
+        lost: 0,
+        doubled: 0,
+        swapped: 0,
+        corrupted: 0,
+        cpu_seconds: 0.0,
+        seconds: 0.0,
+    }
 }

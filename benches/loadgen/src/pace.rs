@@ -1,51 +1,98 @@
-//! How many frames are due: the arithmetic of a sender's rate, without a clock of its own.
+//! When frames are due: the same arithmetic as in `send.bpf.c`, for senders in user space.
 
-use std::time::Duration;
+use portcullis_trial::Trial;
 
-/// When a sender must stop and how fast it may go.
+/// Times of day are kept in 1/256 ns, so that rates are exact.
+const FRACTION: u32 = 8;
+
+/// How fast a sender may go and when it must stop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// Frames a second; `None` is as fast as it goes.
-    pub(crate) rate: Option<u32>,
-    /// Frames in all; `None` is without end.
-    pub(crate) count: Option<u64>,
-    /// Time in all; `None` is without end.
-    pub(crate) duration: Option<Duration>,
+    /// From one frame to the next, in 1/256 ns; 0 is as fast as it goes.
+    pub(crate) gap: u64,
+    /// Further behind than this a sender does not try to catch up, in 1/256 ns.
+    pub(crate) catch_up: u64,
+    /// Frames of a burst; 0 for none.
+    pub(crate) burst: u32,
+    /// From a burst's end to the next one's beginning, in 1/256 ns.
+    pub(crate) pause: u64,
+    /// Nanoseconds from the first frame to the end.
+    pub(crate) duration: u64,
+    /// Frames in all.
+    pub(crate) limit: u64,
+}
+
+impl Pace {
+    /// As a trial asks, with at most so many frames in all.
+    pub(crate) fn of(trial: &Trial, limit: u64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a trial has 0 to 10^9 seconds"
+        )]
+        let duration = (trial.seconds * 1e9) as u64;
+        let gap = trial.rate.per_second().map_or(0, |rate| (1_000_000_000 << FRACTION) / u64::from(rate));
+        let pause = (trial.pause_us * 1000) << FRACTION;
+        let catch_up = (trial.catch_up_us * 1000) << FRACTION;
+        Self { gap, catch_up, burst: trial.burst.unwrap_or(0), pause, duration, limit }
+    }
 }
 
 /// What a sender should do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Send this many, at least 1 and at most the group asked for.
-    Frames(u32),
-    /// Nothing before this much time has passed.
-    Wait(Duration),
+    /// Send a frame.
+    Frame,
+    /// Nothing for so many nanoseconds.
+    Wait(u64),
     /// All is sent, or the time is over.
-    Finished,
+    Over,
 }
 
-impl Pace {
-    /// What is due `elapsed` after the first frame when `sent` frames have gone, in groups of
-    /// `group`: a full one or, at the very end, what is left. A sender that fell behind gets one
-    /// group after the other without waiting.
-    pub(crate) fn due(&self, elapsed: Duration, sent: u64, group: u32) -> Due {
-        if self.duration.is_some_and(|duration| elapsed >= duration) {
-            return Due::Finished;
+/// Where a sender is in its pace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pace: Pace,
+    first: Option<u64>,
+    due: u64,
+    in_burst: u32,
+    made: u64,
+}
+
+impl Clock {
+    pub(crate) const fn new(pace: Pace) -> Self {
+        Self { pace, first: None, due: 0, in_burst: 0, made: 0 }
+    }
+
+    /// Is a frame due at this time, in nanoseconds? Then it is counted on.
+    pub(crate) fn due(&mut self, now: u64) -> Due {
+        let Pace { gap, catch_up, burst, pause, duration, limit } = self.pace;
+        let time = now << FRACTION;
+        if self.first.is_none() {
+            self.due = time;
         }
-        let left = self.count.map_or(u64::MAX, |count| count.saturating_sub(sent));
-        if left == 0 {
-            return Due::Finished;
+        let first = *self.first.get_or_insert(now);
+        if self.made >= limit || now.saturating_sub(first) >= duration {
+            return Due::Over;
         }
-        let frames = u32::try_from(left).map_or(group, |left| left.min(group));
-        let Some(rate) = self.rate else { return Due::Frames(frames) };
-        // The last frame of the group is due this long after the first frame of all.
-        let nanos = (u128::from(sent) + u128::from(frames) - 1) * 1_000_000_000 / u128::from(rate.max(1));
-        let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        match due.checked_sub(elapsed) {
-            None | Some(Duration::ZERO) => Due::Frames(frames),
-            // Not longer than a signal may wait for an answer.
-            Some(early) => Due::Wait(early.min(Duration::from_millis(20))),
+        if gap > 0 || burst > 0 {
+            if time < self.due {
+                return Due::Wait((self.due - time) >> FRACTION);
+            }
+            if time - self.due > catch_up {
+                self.due = time;
+            }
+            self.due += gap;
+            if burst > 0 {
+                self.in_burst += 1;
+                if self.in_burst == burst {
+                    self.in_burst = 0;
+                    self.due = time + pause;
+                }
+            }
         }
+        self.made += 1;
+        Due::Frame
     }
 }
 
@@ -53,43 +100,59 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn check(pace: (Option<u32>, Option<u64>, Option<u64>), elapsed_ms: u64, sent: u64, expected: Due) {
-        let (rate, count, seconds) = pace;
-        let pace = Pace { rate, count, duration: seconds.map(Duration::from_secs) };
-        assert_eq!(pace.due(Duration::from_millis(elapsed_ms), sent, 64), expected, "{pace:?}");
+    const PLAIN: Pace = Pace {
+        gap: 0,
+        catch_up: 100_000 << FRACTION,
+        burst: 0,
+        pause: 0,
+        duration: u64::MAX,
+        limit: u64::MAX,
+    };
+
+    fn times(pace: Pace, steps: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let mut clock = Clock::new(pace);
+        steps.into_iter().filter(|now| clock.due(*now) == Due::Frame).collect()
     }
 
     #[test]
-    fn a_sender_without_a_rate_sends_full_groups() {
-        check((None, None, None), 0, 0, Due::Frames(64));
-        check((None, None, None), 5, 1 << 40, Due::Frames(64));
+    fn without_a_rate_frames_are_always_due() {
+        assert_eq!(times(PLAIN, 5..10), [5, 6, 7, 8, 9]);
     }
 
     #[test]
-    fn count_and_duration_end_it() {
-        check((None, Some(100), None), 0, 64, Due::Frames(36));
-        check((None, Some(100), None), 0, 100, Due::Finished);
-        check((None, None, Some(2)), 1999, 0, Due::Frames(64));
-        check((None, None, Some(2)), 2000, 0, Due::Finished);
-        check((Some(10), Some(100), Some(2)), 2000, 1, Due::Finished);
+    fn a_rate_is_kept_in_the_long_run() {
+        // Three a microsecond: 333 1/3 ns.
+        let pace = Pace { gap: (1000 << FRACTION) / 3, ..PLAIN };
+        assert_eq!(times(pace, 0..999_990).len(), 3000);
     }
 
     #[test]
-    fn a_group_goes_when_its_last_frame_is_due() {
-        check((Some(1000), None, None), 0, 0, Due::Wait(Duration::from_millis(20)));
-        check((Some(1000), None, None), 60, 0, Due::Wait(Duration::from_millis(3)));
-        check((Some(1000), None, None), 63, 0, Due::Frames(64));
-        check((Some(1000), None, None), 63, 64, Due::Wait(Duration::from_millis(20)));
-        check((Some(1000), None, None), 500, 64, Due::Frames(64));
-        check((Some(1000), Some(70), None), 65, 64, Due::Wait(Duration::from_millis(4)));
-        check((Some(1000), Some(70), None), 69, 64, Due::Frames(6));
+    fn what_was_missed_is_caught_up_but_not_a_long_pause() {
+        let pace = Pace { gap: 1000 << FRACTION, ..PLAIN };
+        assert_eq!(times(pace, [0, 3000, 3001, 3002, 3003]), [0, 3000, 3001, 3002]);
+        assert_eq!(times(pace, [0, 500_000, 500_001]), [0, 500_000]);
     }
 
     #[test]
-    fn the_first_frame_goes_at_once() {
-        let pace = Pace { rate: Some(1), count: None, duration: None };
-        assert_eq!(pace.due(Duration::ZERO, 0, 1), Due::Frames(1));
-        assert_eq!(pace.due(Duration::from_millis(990), 1, 1), Due::Wait(Duration::from_millis(10)));
-        assert_eq!(pace.due(Duration::from_secs(1), 1, 1), Due::Frames(1));
+    fn bursts_come_whole_with_pauses_between() {
+        let pace = Pace { burst: 3, pause: 100 << FRACTION, ..PLAIN };
+        assert_eq!(times(pace, 1..220), [1, 2, 3, 103, 104, 105, 205, 206, 207]);
+    }
+
+    #[test]
+    fn limit_and_duration_end_it() {
+        assert_eq!(times(Pace { limit: 2, ..PLAIN }, 1..10), [1, 2]);
+        assert_eq!(times(Pace { duration: 3, ..PLAIN }, 1..10), [1, 2, 3]);
+        let mut clock = Clock::new(Pace { limit: 0, ..PLAIN });
+        assert_eq!(clock.due(1), Due::Over);
+    }
+
+    #[test]
+    fn who_waits_learns_for_how_long() {
+        let mut clock = Clock::new(Pace { gap: 1000 << FRACTION, ..PLAIN });
+        assert_eq!(
+            (clock.due(10), clock.due(10), clock.due(510)),
+            (Due::Frame, Due::Wait(1000), Due::Wait(500))
+        );
     }
 }

@@ -5,14 +5,13 @@ use std::mem::MaybeUninit;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags};
-use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 
+use crate::place::interface_index;
 use crate::report;
-use crate::send::rate;
-use crate::skeleton::LoadgenSkelBuilder;
+use crate::skeleton::receive::ReceiveSkelBuilder;
 use crate::stop::Stop;
 
 /// How often the counters are looked at: the precision of the reported time span.
@@ -47,13 +46,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let index = i32::try_from(interface_index(&arguments.iface)?)?;
     let stop = Stop::on_signals()?;
     let mut storage = MaybeUninit::uninit();
-    let mut open = LoadgenSkelBuilder::default().open(&mut storage)?;
-    open.progs.send.set_autoload(false);
-    open.progs.pass_on.set_autoload(false);
+    let mut open = ReceiveSkelBuilder::default().open(&mut storage)?;
+    open.progs.receive.set_autoload(false);
+    open.progs.returned.set_autoload(false);
     let skeleton = open.load().context("cannot load the counting BPF program (it needs root)")?;
     // Detached when it goes out of scope.
     let _attached =
-        skeleton.progs.sink.attach_xdp(index).with_context(|| {
+        skeleton.progs.count.attach_xdp(index).with_context(|| {
             format!("cannot attach to {} (is another XDP program there?)", arguments.iface)
         })?;
     report("state", "ready")?;
@@ -86,10 +85,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The number of an interface of this namespace.
-pub(crate) fn interface_index(name: &str) -> Result<u32> {
-    let control = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    netdevice::name_to_index(control, name).map_err(|error| anyhow!("no interface {name} here: {error}"))
+/// Frames a second, 0 where no time has passed.
+fn rate(frames: u64, span: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a rate is printed without decimals")]
+    let frames = frames as f64;
+    if span.is_zero() { 0.0 } else { frames / span.as_secs_f64() }
 }
 
 fn read(map: &impl MapCore) -> Result<Counters> {

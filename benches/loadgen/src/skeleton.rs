@@ -1,4 +1,4 @@
-//! What libbpf-cargo generated for `loadgen.bpf.c`.
+//! What libbpf-cargo generated for the BPF programs.
 #![expect(
     unsafe_code,
     unreachable_pub,
@@ -10,4 +10,14 @@
     reason = "generated"
 )]
 
-include!(concat!(env!("OUT_DIR"), "/loadgen.skel.rs"));
+pub(crate) mod send {
+    include!(concat!(env!("OUT_DIR"), "/send.skel.rs"));
+}
+
+pub(crate) mod receive {
+    include!(concat!(env!("OUT_DIR"), "/receive.skel.rs"));
+}
+
+pub(crate) mod forward {
+    include!(concat!(env!("OUT_DIR"), "/forward.skel.rs"));
+}

@@ -8,6 +8,9 @@ const BITS: u32 = 5;
 /// Buckets that there are; the last one ends at 2^36 - 1: 68 seconds of nanoseconds.
 pub const BUCKETS: usize = 1024;
 
+/// Seven hundredths of a hundred are, as floats, a bit more than seven.
+const EXACTLY: f64 = 1.0 - 1e-12;
+
 /// How many values there were of each size. Values below 64 have buckets of their own, a bucket above is 1/32 of
 /// the value wide at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +75,7 @@ impl Histogram {
     #[must_use]
     pub fn percentile(&self, share: f64) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-        let wanted = self.count() as f64 * share;
+        let wanted = self.count() as f64 * share * EXACTLY;
         let mut reached = 0;
         for bucket in &self.buckets {
             reached += bucket.count;
@@ -108,6 +111,14 @@ mod tests {
         assert_eq!(histogram.buckets().len(), 64);
         assert_eq!(histogram.percentile(0.5), 31);
         assert_eq!(histogram.percentile(1.0), 63);
+    }
+
+    #[test]
+    fn shares_that_are_no_floats_are_not_rounded_up() {
+        let values: Vec<u64> = (1..=50).collect();
+        for percent in (2_u8..=100).step_by(2) {
+            assert_eq!(of(&values).percentile(f64::from(percent) / 100.0), u64::from(percent) / 2);
+        }
     }
 
     #[test]

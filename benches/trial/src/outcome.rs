@@ -21,13 +21,16 @@ pub struct Outcome {
     pub received_bytes: u64,
     /// Frames that did not arrive, or not whole.
     pub lost: u64,
+    /// Of these, those that the wire's other end had no room for when they were sent: where the sender's interface tells
+    /// (veth does), else 0.
+    pub refused: u64,
     /// Frames that arrived once more.
     pub duplicated: u64,
     /// Frames that arrived after one that was sent later (RFC 4737, 3.3); of duplicates only the first counts.
     pub reordered: u64,
     /// Of these, those that arrived after one of their own flow that was sent later.
     pub reordered_in_flow: u64,
-    /// By how many numbers the latest of them lagged behind.
+    /// By how many numbers the latest of them lagged behind the highest one that had arrived.
     pub reordered_furthest: u64,
     /// Frames that arrived with a wrong checksum.
     pub corrupted: u64,

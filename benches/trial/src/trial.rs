@@ -56,6 +56,13 @@ pub struct Trial {
     /// do (RFC 1122), else 0.
     #[arg(long = "return", value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     pub return_every: Option<u32>,
+    /// A sender that is behind its rate by more than so many microseconds (because its CPU did something else) does not
+    /// catch up: that would flood the wire. What it offered instead is in the outcome.
+    #[arg(long, default_value_t = 100)]
+    pub catch_up_us: u64,
+    /// For how many milliseconds nothing must have arrived, after the last frame was sent, for the rest to be lost.
+    #[arg(long, default_value_t = 300)]
+    pub settle_ms: u64,
     /// The CPU that sends.
     #[arg(long)]
     pub sender_cpu: Option<u32>,
@@ -95,6 +102,8 @@ impl Trial {
             burst: None,
             pause_us: 100_000,
             return_every: None,
+            catch_up_us: 100,
+            settle_ms: 300,
             sender_cpu: None,
             receiver_cpu: None,
             capture: None,
@@ -121,6 +130,8 @@ impl Trial {
         put("seconds", &self.seconds);
         put("source", &self.source);
         put("target", &self.target);
+        put("catch-up-us", &self.catch_up_us);
+        put("settle-ms", &self.settle_ms);
         if let Some(burst) = self.burst {
             put("burst", &burst);
             put("pause-us", &self.pause_us);
@@ -185,6 +196,8 @@ mod tests {
             count: Some(7),
             burst: Some(64),
             pause_us: 5,
+            catch_up_us: 3,
+            settle_ms: 9,
             return_every: Some(0),
             sender_cpu: Some(0),
             receiver_cpu: Some(1),
