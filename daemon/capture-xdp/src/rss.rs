@@ -23,6 +23,16 @@ impl RssRestore {
         *self == Self::default()
     }
 
+    /// What was changed, for people.
+    #[must_use]
+    pub fn changed(&self) -> String {
+        let hashed = !self.hashed.is_empty();
+        let parts =
+            [(self.key.is_some(), "key"), (self.table.is_some(), "table"), (hashed, "what is hashed")];
+        let changed: Vec<&str> = parts.into_iter().filter(|(is, _)| *is).map(|(_, part)| part).collect();
+        format!("changed: {}", changed.join(", "))
+    }
+
     /// Changes what the driver of the interface `name` lets be changed: a key that is the same in both directions, a table of
     /// all queues in equal parts, a hash of nothing but addresses, for fragments have no ports. A driver that hides its key or
     /// table is left alone, and so is an interface of one queue. What a driver refuses is told by name, and stays as it was.

@@ -3,9 +3,8 @@
 use super::finding::Finding;
 use super::port::Port;
 
-/// Two bytes over and over: with them the hash is the same in both directions (Woo and Park, "Scalable TCP Session
-/// Monitoring with Symmetric Receive-side Scaling").
-const SYMMETRIC: [u8; 2] = [0x6d, 0x5a];
+/// What a key repeats that is the same in both directions.
+const SYMMETRIC: [u8; 2] = portcullis_bpf::device::Rss::SYMMETRIC;
 
 /// Findings about one port; `cpus` are those that the configuration pins workers to.
 pub(crate) fn check(port: &Port, cpus: &[usize]) -> Vec<Finding> {

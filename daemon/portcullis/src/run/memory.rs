@@ -72,8 +72,16 @@ impl PortMemory {
             tracing::warn!("{error}: interrupts go on to run it");
         }
         if alike {
-            for reason in restore.spread_alike() {
-                tracing::warn!("{name} goes on to spread packets over its queues as before: {reason}");
+            let refused = restore.spread_alike();
+            if let Some(before) = &restore.rss {
+                tracing::info!(
+                    "{name} spreads packets by addresses, alike in both directions ({})",
+                    before.changed()
+                );
+            }
+            for reason in refused {
+                // Workers pass on what comes by another's queue.
+                tracing::info!("{name} leaves some of how it spreads packets as it was: {reason}");
             }
         }
         let index = device::ifindex(name).map_err(|error| error.to_string())?;

@@ -145,11 +145,12 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let lists = Lists::read(&config)?;
     lists.remark();
     let (count, cpus) = crew::places(&plan)?;
-    plan.engine.spread = crew::spread(&plan, count);
 
     let guard = AbortOnPanic;
     let (sender, events) = bounded(EVENTS);
     let lists = set_up_gate(&plan, &config, lists, &mut warden)?;
+    // As the ports spread packets now: the warden may have changed that.
+    plan.engine.spread = crew::spread(&plan, count);
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
     let (signals, mut log, reporters) = identity.without(|| {
         let signals = SignalWatch::start(sender.clone())?;
