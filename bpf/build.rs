@@ -5,8 +5,8 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
-/// The gate's program, and the one that its tests take headers apart with.
-const SOURCES: [&str; 2] = ["portcullis", "tuple_probe"];
+/// The gate's program, the one that its tests take headers apart with, and the load of measurements.
+const SOURCES: [&str; 3] = ["src/portcullis", "src/tuple_probe", "examples/measure/scatter"];
 const HEADERS: [&str; 6] =
     ["src/portcullis.h", "src/maps.h", "src/liveness.h", "src/tuple.h", "src/cache.h", "src/lists.h"];
 
@@ -25,8 +25,9 @@ fn main() {
 }
 
 /// Compiles one source to a skeleton of its name.
-fn compile(name: &str, clang: &str) {
-    let source = format!("src/{name}.bpf.c");
+fn compile(path: &str, clang: &str) {
+    let source = format!("{path}.bpf.c");
+    let name = path.rsplit('/').next().unwrap_or(path);
     println!("cargo::rerun-if-changed={source}");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(format!("{name}.skel.rs"));
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

@@ -9,18 +9,14 @@
 mod measure;
 
 use libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES;
+use measure::lists::{ADDRESSES, NETWORKS, SOURCES, STRANGERS, Sources, blocklist, frame, scattered};
 use measure::{bare_drop, mean_ns, median, program_of, run};
 use portcullis_bpf::{Gate, GateConfig, GatePort, ListPolicy, ListRoom, Lists, device};
-use portcullis_lists::net::Nets;
-use portcullis_lists::{ListId, Marks, Net, NetSet, Table};
+use portcullis_lists::{ListId, Marks, Table};
 use portcullis_testkit::{NetNs, VethPair, require_root};
-use portcullis_wire::builder::PacketBuilder;
-use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-const ADDRESSES: u32 = 1_000_000;
-const NETWORKS: u32 = 50_000;
 const FRAMES: u32 = 100_000;
 const ROUNDS: usize = 7;
 const LIVE: u32 = 2_000_000;
@@ -58,8 +54,8 @@ fn measure(locks: &std::path::Path) {
 
     let live = (0..ROUNDS).map(|_| live_ns(&bare, ifindex)).collect();
     let whole = median("live frame through a bare XDP_DROP", live);
-    let kinds = [("an address", pick(address)), ("a network", pick(network)), ("no entry", pick(stranger))];
-    for (name, frames) in kinds {
+    for (name, sources) in SOURCES {
+        let frames = pick(sources);
         let mut costs = Vec::new();
         for _ in 0..ROUNDS {
             let own = mean_ns(&bare, ifindex, &frames);
@@ -74,42 +70,13 @@ fn measure(locks: &std::path::Path) {
     gate.detach().unwrap();
 }
 
-/// Numbers without order, each once.
-const fn scattered(number: u32) -> u32 {
-    number.wrapping_mul(0x9e37_79b1)
-}
-
-const fn address(number: u32) -> u32 {
-    0x0100_0000 | scattered(number) >> 1
-}
-
-const fn network(number: u32) -> u32 {
-    0xc000_0000 | scattered(number) >> 3
-}
-
-const fn stranger(number: u32) -> u32 {
-    0xa000_0000 | scattered(number) >> 4
-}
-
-fn blocklist() -> NetSet {
-    let addresses = (0..ADDRESSES).map(|number| Net::single(address(number)));
-    let lengths = [24, 24, 24, 22, 20, 28, 29];
-    let networks = (0..NETWORKS).map(|number| Net::around(network(number), lengths[number as usize % 7]));
-    NetSet::new(Nets { v4: addresses.chain(networks).collect(), v6: Vec::new() }).0
-}
-
 /// Frames of sources in another order than the lists are in.
-fn pick(of: impl Fn(u32) -> u32) -> Vec<Vec<u8>> {
-    (0..FRAMES).map(|number| frame(of(scattered(number) % NETWORKS))).collect()
-}
-
-fn frame(source: u32) -> Vec<u8> {
-    let frame = PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-    frame.ipv4(Ipv4Addr::from(source), Ipv4Addr::new(10, 0, 0, 1)).udp(1000, 7).minimum(60).to_vec()
+fn pick(of: Sources) -> Vec<Vec<u8>> {
+    (0..FRAMES).map(|number| frame(of.at(scattered(number) % NETWORKS))).collect()
 }
 
 fn live_ns(program: &OwnedFd, ifindex: u32) -> f64 {
     let begin = Instant::now();
-    run(program, ifindex, &frame(stranger(1)), LIVE, BPF_F_TEST_XDP_LIVE_FRAMES);
+    run(program, ifindex, &frame(STRANGERS.at(1)), LIVE, BPF_F_TEST_XDP_LIVE_FRAMES);
     begin.elapsed().as_nanos() as f64 / f64::from(LIVE)
 }

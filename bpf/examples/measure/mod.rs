@@ -1,6 +1,9 @@
 //! Runs programs on frames, and what that takes.
+#![expect(dead_code, reason = "every example takes what it needs")]
 #![expect(unsafe_code, reason = "loads programs of two instructions, and runs programs on frames")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
+
+pub(crate) mod lists;
 
 use libbpf_sys as raw;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -12,6 +15,12 @@ pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) fn mean_ns(program: &OwnedFd, ifindex: u32, frames: &[Vec<u8>]) -> f64 {
     let total: u64 = frames.iter().map(|frame| u64::from(run(program, ifindex, frame, 1, 0))).sum();
     total as f64 / frames.len() as f64
+}
+
+/// Prints the median of ratios with the range.
+pub(crate) fn ratio(what: &str, mut values: Vec<f64>) {
+    values.sort_by(f64::total_cmp);
+    println!("{what}: {:.2} ({:.2} to {:.2})", values[values.len() / 2], values[0], values[values.len() - 1]);
 }
 
 /// Prints the median with the range, and gives it.
