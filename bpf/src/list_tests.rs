@@ -1,13 +1,17 @@
 //! What the program makes of frames by its lists, case by case, by BPF_PROG_TEST_RUN.
 
+use crate::cache::{CacheAction, CacheEntry};
 use crate::config::Fail;
 use crate::counters::GateCounters;
 use crate::lists::{Bypass, ListMaps, ListPolicy, ListRoom, ListSample, Lists};
 use crate::program_tests::{Bench, DROP, NONE, REDIRECT, SOCKET};
+use crate::pulse::coarse_now;
+use crate::tuple::{Side, Tuple};
 use libbpf_rs::MapCore as _;
 use portcullis_lists::net::Nets;
 use portcullis_lists::{ListId, Marks, NetSet, Table};
 use portcullis_wire::builder::PacketBuilder;
+use portcullis_wire::decoded::mapped;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -54,7 +58,12 @@ fn policy() -> ListPolicy {
 
 impl Listed {
     fn new(fail: Fail, forward: bool) -> Self {
-        let bench = Bench::with_lists(fail, forward, ListRoom::any(10_000).lines());
+        Self::of(fail, forward, false)
+    }
+
+    /// `frags`: with the program for frames of several buffers.
+    fn of(fail: Fail, forward: bool, frags: bool) -> Self {
+        let bench = Bench::with_lists(fail, forward, ListRoom::any(10_000).lines(), frags);
         let maps = &bench.loaded.maps;
         let own = |map: &libbpf_rs::MapHandle| map.as_fd().try_clone_to_owned().unwrap();
         let lists = Lists::open(&ListMaps {
@@ -134,6 +143,48 @@ fn the_allow_list_exempts_and_the_first_list_has_the_drop() {
     let packets = [0, 1, 2, 3, 4].map(|list| gate.lists.hits(id(list)).packets);
     assert_eq!(packets, [2, 1, 0, 0, 0]);
     assert_eq!(gate.lists.hits(id(1)).bytes, between("203.0.113.8", "192.0.2.1", &[]).len() as u64);
+}
+
+#[test]
+fn frames_of_several_buffers_are_on_lists_and_in_the_cache() {
+    let mut gate = Listed::of(Fail::Open, true, true);
+    gate.publish(&[&[], &[("198.51.100.7", 32)], &[("192.0.2.9", 32)]]);
+    let long = |source: &str, destination: &str| {
+        let packet = packet(source.parse().unwrap(), destination.parse().unwrap(), &[]);
+        packet.udp(1000, 2000).payload(&[0x5a; 8900]).to_vec()
+    };
+    let listed = long("198.51.100.7", "192.0.2.1");
+    gate.check(&listed, (DROP, BLOCKED));
+    gate.check(&between("192.0.2.1", "198.51.100.7", &[]), (DROP, BLOCKED));
+    gate.check(&long("192.0.2.1", "192.0.2.9"), GOES_ON);
+    let bytes = listed.len() + between("192.0.2.1", "198.51.100.7", &[]).len();
+    assert_eq!((gate.lists.hits(id(1)).packets, gate.lists.hits(id(1)).bytes), (2, bytes as u64));
+    // A sample has the first bytes of the frame, and its length.
+    let samples = gate.lists.samples(10);
+    let first = samples.iter().find(|sample| sample.length as usize == listed.len()).unwrap();
+    assert!(listed.starts_with(&first.bytes) && first.dropped);
+    assert!(samples.iter().any(|sample| !sample.dropped), "{samples:?}");
+
+    let cache = gate.bench.cache();
+    cache.set_generation(1);
+    let (source, destination) = (mapped([192, 0, 2, 1]), mapped([192, 0, 2, 2]));
+    let flow = long("192.0.2.1", "192.0.2.2");
+    gate.check(&flow, GOES_ON);
+    let tuple = Tuple {
+        source,
+        destination,
+        source_port: 1000,
+        destination_port: 2000,
+        vlans: [None; 3],
+        version: 4,
+        protocol: 17,
+        set: 0,
+        side: Side::First,
+    };
+    let (until, action) = (coarse_now() + 3_600_000_000_000, CacheAction::Drop);
+    cache.put(&tuple, &CacheEntry { packets: 0, bytes: 0, until, generation: 1, action }).unwrap();
+    gate.check(&flow, (DROP, GateCounters { cache_dropped: 1, ..NONE }));
+    assert_eq!(cache.get(&tuple).map(|entry| (entry.packets, entry.bytes)), Some((1, flow.len() as u64)));
 }
 
 #[test]

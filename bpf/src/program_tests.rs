@@ -1,6 +1,6 @@
 //! What the program does with a frame, case by case: each is run in the kernel by BPF_PROG_TEST_RUN.
 
-use crate::cache::CacheMap;
+use crate::cache::{CacheMap, VerdictCache};
 use crate::config::{Fail, Liveness};
 use crate::counters::GateCounters;
 use crate::device;
@@ -30,11 +30,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(fail: Fail, forward: bool) -> Self {
-        Self::with_lists(fail, forward, 1)
+        Self::with_lists(fail, forward, 1, false)
     }
 
-    /// With as many lines of lists.
-    pub(crate) fn with_lists(fail: Fail, forward: bool, lines: u32) -> Self {
+    /// With as many lines of lists; `frags`: the program for frames of several buffers.
+    pub(crate) fn with_lists(fail: Fail, forward: bool, lines: u32, frags: bool) -> Self {
         require_root();
         let namespace = NetNs::new("program").unwrap();
         VethPair::between(&namespace, "port0", &namespace, "port1", QUEUES, 1500).unwrap();
@@ -43,7 +43,7 @@ impl Bench {
             .run(|| ["port0", "port1", "other0"].map(|name| device::ifindex(name).unwrap()))
             .to_vec();
         let loaded =
-            load(Sizes { slots: 2 * QUEUES, cache: CacheMap::lines(8), lists: lines }, None, false).unwrap();
+            load(Sizes { slots: 2 * QUEUES, cache: CacheMap::lines(8), lists: lines }, None, frags).unwrap();
         let maps = &loaded.maps;
         for (place, value) in (0_u32..).zip(layout::port_places(&indices[..2])) {
             maps.port_of.update(&place.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
@@ -61,6 +61,13 @@ impl Bench {
         let value = socket.as_raw_fd().to_ne_bytes();
         maps.sockets.update(&0_u32.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
         Self { namespace, loaded, indices, _socket: socket }
+    }
+
+    /// Its verdict cache.
+    pub(crate) fn cache(&self) -> VerdictCache {
+        let verdicts = &self.loaded.maps.verdicts;
+        let lines = verdicts.as_fd().try_clone_to_owned().unwrap();
+        VerdictCache::open(&CacheMap { lines, line_count: verdicts.max_entries() }).unwrap()
     }
 
     /// Runs one frame; the action, and what was counted for `port`.

@@ -1,7 +1,7 @@
 //! What the program makes of frames whose flows are decided, by BPF_PROG_TEST_RUN; and the cache as its user sees it.
 //! Port 0 has a socket on queue 0 and none on queue 1.
 
-use crate::cache::{CacheAction, CacheEntry, CacheError, CacheMap, VerdictCache};
+use crate::cache::{CacheAction, CacheEntry, CacheError, VerdictCache};
 use crate::config::{Fail, Liveness, Overload};
 use crate::counters::GateCounters;
 use crate::layout;
@@ -33,10 +33,7 @@ struct Cached {
 impl Cached {
     fn new(fail: Fail) -> Self {
         let bench = Bench::new(fail, true);
-        let maps = &bench.loaded.maps;
-        let lines = maps.verdicts.as_fd().try_clone_to_owned().unwrap();
-        let map = CacheMap { lines, line_count: maps.verdicts.max_entries() };
-        let cache = VerdictCache::open(&map).unwrap();
+        let cache = bench.cache();
         cache.set_generation(GENERATION);
         Self { bench, cache }
     }
