@@ -49,6 +49,34 @@ pub(crate) fn frame(series: u32, port: usize, number: u32, longest: usize) -> Ve
     build(shape, port, ports, &payload, tags + SHORTEST)
 }
 
+/// Flows of [`flow_frame`].
+pub(crate) const FLOWS: u32 = 48;
+
+/// The frame of this number of many flows, in turn, each between two hosts of its own; half of them are of IPv6.
+pub(crate) fn flow_frame(series: u32, port: usize, number: u32) -> Vec<u8> {
+    let flow = number % FLOWS;
+    // Not alike: a hash that is the same in both directions sees no more than where two addresses differ.
+    let host = u8::try_from(flow + 1).unwrap_or(u8::MAX);
+    let other = u8::try_from((flow * 89 + 7) % 251).unwrap_or(u8::MAX);
+    let (host, peer) = if port == 0 { (host, other) } else { (other, host) };
+    let (from, to) = if port == 0 { (HOSTS[0], HOSTS[1]) } else { (HOSTS[1], HOSTS[0]) };
+    let (near, far) = if port == 0 { (1, 2) } else { (2, 1) };
+    let ports = if port == 0 { (5000, 6000) } else { (6000, 5000) };
+    let payload = payload(series, port, number, 12 + (number.wrapping_mul(37) % 1400) as usize);
+    let ethernet = PacketBuilder::ethernet(from, to).payload(&payload).minimum(SHORTEST);
+    if flow.is_multiple_of(2) {
+        return ethernet.ipv4([10, 8, near, host], [10, 8, far, peer]).udp(ports.0, ports.1).to_vec();
+    }
+    let address = |side: u8, host: u8| [0xfd, 8, 0, side, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host];
+    ethernet.ipv6(address(near, host), address(far, peer)).udp(ports.0, ports.1).to_vec()
+}
+
+/// The number of a frame that [`flow_frame`] made.
+pub(crate) fn flow_number(frame: &[u8]) -> Option<u32> {
+    let head = if frame.get(12..14)? == [0x86, 0xdd] { 14 + 40 + 8 } else { 14 + 20 + 8 };
+    frame.get(head + 8..head + 12)?.first_chunk().map(|number| u32::from_be_bytes(*number))
+}
+
 /// A datagram that a rule is about; some have a VLAN tag.
 pub(crate) fn marked(kind: Kind, series: u32, port: usize, number: u32) -> Vec<u8> {
     let (destination, mark) = if kind == Kind::Forbidden { FORBIDDEN } else { NOTED };
@@ -125,6 +153,23 @@ mod tests {
         }
         assert_eq!(longest, [1514, 1514, 1518, 1522, 1514, 1518]);
         assert!((0..9_000).all(|number| frame(0, 0, number, KERNEL).len() <= KERNEL));
+    }
+
+    #[test]
+    fn flows_are_told_apart_and_numbered() {
+        let mut seen = HashSet::new();
+        let mut ends = HashSet::new();
+        for number in 0..4 * FLOWS {
+            for port in 0..2 {
+                let frame = flow_frame(3, port, number);
+                assert_eq!(flow_number(&frame), Some(number));
+                assert!(frame.len() <= LONGEST, "{number}");
+                let addresses = if frame[12] == 0x86 { &frame[22..54] } else { &frame[26..34] };
+                ends.insert((port, addresses.to_vec()));
+                assert!(seen.insert(frame));
+            }
+        }
+        assert_eq!(ends.len(), 2 * FLOWS as usize);
     }
 
     #[test]

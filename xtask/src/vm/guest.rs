@@ -52,6 +52,15 @@ impl Nic {
         matches!(self, Self::IgbPolled)
     }
 
+    /// How many queues a port of it has. Cables of datagrams have but one, so the paravirtual one has, too; the other spreads
+    /// packets by itself, and its driver takes as many queues as there are CPUs.
+    pub(crate) const fn queues(self) -> u32 {
+        match self {
+            Self::Virtio | Self::IgbPolled => 1,
+            Self::Igb => 2,
+        }
+    }
+
     const fn device(self) -> &'static str {
         match self {
             Self::Virtio => "virtio-net-pci,iommu_platform=on,disable-legacy=on",
@@ -210,6 +219,7 @@ fn command(kernel: &Kernel, image: &Path, nic: Nic, folder: &Path, console: &Pat
         ("q35", "")
     };
     command.args(["-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768"]);
+    command.arg("-smp").arg(nic.queues().to_string());
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
     command.arg("-append").arg(format!("console=ttyS0 quiet mitigations=off panic=-1{parameters}"));

@@ -4,6 +4,7 @@
 
 mod flow_rules;
 mod poll_mode;
+mod queues;
 
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,7 @@ impl Scenario {
         }
         self.start()?;
         self.all_judged(self.frames).context("with the gate alive")?;
+        self.many_queues().context("over several queues")?;
         self.rules_hold()?;
         self.replaced()?;
         self.killed()?;
@@ -267,8 +269,7 @@ impl Scenario {
 
     /// Packets that the gate's workers have judged.
     fn judged(&mut self) -> Result<u64> {
-        let text = self.guest.run(&format!("{GATE} ctl --socket {SOCKET} dump-counters"), SHORT)?;
-        let counters: Value = serde_json::from_str(&text).context("dump-counters gave no JSON")?;
+        let counters = self.counters()?;
         counters["decoder"]["pkts"].as_u64().context("the gate has no counter decoder.pkts")
     }
 

@@ -55,6 +55,16 @@ impl Wire {
     /// Sends frames of `make` in both directions at once, `count` in each, and takes down what comes out. Anything
     /// that comes out and was not sent, or for a second time, is an error: a frame was changed on its way.
     pub(crate) fn exchange(&self, count: u32, make: impl Fn(usize, u32) -> Vec<u8>) -> Result<Tally> {
+        self.exchange_watched(count, make, |_, _| {})
+    }
+
+    /// The same; `watch` is shown what comes out, by port, in the order in which it does.
+    pub(crate) fn exchange_watched(
+        &self,
+        count: u32,
+        make: impl Fn(usize, u32) -> Vec<u8>,
+        mut watch: impl FnMut(usize, &[u8]),
+    ) -> Result<Tally> {
         let mut tally = Tally::default();
         let mut next = [0_u32; 2];
         let mut under_way: [HashSet<Vec<u8>>; 2] = Default::default();
@@ -82,6 +92,7 @@ impl Wire {
                             describe(&frame)
                         );
                     }
+                    watch(port, &frame);
                     tally.through += 1;
                     last = Instant::now();
                 }
