@@ -39,7 +39,9 @@ impl Traffic {
     /// A trial of it.
     pub(crate) fn trial(self, stand: &Stand, rate: Rate, seconds: f64) -> Trial {
         let Self { size, flows, churn, protocol } = self;
-        Trial { rate, size, flows, churn, protocol, seconds, ..stand.trial() }
+        let trial = Trial { rate, size, flows, churn, protocol, seconds, ..stand.trial() };
+        // Connections of the trial before are still open; whoever opens them once more is not to be believed.
+        if protocol == Protocol::TcpEstablished { Trial { seed: stand.fresh_seed(), ..trial } } else { trial }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A lab in which one subject stands between the hosts. Everything in it vanishes with it.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ pub(crate) struct Stand {
     // Ends before its namespaces go.
     forwarder: Forwarder,
     lab: Lab,
+    /// The last one that was used.
+    seed: Cell<u64>,
     /// What it writes.
     _folder: TempDir,
 }
@@ -76,7 +79,7 @@ impl Stand {
             tempfile::Builder::new().prefix("portcullis-load-").tempdir().context("no temporary folder")?;
         let forwarder = forwarder(tools, &subject.kind, setup, &lab, folder.path())
             .with_context(|| format!("{name} could not be run"))?;
-        let mut stand = Self { tools: tools.clone(), forwarder, lab, _folder: folder };
+        let mut stand = Self { tools: tools.clone(), forwarder, lab, seed: Cell::new(1), _folder: folder };
         if setup.passes {
             stand.wait_until_it_forwards().with_context(|| format!("{name} could not be run"))?;
         }
@@ -93,6 +96,12 @@ impl Stand {
         );
         (trial.sender_cpu, trial.receiver_cpu) = (Some(self.tools.sender), Some(self.tools.sender));
         trial
+    }
+
+    /// A seed that no trial here has had: with it come other flows.
+    pub(crate) fn fresh_seed(&self) -> u64 {
+        self.seed.set(self.seed.get() + 1);
+        self.seed.get()
     }
 
     /// Makes a trial; what came of it adds up.
