@@ -32,6 +32,9 @@ fn settings(urgent: UrgentPolicy) -> EngineSettings {
     settings
 }
 
+/// Makes a session by its number, version of IP, and whether it has timestamps.
+type Make = fn(u16, u8, bool) -> Wire;
+
 /// A session of a client of its own.
 fn wire(number: u16, version: u8, timestamps: bool) -> Wire {
     let [high, low] = number.to_be_bytes();
@@ -135,12 +138,7 @@ struct Tally {
 }
 
 /// Tries a row on every manner of host, with the keyword and without.
-fn check(
-    row: &Row,
-    session: (fn(u16, u8, bool) -> Wire, u8, bool),
-    urgent: (UrgentPolicy, bool),
-    tally: &mut Tally,
-) {
+fn check(row: &Row, session: (Make, u8, bool), urgent: (UrgentPolicy, bool), tally: &mut Tally) {
     let (wire, version, timestamps) = session;
     let mut gate = Rig::new(&settings(urgent.0), RULE);
     let mut fail = |what: &str, manner: &Manner, told: &Told| {
@@ -179,7 +177,7 @@ fn check(
 }
 
 /// Tries every row that is wanted, over both versions of IP, with timestamps and without.
-fn check_all(wire: fn(u16, u8, bool) -> Wire, urgent: (UrgentPolicy, bool), wanted: impl Fn(&Row) -> bool) {
+fn check_all(wire: Make, urgent: (UrgentPolicy, bool), wanted: impl Fn(&Row) -> bool) {
     let mut tally = Tally::default();
     for row in rows().iter().filter(|row| wanted(row)) {
         for version in [4, 6] {
