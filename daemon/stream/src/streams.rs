@@ -123,7 +123,7 @@ impl Streams {
 
     /// What of a flow that ends was not inspected yet: to be asked for until there is no more.
     pub fn rest(&mut self, session: StreamHandle, direction: Direction) -> Option<Window<'_>> {
-        if self.settings.inline || self.reach.is_none() {
+        if !self.has_rest(session, direction) {
             return None;
         }
         let limit = self.arena.get(session)?.sender(direction).track.highest();
@@ -137,8 +137,11 @@ impl Streams {
     pub fn has_rest(&self, session: StreamHandle, direction: Direction) -> bool {
         let wanted = !self.settings.inline && self.reach.is_some();
         let Some(session) = self.arena.get(session).filter(|_| wanted) else { return false };
+        // A SYN that nobody answered has been inspected by itself, with its data.
+        let state = if session.has(session::BY_RESET) { session.before } else { session.state };
+        let by_itself = state == TcpState::SynSent && !session.has(session::FAST_OPEN);
         let track = &session.sender(direction).track;
-        track.inspected() < track.highest()
+        track.inspected() < track.highest() && !by_itself
     }
 
     /// Makes a segment's payload what was sent first in its place. The sum of its bytes changes.

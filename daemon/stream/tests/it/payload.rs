@@ -171,3 +171,20 @@ fn memory_goes_back() {
     }
     assert!(rig.stats().reassembly_memuse < 8 * 1024, "{}", rig.stats().reassembly_memuse);
 }
+
+#[test]
+fn data_of_a_syn_that_nobody_answered_is_not_inspected_again() {
+    let rest = |trace: &str| check(&StreamSettings::default(), trace).rest(Direction::ToServer);
+    assert_eq!(rest("> S 100 \"abc\" -> syn_sent"), [""; 0]);
+    assert_eq!(rest("> S 100 \"abc\" -> syn_sent\n< RA 0 104 -> closed"), [""; 0]);
+    assert_eq!(rest("> S 100 \"abc\" tfo -> syn_sent added"), ["\"|abc\""]);
+    // Its receiver took it, so that it is a part of the stream.
+    assert_eq!(
+        rest(
+            "> S 100 \"abc\" -> syn_sent
+             < SA 300 104 -> syn_recv
+             > A 104 301 \"def\" -> established added"
+        ),
+        ["\"|abcdef\""]
+    );
+}
