@@ -111,7 +111,6 @@ fn bit(length: u32, beginning: u64, shift: u32) -> u64 {
 }
 
 /// The 64 bits that networks differ in.
-#[expect(clippy::cast_possible_truncation, reason = "the upper half is 64 bits")]
 const fn upper(address: u128) -> u64 {
     (address >> 64) as u64
 }

@@ -59,7 +59,8 @@ impl RuleSet {
         let windowed = window.map_or(&[][..], |window| window.bytes);
         let texts = [windowed, if place.is_some() { &[] } else { input.payload }];
         let granted = work_for(texts[0]).saturating_add(work_for(texts[1]));
-        let mut left = self.packet_work_max.saturating_add(granted);
+        let work_max = self.packet_work_max.saturating_add(granted);
+        let mut left = work_max;
         let unjudged = self.collect(input, texts, &selection, scratch, &mut left);
         let Scratch { alerts, lower, stream, on_stream, candidates, memory, .. } = scratch;
         // Few packets have candidates, and few of those look for anything in either case.
@@ -101,7 +102,7 @@ impl RuleSet {
             }
         }
         let Judge { alerts, on_stream, outcome, .. } = judge;
-        Outcome { alerts, on_stream, ..outcome }
+        Outcome { alerts, on_stream, work: work_max - work.left, ..outcome }
     }
 
     /// Puts the rules to be asked into the scratch, in their order; what a search cut short left out is told.
@@ -153,7 +154,7 @@ impl RuleSet {
 
 /// The steps that a payload is granted for its length: a long one, as of a stream, costs more to search.
 fn work_for(payload: &[u8]) -> u32 {
-    u32::try_from(payload.len() / 2).unwrap_or(u32::MAX)
+    u32::try_from(payload.len().saturating_mul(2)).unwrap_or(u32::MAX)
 }
 
 /// Does a match end the inspection?

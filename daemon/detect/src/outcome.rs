@@ -126,4 +126,7 @@ pub struct Outcome<'s> {
     pub bypass: bool,
     /// What a limit cut off.
     pub unjudged: Unjudged,
+    /// Steps of work that it took, as [`LoadOptions::packet_work_max`](crate::LoadOptions::packet_work_max)
+    /// counts them.
+    pub work: u32,
 }

@@ -203,6 +203,8 @@ counters! {
     flow_emerg_untracked: sum "flow.emerg_untracked",
     #[doc = "Bits that rules could not set, the flow having as many as it can or memcap no room (ours)."]
     flow_bits_refused: sum "flow.bits_refused",
+    host_memuse: max "host.memuse",
+    host_memcap: max "host.memcap",
     #[doc = "Counts and bits of hosts that there was no room for in `host.memcap` (ours)."]
     host_refused: sum "host.refused",
     #[doc = "Slots that the search for expired flows looked at (ours)."]

@@ -49,6 +49,7 @@ pub struct Refused;
 pub struct HostTable {
     table: Table<AtomicU128, LANES>,
     hasher: Hasher,
+    memcap: u64,
 }
 
 impl HostTable {
@@ -57,13 +58,25 @@ impl HostTable {
     pub fn new(settings: &HostSettings) -> Self {
         let line = u64::try_from(size_of::<Line<AtomicU128, LANES>>()).unwrap_or(u64::MAX);
         let lines = usize::try_from(settings.memcap / line).unwrap_or(usize::MAX);
-        Self { table: Table::new(lines), hasher: Hasher::new(settings.seed) }
+        Self { table: Table::new(lines), hasher: Hasher::new(settings.seed), memcap: settings.memcap }
     }
 
     /// How many entries it can have.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.table.lines.len() * LANES
+    }
+
+    /// The bytes that it may take: `host.memcap`.
+    #[must_use]
+    pub const fn memcap(&self) -> u64 {
+        self.memcap
+    }
+
+    /// The bytes that its entries take, used or not: all of them are taken at the start.
+    #[must_use]
+    pub fn memuse(&self) -> u64 {
+        u64::try_from(size_of_val(&*self.table.lines)).unwrap_or(u64::MAX)
     }
 
     /// Counts a match of what `key` is about, and says what follows under `limit`.

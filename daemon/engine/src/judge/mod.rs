@@ -222,6 +222,9 @@ impl Judge {
         counters.flow_memcap += self.refused_by_fault;
         counters.flow_uninspected += self.uninspected;
         counters.set_defrag(&self.fragments.stats());
+        if let Some(hosts) = self.rules.hosts() {
+            (counters.host_memuse, counters.host_memcap) = (hosts.memuse(), hosts.memcap());
+        }
         counters.memcap_pressure =
             table.stats().memuse.saturating_mul(100).checked_div(self.memcap).unwrap_or(0);
         counters.memcap_pressure_max = counters.memcap_pressure_max.max(counters.memcap_pressure);

@@ -99,4 +99,5 @@ fn what_there_is_no_room_for_is_counted() {
     rig.send(&(1..=10).map(hit).collect::<Vec<_>>());
     let counters = rig.counters();
     assert_eq!((counters.detect_alert, counters.host_refused), (10, 6));
+    assert_eq!((counters.host_memuse, counters.host_memcap), (64, 64));
 }
