@@ -113,7 +113,7 @@ static __always_inline int read_frame(struct xdp_md *ctx, __u16 marked, __u64 no
 		known->number = bpf_ntohl(stamp->number);
 		known->latency =
 			(__u32)now - ((__u32)bpf_ntohs(stamp->time_middle) << 16 | bpf_ntohs(ip->id));
-		known->payload = bpf_ntohs(ip->tot_len) - BARE_TCP;
+		known->payload = bpf_ntohs(ip->tot_len) - (L4_AT - IP_AT) - tcp->doff * 4;
 		known->syn = tcp->syn;
 		known->ack = tcp->ack;
 		if (mode == MODE_TCP && tcp->syn) {
