@@ -55,26 +55,16 @@ fn made_up() -> Results {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "made up")]
 fn trial(subject: &str, rate: f64, lost: f64) -> results::Trial {
-    let outcome = Outcome {
-        trial: Trial::between(Place::here("a"), Place::here("b")),
-        sent: rate as u64,
-        sent_bytes: 0,
-        received: (rate - lost) as u64,
-        received_bytes: 0,
-        lost: lost as u64,
-        duplicated: 0,
-        reordered: 0,
-        reordered_in_flow: 0,
-        reordered_furthest: 0,
-        corrupted: 0,
-        seconds: 1.0,
-        offered_pps: rate,
-        received_pps: rate - lost,
-        latency: None,
-        returned: None,
-        established: None,
-        sender_cpu_seconds: 0.5,
-    };
+    let (sent, received) = (rate as u64, (rate - lost) as u64);
+    // As the load generator prints it.
+    let outcome = json!({
+        "trial": Trial::between(Place::here("a"), Place::here("b")), "sent": sent, "sent_bytes": sent * 60,
+        "received": received, "received_bytes": received * 60, "lost": sent - received, "refused": 0,
+        "duplicated": 0, "reordered": 0, "reordered_in_flow": 0, "reordered_furthest": 0, "corrupted": 0,
+        "seconds": 1.0, "offered_pps": rate, "received_pps": rate - lost, "latency": null, "returned": null,
+        "established": null, "sender_cpu_seconds": 0.5,
+    });
+    let outcome: Outcome = serde_json::from_value(outcome).unwrap();
     let key = Key::new("throughput", subject, "64", Some(64.0));
     results::Trial { key, round: 0, command: outcome.trial.arguments(), outcome }
 }
