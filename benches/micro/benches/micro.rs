@@ -15,11 +15,11 @@ use std::time::Instant;
 
 /// Each piece of work by itself.
 fn works(c: &mut Criterion) {
-    for (group, name, _, make) in works::ALL {
-        let mut work = make();
-        let mut group = c.benchmark_group(*group);
+    for kind in works::ALL {
+        let mut work = (kind.make)();
+        let mut group = c.benchmark_group(kind.group);
         group.throughput(Throughput::Elements(work.units));
-        group.bench_function(*name, |b| b.iter(|| work.run()));
+        group.bench_function(kind.name, |b| b.iter(|| work.run()));
         group.finish();
     }
 }

@@ -13,8 +13,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Some(name) = &arguments.work else {
-        for (_, name, unit, _) in works::ALL {
-            println!("{name} {unit}");
+        for kind in works::ALL {
+            println!("{} {}", kind.name, kind.unit);
         }
         return Ok(());
     };

@@ -50,21 +50,38 @@ impl std::fmt::Debug for Work {
     }
 }
 
-/// All of them: group, name, unit, and how it is made.
-pub const ALL: &[(&str, &str, &str, fn() -> Work)] = &[
-    ("decode", "decode", "packet", || decode(DecoderConfig::without_checksums())),
-    ("decode", "decode-verified", "packet", || decode(DecoderConfig::default())),
-    ("flow table", "table", "packet", || table(false)),
-    ("flow table", "table-and-sweep", "packet", || table(true)),
-    ("worker", "engine", "packet", || engine(false)),
-    ("worker", "engine-and-house", "packet", || engine(true)),
-    ("worker", "sessions", "packet", || sessions("")),
-    ("worker", "sessions-under-rules", "packet", || sessions(&rulegen::rules(RULES, false))),
-    ("rules", "rules", "payload", rules),
-    ("reassembly", "streams", "segment", streams),
-    ("reassembly", "fragments", "fragment", fragments),
-    ("EVE", "eve", "record", eve),
-    ("rings", "records", "record", records),
+/// A kind of work.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What it belongs to.
+    pub group: &'static str,
+    /// Its own name.
+    pub name: &'static str,
+    /// What its units are.
+    pub unit: &'static str,
+    /// Makes it, ready to be done.
+    pub make: fn() -> Work,
+}
+
+const fn kind(group: &'static str, name: &'static str, unit: &'static str, make: fn() -> Work) -> Kind {
+    Kind { group, name, unit, make }
+}
+
+/// All of them.
+pub const ALL: &[Kind] = &[
+    kind("decode", "decode", "packet", || decode(DecoderConfig::without_checksums())),
+    kind("decode", "decode-verified", "packet", || decode(DecoderConfig::default())),
+    kind("flow table", "table", "packet", || table(false)),
+    kind("flow table", "table-and-sweep", "packet", || table(true)),
+    kind("worker", "engine", "packet", || engine(false)),
+    kind("worker", "engine-and-house", "packet", || engine(true)),
+    kind("worker", "sessions", "packet", || sessions("")),
+    kind("worker", "sessions-under-rules", "packet", || sessions(&rulegen::rules(RULES, false))),
+    kind("rules", "rules", "payload", rules),
+    kind("reassembly", "streams", "segment", streams),
+    kind("reassembly", "fragments", "fragment", fragments),
+    kind("EVE", "eve", "record", eve),
+    kind("rings", "records", "record", records),
 ];
 
 /// Rules where there are some.
@@ -73,7 +90,7 @@ const RULES: u32 = 1000;
 /// Makes a piece of work by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Work> {
-    ALL.iter().find(|(_, own, ..)| *own == name).map(|(.., make)| make())
+    ALL.iter().find(|kind| kind.name == name).map(|kind| (kind.make)())
 }
 
 fn decode(config: DecoderConfig) -> Work {

@@ -1,6 +1,6 @@
 //! Runs a program under callgrind and reads what it counted: instructions by the address of the program's code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -71,34 +71,80 @@ pub(crate) fn run(program: &Path, arguments: &[&str], counted: Counted<'_>) -> R
     Ok(Run { output: String::from_utf8_lossy(&finished.stdout).into_owned(), threads })
 }
 
-/// Reads a file of callgrind's, without compression and with addresses
-/// (<https://valgrind.org/docs/manual/cl-format.html>).
+/// A function: the object that it is in, and its name.
+type Function<'a> = (&'a str, &'a str);
+
+/// What a line of costs is about.
+struct Cost<'a> {
+    of: Function<'a>,
+    /// Whom it calls, where it is what a call took.
+    calls: Option<Function<'a>>,
+    address: u64,
+    count: u64,
+}
+
+/// Sums up a file of callgrind's. A call's line has what the function that is called took, with all that it called: of
+/// the program's own functions that is known line by line, and so it is where a library calls back.
 fn read(text: &str, object: &str) -> Executed {
+    let costs = costs(text);
+    let back = calling_back(&costs, object);
     let mut executed = Executed::default();
-    let (mut in_program, mut calls_out, mut is_call) = (false, false, false);
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("ob=") {
-            in_program = name == object;
-        } else if let Some(name) = line.strip_prefix("cob=") {
-            calls_out = name != object;
-        } else if line.starts_with("calls=") {
-            is_call = true;
-        } else if line.starts_with("0x") {
-            let Some((address, count)) = cost(line) else { continue };
-            // A call's line has what the function that is called took, with all that it called: the program's own
-            // functions have lines themselves.
-            if !is_call {
-                executed.total += count;
-            }
-            if in_program && (!is_call || calls_out) {
-                *executed.by_address.entry(address).or_default() += count;
-            }
-            if is_call {
-                (is_call, calls_out) = (false, false);
-            }
+    for Cost { of, calls, address, count } in costs {
+        if calls.is_none() {
+            executed.total += count;
+        }
+        let is_ours = calls.is_none_or(|called| called.0 != object && !back.contains(&called));
+        if of.0 == object && is_ours {
+            *executed.by_address.entry(address).or_default() += count;
         }
     }
     executed
+}
+
+/// The functions of libraries by which the program's are called, such as the one that calls `main`.
+fn calling_back<'a>(costs: &[Cost<'a>], object: &str) -> HashSet<Function<'a>> {
+    let mut back = HashSet::new();
+    loop {
+        let before = back.len();
+        for Cost { of, calls, .. } in costs {
+            if let Some(called) = calls.filter(|_| of.0 != object)
+                && (called.0 == object || back.contains(&called))
+            {
+                back.insert(*of);
+            }
+        }
+        if back.len() == before {
+            return back;
+        }
+    }
+}
+
+/// The costs in a file of callgrind's, without compression and with addresses
+/// (<https://valgrind.org/docs/manual/cl-format.html>).
+fn costs(text: &str) -> Vec<Cost<'_>> {
+    let mut costs = Vec::new();
+    let (mut of, mut called_object, mut called, mut is_call) = (("", ""), None, "", false);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("ob=") {
+            of.0 = name;
+        } else if let Some(name) = line.strip_prefix("fn=") {
+            of.1 = name;
+        } else if let Some(name) = line.strip_prefix("cob=") {
+            called_object = Some(name);
+        } else if let Some(name) = line.strip_prefix("cfn=") {
+            called = name;
+        } else if line.starts_with("calls=") {
+            is_call = true;
+        } else if let Some((address, count)) = cost(line) {
+            // Without an object of its own, the one that is called is in the caller's.
+            let calls = is_call.then(|| (called_object.unwrap_or(of.0), called));
+            costs.push(Cost { of, calls, address, count });
+            if is_call {
+                (is_call, called_object) = (false, None);
+            }
+        }
+    }
+    costs
 }
 
 /// `0x1234 17 5`: an address, a line of source, a number of instructions.
@@ -142,10 +188,25 @@ fe=a.rs
 
 fn=inner
 0x2000 1 4
+
+fn=_start
+0x3000 1 1
+cob=/lib/libc.so.6
+cfn=start
+calls=1 0x60 1
+0x3004 1 38
+
+ob=/lib/libc.so.6
+fn=start
+0x60 1 1
+cob=/bin/program
+cfn=work
+calls=1 0x1000 7
+0x64 1 37
 ";
         let executed = read(text, "/bin/program");
-        assert_eq!(executed.total, 37);
-        let expected = [(0x1000, 1), (0x1004, 22), (0x1008, 10), (0x2000, 4)];
+        assert_eq!(executed.total, 39);
+        let expected = [(0x1000, 1), (0x1004, 22), (0x1008, 10), (0x2000, 4), (0x3000, 1)];
         assert_eq!(executed.by_address, HashMap::from(expected));
     }
 }
