@@ -10,7 +10,7 @@ use crate::lists::ListMaps;
 use crate::pins::{Lock, Pins};
 use crate::program::{self, Loaded, Maps, Sizes};
 use crate::pulse::{BlindWindow, Pulses};
-use crate::setup::{fill, inspect, map, put_settings, refused, require_capabilities, validate};
+use crate::setup::{fill, inspect, map, put_settings, refused, require_capabilities, seed, validate};
 use crate::switch::PanicSwitch;
 use crate::sys;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
@@ -62,6 +62,9 @@ impl Gate {
         let Loaded { program, mut maps, cache_is_new, lists_are_new } =
             program::load(sizes, predecessor, config.frags)?;
         fill(&maps, &known, config, queues)?;
+        if !adopted {
+            seed(&maps)?;
+        }
         if let Some(pins) = pins.as_ref().filter(|_| adopted) {
             if cache_is_new {
                 maps.pin_cache_anew(pins)?;
@@ -136,6 +139,12 @@ impl Gate {
     #[must_use]
     pub fn pulses_map(&self) -> BorrowedFd<'_> {
         self.maps.pulses.as_fd()
+    }
+
+    /// The map that [`Passed::map`](crate::Passed::map) maps.
+    #[must_use]
+    pub fn passed_map(&self) -> BorrowedFd<'_> {
+        self.maps.passed.as_fd()
     }
 
     /// Are all interfaces there that the program was attached to?

@@ -18,6 +18,10 @@ pub(crate) const SETTINGS_SIZE: usize = 48;
 /// Bytes of `struct pulse`: a cache line of the worker's, one of the program's.
 pub(crate) const PULSE_SIZE: usize = 128;
 
+/// Buckets of the record of what passed (`PASSED_BUCKETS`), and lines with the first, which holds a seed.
+pub(crate) const PASSED_BUCKETS: usize = 16_384;
+pub(crate) const PASSED_LINES: usize = 1 + PASSED_BUCKETS;
+
 /// Rules of bypasses (`BYPASS_RULES`).
 pub(crate) const BYPASS_RULES: usize = 64;
 

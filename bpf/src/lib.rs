@@ -5,6 +5,7 @@
 //! - [`counters`]: frames by outcome, as the program counted them
 //! - [`pulse`]: the heartbeats of the workers, and the time in which nobody saw a frame
 //! - [`holder`]: the death of a worker's thread, told to the program by the kernel itself
+//! - [`passed`]: which TCP connections passed while nobody judged
 //! - [`lists`]: static bypasses, the allow-list and blocklists
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
 //! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
@@ -35,6 +36,9 @@ pub mod lists;
 mod liveness_tests;
 mod mapping;
 mod messages;
+pub mod passed;
+#[cfg(test)]
+mod passed_tests;
 mod pins;
 mod program;
 #[cfg(test)]
@@ -59,6 +63,7 @@ pub use error::GateError;
 pub use gate::Gate;
 pub use holder::Hold;
 pub use lists::{Bypass, ListHits, ListMaps, ListPolicy, ListRoom, ListSample, Lists, ListsError};
+pub use passed::Passed;
 pub use pulse::{Beat, BlindWindow, Pulses};
 pub use switch::PanicSwitch;
 pub use tuple::{Side, Tuple};

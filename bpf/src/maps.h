@@ -69,6 +69,15 @@ struct {
 	__type(value, __u64);
 } panic_switch SEC(".maps");
 
+/* TCP that passed uninspected, see `passed.h` */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 + PASSED_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct list_line);
+} passed SEC(".maps");
+
 /* Blind windows that have ended. What no longer fits is still counted in `pulse.windows` */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -17,6 +17,7 @@
 #include "liveness.h"
 #include "cache.h"
 #include "lists.h"
+#include "passed.h"
 
 /*
  * Frames that two neighbours exchange about the link itself, which a bump in the wire has to pass on although
@@ -79,9 +80,17 @@ static __always_inline int by_lists(struct xdp_md *ctx, const struct parsed *par
 	}
 }
 
+/* To the peer port, though nobody has judged it. */
+static __always_inline int unjudged(struct xdp_md *ctx, const struct settings *set, __u32 port,
+				    struct counters *count, __u64 *outcome, __u64 now)
+{
+	note_passed(ctx, set->inline_set, now);
+	return to_peer(port, count, outcome);
+}
+
 /* What the fail policy makes of a frame that nobody saw. */
-static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32 port, int worker,
-				struct counters *count)
+static __always_inline int fail(struct xdp_md *ctx, struct settings *set, struct pulse *pulse, __u32 port, int worker,
+				struct counters *count, __u64 now)
 {
 	if (worker == WORKER_STALE)
 		count->stale++;
@@ -90,7 +99,7 @@ static __always_inline int fail(struct settings *set, struct pulse *pulse, __u32
 	if (policy_of(set, pulse) == FAIL_OPEN) {
 		if (pulse)
 			pulse->blind_passed++;
-		return to_peer(port, count, &count->uninspected);
+		return unjudged(ctx, set, port, count, &count->uninspected, now);
 	}
 	count->closed++;
 	return XDP_DROP;
@@ -160,7 +169,7 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
 	now = bpf_ktime_get_coarse_ns();
 	if (is_switched(set, now))
-		return to_peer(port, count, &count->switched);
+		return unjudged(ctx, set, port, count, &count->switched, now);
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	cache = is_control ? NULL : cache_in_force();
@@ -201,18 +210,18 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 	if (worker >= WORKER_STALE) {
 		if (pulse)
 			note_blind(set, pulse, now);
-		return fail(set, pulse, port, worker, count);
+		return fail(ctx, set, pulse, port, worker, count, now);
 	}
 	if (pulse && pulse->blind_since)
 		close_window(pulse, port, queue);
 	if (worker == WORKER_BUSY) {
 		if (set->overload == OVERLOAD_BYPASS)
-			return to_peer(port, count, &count->overload_bypassed);
+			return unjudged(ctx, set, port, count, &count->overload_bypassed, now);
 		count->overload_dropped++;
 		return XDP_DROP;
 	}
 	if (bpf_redirect_map(&sockets, slot, XDP_DROP) != XDP_REDIRECT)
-		return fail(set, pulse, port, WORKER_ABSENT, count); /* it went just now */
+		return fail(ctx, set, pulse, port, WORKER_ABSENT, count, now); /* it went just now */
 	if (pulse)
 		pulse->offered++;
 	count->socket++;

@@ -141,6 +141,11 @@ struct counters {
 	__u64 stale;
 };
 
+/* Lines of the map `passed` behind its first, which holds a seed; `passed.h` says what stands there. */
+#define PASSED_BUCKETS 16384
+
+#define SECOND 1000000000ULL
+
 /* Lists of a table, rules of bypasses, and counters of both. */
 #define LIST_MOST 24
 #define BYPASS_RULES 64

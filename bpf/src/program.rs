@@ -21,6 +21,7 @@ pub(crate) struct Maps {
     pub(crate) tunnels: MapHandle,
     pub(crate) verdicts: MapHandle,
     pub(crate) panic_switch: MapHandle,
+    pub(crate) passed: MapHandle,
     pub(crate) windows: MapHandle,
     pub(crate) lists: MapHandle,
     pub(crate) list_hits: MapHandle,
@@ -30,8 +31,10 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// The maps by the names they are pinned under.
-    fn named(&mut self) -> [(&'static str, &mut MapHandle); 13] {
-        let Self { port_of, sockets, pulses, peers, settings, tunnels, panic_switch, windows, .. } = self;
+    fn named(&mut self) -> [(&'static str, &mut MapHandle); 14] {
+        let Self {
+            port_of, sockets, pulses, peers, settings, tunnels, panic_switch, passed, windows, ..
+        } = self;
         let Self { verdicts, lists, list_hits, list_samples, counters, .. } = self;
         [
             ("port_of", port_of),
@@ -42,6 +45,7 @@ impl Maps {
             ("tunnels", tunnels),
             ("verdicts", verdicts),
             ("panic_switch", panic_switch),
+            ("passed", passed),
             ("windows", windows),
             ("lists", lists),
             ("list_hits", list_hits),
@@ -62,6 +66,7 @@ impl Maps {
             tunnels: open("tunnels")?,
             verdicts: open("verdicts")?,
             panic_switch: open("panic_switch")?,
+            passed: open("passed")?,
             windows: open("windows")?,
             lists: open("lists")?,
             list_hits: open("list_hits")?,
@@ -174,6 +179,7 @@ pub(crate) fn load(sizes: Sizes, predecessor: Option<Maps>, frags: bool) -> Resu
             tunnels: handle(&skeleton.maps.tunnels)?,
             verdicts: handle(&skeleton.maps.verdicts)?,
             panic_switch: handle(&skeleton.maps.panic_switch)?,
+            passed: handle(&skeleton.maps.passed)?,
             windows: handle(&skeleton.maps.windows)?,
             lists: handle(&skeleton.maps.lists)?,
             list_hits: handle(&skeleton.maps.list_hits)?,
@@ -195,6 +201,7 @@ fn reuse(open: &mut OpenPortcullisSkel<'_>, maps: &Maps) -> libbpf_rs::Result<()
     open.maps.settings.reuse_fd(maps.settings.as_fd())?;
     open.maps.tunnels.reuse_fd(maps.tunnels.as_fd())?;
     open.maps.panic_switch.reuse_fd(maps.panic_switch.as_fd())?;
+    open.maps.passed.reuse_fd(maps.passed.as_fd())?;
     open.maps.windows.reuse_fd(maps.windows.as_fd())?;
     open.maps.list_hits.reuse_fd(maps.list_hits.as_fd())?;
     open.maps.list_samples.reuse_fd(maps.list_samples.as_fd())?;

@@ -140,6 +140,17 @@ impl Pulses {
         Hold::take(beats.into_iter().map(|beat| (Arc::clone(&beat.mapping), beat.index)).collect())
     }
 
+    /// How long the worker behind a port of `queues` queues has been silent that has been silent longest. One that has
+    /// crashed does not count.
+    #[must_use]
+    pub fn silence(&self, port: u8, queues: u32) -> Option<Duration> {
+        let (now, first) = (coarse_now(), u32::from(port) * self.queues);
+        let slots =
+            (first..first + queues.min(self.queues)).filter_map(|index| self.mapping.slot(index as usize));
+        let beats = slots.map(|slot| slot.beat.load(Ordering::Relaxed)).filter(|beat| *beat > 0);
+        beats.map(|beat| Duration::from_nanos(now.saturating_sub(beat))).max()
+    }
+
     /// Declares every worker dead: the fail policy acts from the next frame on. Async-signal-safe, so that a crash
     /// handler can do it.
     pub fn stop_all(&self) {

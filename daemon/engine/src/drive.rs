@@ -46,6 +46,8 @@ pub enum Command {
     /// Packets may have passed unjudged in this time: see [`FlowWorker::blind`]. For what the module
     /// cannot know.
     Blind(Blind),
+    /// The flows of another process were all taken over: see [`FlowWorker::follow`]. Before the first packet.
+    Follow(Timestamp),
     /// Stop once the module has nothing more at the moment.
     Drain,
 }
@@ -82,6 +84,7 @@ fn judge_until_told<M: PacketModule + ?Sized>(
             Ok(Command::Settings(live)) => worker.change_settings(&live),
             Ok(Command::EndFlows(which)) => worker.end_flows(which),
             Ok(Command::Blind(time)) => worker.blind(time),
+            Ok(Command::Follow(until)) => worker.follow(until),
             Ok(Command::LastDrops(mut room, answer)) => {
                 worker.last_drops(&mut room);
                 drop(answer.try_send(room));

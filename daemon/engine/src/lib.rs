@@ -26,6 +26,7 @@ pub mod publish;
 pub mod rules;
 pub mod settings;
 pub mod spread;
+mod witness;
 pub mod worker;
 
 mod columns;
@@ -46,4 +47,5 @@ pub use settings::{
     BudgetPolicy, DropRecords, EngineSettings, LiveSettings, MidstreamGrace, RecordSettings, SetupError,
 };
 pub use spread::Spread;
+pub use witness::{Passing, Witness};
 pub use worker::{FlowWorker, WorkerParts};

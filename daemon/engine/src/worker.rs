@@ -14,6 +14,7 @@ use crate::publish::Publisher;
 use crate::rules::{NewRules, Rules};
 use crate::scopes::Scopes;
 use crate::settings::{EngineSettings, LiveSettings, SetupError};
+use crate::witness::Witness;
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
@@ -181,6 +182,18 @@ impl FlowWorker {
     /// Puts decided flows forward at `link`, if [`EngineSettings::offload`] is on. Before the first packet.
     pub fn offload_to(&mut self, link: OffloadLink) {
         self.judge.set_offload(link);
+    }
+
+    /// Has somebody asked which connections passed unjudged, so that the grace after such a time is for those alone.
+    /// Before the first packet.
+    pub fn ask(&mut self, witness: Box<dyn Witness>) {
+        self.judge.grace.ask(witness);
+    }
+
+    /// Says that the flows of another process were taken over, which knew all connections; but for those, until this
+    /// time, whose beginning not even that had seen. Before the first packet.
+    pub fn follow(&mut self, until: Timestamp) {
+        self.judge.grace.follow(until);
     }
 
     /// Says that packets may have passed unjudged, whichever worker's they were: flows that were there then are

@@ -444,6 +444,8 @@ counters! {
     gate_latched: sum "gate.latched",
     #[doc = "Gates that died and were replaced since the warden's start (ours)."]
     gate_restarts: sum "gate.restarts",
+    #[doc = "Those of them that were killed because they hung for `liveness.replace-after` (ours)."]
+    gate_hangs: sum "gate.hangs",
     #[doc = "Links that were lost and mirrored to their peers, and times in which ports were down for want of a worker (ours)."]
     links_lost: sum "links.lost",
     #[doc = "Pairs of which a port is held down now, for its peer has no link or nobody judges (ours)."]

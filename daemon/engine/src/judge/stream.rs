@@ -2,6 +2,7 @@
 
 use super::{Case, Judge};
 use crate::policy::ExceptionTarget;
+use crate::witness::Passing;
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{DropReason, Packet, PacketMeta, Verdict};
 use portcullis_flow::flow::Bypass;
@@ -46,7 +47,7 @@ impl Judge {
         }
         // What was not seen of it passed for a reason: it is picked up.
         let unknown = session.is_none() && !self.settings.stream.midstream;
-        let pick_up = unknown && (flow.uninspected() || self.grace.is_granted(packet.meta.clock));
+        let pick_up = unknown && (flow.uninspected() || self.may_pick_up(decoded, packet));
         let frame = packet.bytes();
         let fault = |at: Option<u64>| at.is_some_and(|at| at == packet.meta.id);
         let faults = &self.settings.faults;
@@ -98,6 +99,17 @@ impl Judge {
             }
         }
         self.at_stream = Some(AtStream { session: seen.session, seen, summary, rest: false });
+    }
+
+    /// Has the packet's connection, which nobody knows, a grace?
+    fn may_pick_up(&mut self, decoded: &Decoded, packet: &Packet<'_>) -> bool {
+        // What came out of another packet nobody before us has seen.
+        let passing = self.origin.is_none().then_some(Passing {
+            ingress: packet.meta.ingress,
+            source: (decoded.source, decoded.source_port),
+            destination: (decoded.destination, decoded.destination_port),
+        });
+        self.grace.is_granted(packet.meta.clock, passing)
     }
 
     /// What becomes of a packet by its session, and then by the rules.

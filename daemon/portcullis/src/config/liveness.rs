@@ -12,6 +12,11 @@ pub struct LivenessConfig {
     pub limit: Duration,
     /// `full-limit-ms`: the same for a worker whose rings are full, which has no reason to sleep.
     pub full_limit: Duration,
+    /// `replace-after`, in seconds: a gate that hangs for so long, one of its workers or the gate itself, is killed and
+    /// replaced. Zero: never.
+    pub replace_after: Duration,
+    /// `outlive-warden`: does a gate go on judging when its warden has died?
+    pub outlive_warden: bool,
     /// `latch-after`: blind windows of a queue within a minute that are too many. 0: never.
     pub latch_after: u32,
     /// `latched-fail`: what then happens instead of `fail` while a worker is dead; open or closed. `None`: the same.
@@ -36,6 +41,8 @@ impl LivenessConfig {
         Self {
             limit: Duration::from_millis(limit.into()),
             full_limit: Duration::from_millis(full_limit.min(limit).into()),
+            replace_after: Duration::from_secs(section.within("replace-after", 10, 0..=3600)),
+            outlive_warden: section.or("outlive-warden", true),
             latch_after: section.within("latch-after", 0, 0..=60_000),
             latched_fail,
         }

@@ -76,6 +76,7 @@ fn defaults_are_those_of_the_shipped_suricata_yaml() {
     let limits = (config.liveness.limit.as_millis(), config.liveness.full_limit.as_millis());
     assert_eq!((limits, config.liveness.latch_after), ((50, 20), 0));
     assert_eq!(config.liveness.latched_fail, None);
+    assert_eq!((config.liveness.replace_after.as_secs(), config.liveness.outlive_warden), (10, true));
     assert_eq!(config.capture.workers, Workers::Auto);
     assert_eq!(config.capture.af_xdp.ring_size, 4096);
     assert_eq!(config.decoder.invalid_policy, InvalidPolicy::Accept);

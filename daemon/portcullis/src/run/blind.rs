@@ -44,7 +44,8 @@ pub(crate) fn tell(gate: &mut Running) {
 
 /// Takes over what only the shared memory and the warden know.
 pub(crate) fn count(gate: &Running, counters: &mut Counters) {
-    counters.gate_restarts = gate.warden.restarts();
+    let past = gate.warden.past();
+    (counters.gate_restarts, counters.gate_hangs) = (past.restarts, past.hangs);
     if let Some(pulses) = &gate.warden.facts().pulses {
         counters.gate_blind_windows = pulses.windows();
         counters.gate_latched = pulses.latched() as u64;

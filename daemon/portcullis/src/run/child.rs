@@ -12,6 +12,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// How far a gate has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,10 @@ pub(crate) struct Child {
     /// What it was started for.
     pub(crate) setup: Rc<Setup>,
     pub(crate) stage: Stage,
+    /// Has it flows from the gate before?
+    pub(crate) follows: bool,
+    /// When it last asked for anything.
+    pub(crate) heard: Instant,
     /// Does it wait for the queues to be free?
     pub(crate) waits: bool,
     /// Has it hung up, or is it not listened to any more?
@@ -91,6 +96,8 @@ impl Child {
             orders_end: Some(orders_end),
             setup,
             stage: Stage::Starting,
+            follows: false,
+            heard: Instant::now(),
             waits: false,
             is_deaf: false,
         })

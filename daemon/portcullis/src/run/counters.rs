@@ -135,6 +135,7 @@ mod tests {
             ("gate.blind_windows", 0),
             ("gate.latched", 0),
             ("gate.restarts", 0),
+            ("gate.hangs", 0),
         ];
         assert_eq!(named, expected);
     }

@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::start::{set_failure, wall_clock};
 use super::warden::GateFacts;
 use super::wires::Wires;
+use super::witness::KernelNotes;
 use super::worker::{self, Seated};
 use crate::config::Config;
 use crate::control::Ruleset;
@@ -103,24 +104,27 @@ pub(crate) fn parts(
     (parts.collect(), published)
 }
 
-/// Links each worker to the verdict cache, where there is one.
-pub(crate) fn offloading(
+/// Links each worker to the verdict cache and to the program's notes, where there are any.
+pub(crate) fn linked(
     parts: Vec<WorkerParts>,
     facts: &GateFacts,
     plan: &Plan,
 ) -> (Vec<Seated>, Option<CacheParts>) {
-    let Some(cache) = facts.cache.clone().filter(|_| plan.engine.offload) else {
-        return (parts.into_iter().map(|parts| (parts, None)).collect(), None);
-    };
+    let inline_sets = &plan.engine.inline_sets;
+    let notes = facts.passed.clone().map(|passed| KernelNotes { passed, inline_sets: inline_sets.clone() });
+    let cache = facts.cache.clone().filter(|_| plan.engine.offload);
     let mut desks = Vec::with_capacity(parts.len());
     let link = |parts| {
-        let (link, desk) = offload::channel();
-        desks.push(desk);
-        (parts, Some(link))
+        let offload = cache.is_some().then(|| {
+            let (link, desk) = offload::channel();
+            desks.push(desk);
+            link
+        });
+        Seated { parts, offload, notes: notes.clone() }
     };
     let seated = parts.into_iter().map(link).collect();
-    let (inline_sets, lifetime) = (plan.engine.inline_sets.clone(), plan.cache_lifetime);
-    (seated, Some(CacheParts { cache, desks, inline_sets, lifetime }))
+    let (inline_sets, lifetime) = (inline_sets.clone(), plan.cache_lifetime);
+    (seated, cache.map(|cache| CacheParts { cache, desks, inline_sets, lifetime }))
 }
 
 /// The same where ports carry out verdicts by themselves, which they say only once they are open.

@@ -60,16 +60,18 @@ fn carry(
     pipe.write_all(&[0; 4])
 }
 
-/// Gives the flows that come out of the pipe to the workers that own them; returns when there are no more.
-pub(crate) fn take(workers: &[Worker], router: &Router, pipe: OwnedFd) {
+/// Gives the flows that come out of the pipe to the workers that own them; returns when there are no more. Were those
+/// all of them?
+pub(crate) fn take(workers: &[Worker], router: &Router, pipe: OwnedFd) -> bool {
     let hand = |worker: usize, slice| {
         workers.get(worker).is_some_and(|worker| worker.hand(Command::TakeOver(slice)))
     };
     match sort(BufReader::new(File::from(pipe)), router, workers.len(), hand) {
-        Ok(0) => {}
+        Ok(0) => return true,
         Ok(refused) => tracing::warn!("{refused} flows of the gate before could not be taken over"),
         Err(error) => tracing::warn!("not all flows of the gate before are taken over: {error}"),
     }
+    false
 }
 
 /// Sorts what comes by its owner; how many flows nobody can own.

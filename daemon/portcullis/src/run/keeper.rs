@@ -4,14 +4,15 @@
 //! Invariants: at most one gate has the queues; whatever a gate sends that it should not, it is killed for and replaced;
 //! nothing here blocks but the waiting for all of them at once.
 
+mod requests;
 mod succession;
 
 use super::alive::Alive;
 use super::backoff::Backoff;
 use super::child::{Child, Stage, cause};
-use super::message::MessageError;
 use super::setup::Setup;
-use super::warden::{Order, Reply, Request, VERSION, Warden, permitted};
+use super::warden::{Order, Warden, permitted};
+use super::watchdog::{Silence, Watchdog};
 use super::{AbortOnPanic, signals::Signals};
 use crate::cli::RunArgs;
 use crate::control::{ControlSocket, ServerError};
@@ -20,7 +21,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
@@ -73,6 +73,9 @@ pub(crate) fn keep(arguments: &RunArgs) -> Outcome {
         alive,
         backoff: Backoff::default(),
         restarts: 0,
+        hangs: 0,
+        watchdog: Watchdog::default(),
+        first_began: None,
         next_start: None,
         handover_until: None,
         has_judged: false,
@@ -102,8 +105,12 @@ struct Keeper {
     control: Option<ControlSocket>,
     alive: Alive,
     backoff: Backoff,
-    /// Gates that died.
+    /// Gates that died, and those of them that hung.
     restarts: u64,
+    hangs: u64,
+    watchdog: Watchdog,
+    /// When the first gate began that the one that judges has its flows from, by way of others.
+    first_began: Option<Instant>,
     /// When the next gate is to be started, after one has died.
     next_start: Option<Instant>,
     /// When a gate that hands over is made to.
@@ -137,7 +144,8 @@ impl Keeper {
 
     /// Waits until something has happened or is due.
     fn wait(&self, signals: &Signals) -> Result<Vec<Happening>, Failure> {
-        let due = [self.next_start, self.handover_until].into_iter().flatten().min();
+        let look = self.judging().and_then(|child| self.watchdog.due(child.setup.plan.replace_after));
+        let due = [self.next_start, self.handover_until, look].into_iter().flatten().min();
         let timeout = due.map(|due| timespec(due.saturating_duration_since(Instant::now())));
         let mut fds = Vec::new();
         fds.extend(signals.pipes().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
@@ -216,143 +224,6 @@ impl Keeper {
         Ok(code)
     }
 
-    fn on_request(&mut self, process: u32) {
-        let Some(place) = self.place(process) else { return };
-        let Some(child) = self.children.get_mut(place) else { return };
-        match child.receive() {
-            Ok((request, descriptors)) => {
-                if self.serve(place, request, descriptors).is_none()
-                    && let Some(child) = self.children.get_mut(place)
-                {
-                    tracing::error!("the gate (process {process}) asked for {request:?} while it may not");
-                    child.kill();
-                }
-            }
-            Err(MessageError::Gone) => child.is_deaf = true,
-            Err(error) => {
-                tracing::error!("the gate (process {process}) is not listened to any more: {error}");
-                child.kill();
-            }
-        }
-    }
-
-    /// Serves a request; `None` where it has no place at this stage.
-    fn serve(&mut self, place: usize, request: Request, descriptors: Vec<OwnedFd>) -> Option<()> {
-        let stage = self.children.get(place)?.stage;
-        match request {
-            Request::Hello { version } if stage == Stage::Starting => return self.welcome(place, version),
-            Request::SetUp if stage == Stage::Starting => {
-                let setup = Rc::clone(&self.children.get(place)?.setup);
-                let facts = self.warden.set_up(&setup.plan);
-                let reply = facts.map_or_else(Reply::Refused, Reply::Gate);
-                self.children.get(place)?.answer(&reply, &self.warden.maps());
-            }
-            Request::OpenLog => {
-                let child = self.children.get(place)?;
-                let opened = child.setup.log.as_ref().map(|path| portcullis_eve::sink::open(path));
-                match opened? {
-                    Ok(file) => child.answer(&Reply::Done, &[file.as_fd()]),
-                    Err(error) => child.answer(&Reply::Refused(error.to_string()), &[]),
-                }
-            }
-            Request::OpenControl if stage == Stage::Judging => {
-                let path = self.children.get(place)?.setup.control.clone()?;
-                let opened = match self.control.take() {
-                    Some(socket) => Ok(socket),
-                    None => ControlSocket::open(&path),
-                };
-                let child = self.children.get(place)?;
-                match opened {
-                    Ok(socket) => {
-                        child.answer(&Reply::Done, &[socket.listener()]);
-                        self.control = Some(socket);
-                    }
-                    Err(error) => child.answer(&Reply::Refused(error.to_string()), &[]),
-                }
-            }
-            Request::Prepared if stage == Stage::Starting => {
-                self.children.get_mut(place)?.stage = Stage::Prepared;
-                let flows = self.have_handed_over();
-                let beside: Vec<BorrowedFd<'_>> = flows.iter().map(AsFd::as_fd).collect();
-                self.children.get(place)?.answer(&Reply::Done, &beside);
-            }
-            Request::Follow if stage == Stage::Prepared => {
-                self.children.get_mut(place)?.waits = true;
-                self.follow();
-            }
-            Request::Publish { port, queue } if stage == Stage::Judging => {
-                let [socket] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
-                let done = self.warden.publish(port, queue, &socket);
-                self.done(place, done);
-            }
-            Request::Withdraw { port, queue } if stage.has_queues() => {
-                let done = self.warden.withdraw(port, queue);
-                self.done(place, done);
-            }
-            Request::RestartPort { port } if stage == Stage::Judging => {
-                let done = self.warden.restart_port(port);
-                self.done(place, done);
-            }
-            Request::Settle if stage == Stage::Judging => self.settle(place),
-            Request::Counters => {
-                let counters = self.warden.counters().map_or_else(Reply::Refused, Reply::Counters);
-                self.children.get(place)?.answer(&counters, &[]);
-            }
-            Request::Windows if stage.has_queues() => {
-                let windows = self.warden.windows().map_or_else(Reply::Refused, Reply::Windows);
-                self.children.get(place)?.answer(&windows, &[]);
-            }
-            Request::Links if stage.has_queues() => {
-                self.children.get(place)?.answer(&Reply::Links(self.warden.links()), &[]);
-            }
-            Request::Restart { upgrade } if stage.has_queues() => {
-                let begun = self.restart(upgrade);
-                self.done(place, begun);
-            }
-            Request::HandedOver if matches!(stage, Stage::HandingOver | Stage::Judging) => {
-                self.children.get_mut(place)?.stage = Stage::Over;
-                self.handover_until = None;
-                self.done(place, Ok(()));
-                if self.children.iter().any(|child| child.stage.is_next()) {
-                    self.follow();
-                } else if !self.ending {
-                    // The one that was to follow died meanwhile.
-                    self.next_start = Some(Instant::now());
-                }
-            }
-            Request::TakeDown if matches!(stage, Stage::Judging | Stage::Ending) => {
-                self.children.get_mut(place)?.stage = Stage::Ending;
-                self.ending = true;
-                self.next_start = None;
-                self.children.iter_mut().filter(|child| child.stage.is_next()).for_each(Child::kill);
-                self.control = None;
-                let down = self.warden.take_down();
-                self.done(place, down);
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn done(&self, place: usize, result: Result<(), String>) {
-        if let Some(child) = self.children.get(place) {
-            child.answer(&result.map_or_else(Reply::Refused, |()| Reply::Done), &[]);
-        }
-    }
-
-    fn welcome(&mut self, place: usize, version: u32) -> Option<()> {
-        let restarts = self.restarts;
-        let child = self.children.get_mut(place)?;
-        let orders = child.orders_end.take()?;
-        if version == VERSION {
-            child.answer(&Reply::Welcome { restarts }, &[orders.as_fd(), self.alive.as_fd()]);
-        } else {
-            let reason = "its warden is of another version: end it and start it anew".to_owned();
-            child.answer(&Reply::Refused(reason), &[]);
-        }
-        Some(())
-    }
-
     fn on_end(&mut self, process: u32) -> Option<Outcome> {
         let place = self.place(process)?;
         let status = self.children.get_mut(place)?.status()?;
@@ -375,6 +246,7 @@ impl Keeper {
                 self.tell_waiting(Err(format!("the new gate {}: the old one goes on", cause(status))));
                 for child in self.children.iter_mut().filter(|child| child.stage == Stage::HandingOver) {
                     child.stage = Stage::Judging;
+                    self.watchdog.begin(Instant::now(), child.setup.plan.replace_after);
                 }
                 self.handover_until = None;
             }
@@ -423,6 +295,7 @@ impl Keeper {
     /// What is due.
     fn on_time(&mut self) {
         let now = Instant::now();
+        self.watch(now);
         if self.handover_until.is_some_and(|until| until <= now) {
             self.handover_until = None;
             if let Some(child) = self.children.iter_mut().find(|child| child.stage == Stage::HandingOver) {
@@ -438,6 +311,25 @@ impl Keeper {
                 tracing::error!("no gate can be started: {failure}");
                 self.next_start = Some(now + self.backoff.died(now).max(Duration::from_secs(1)));
             }
+        }
+    }
+
+    /// The gate that judges and is to go on with it.
+    fn judging(&self) -> Option<&Child> {
+        self.children.iter().find(|child| child.stage == Stage::Judging && !self.ending)
+    }
+
+    /// Looks whether the gate that judges hangs.
+    fn watch(&mut self, now: Instant) {
+        let Some(child) = self.judging() else { return self.watchdog.rest() };
+        let (process, limit) = (child.id(), child.setup.plan.replace_after);
+        let gate = now.saturating_duration_since(child.heard);
+        let silence = Silence { worker: self.warden.silence(), gate };
+        let Some(reason) = self.watchdog.look(now, limit, silence) else { return };
+        tracing::error!("the gate (process {process}) hangs: {reason}; it is killed");
+        self.hangs += 1;
+        if let Some(child) = self.place(process).and_then(|place| self.children.get_mut(place)) {
+            child.kill();
         }
     }
 

@@ -3,24 +3,26 @@
 use super::link_watch::LinkFacts;
 use super::message::{Link, MessageError};
 use super::supervisor::Event;
-use super::warden::{GateFacts, Order, Reply, Request, VERSION};
+use super::warden::{GateFacts, Order, Past, Reply, Request, VERSION};
 use crate::exit::Failure;
 use crossbeam::channel::Sender;
-use portcullis_bpf::{BlindWindow, CacheMap, GateCounters, ListMaps, Pulses, VerdictCache};
+use portcullis_bpf::{BlindWindow, CacheMap, GateCounters, ListMaps, Passed, Pulses, VerdictCache};
 use portcullis_capture_xdp::{SocketSlots, XdpError};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Asks the warden. Cheap to clone; whoever asks waits for whoever is asking.
 #[derive(Clone, Debug)]
 pub(crate) struct WardenLink {
     socket: Arc<Mutex<Link>>,
     facts: Arc<GateFacts>,
-    /// How many gates died before this one.
-    restarts: u64,
+    /// Of the gates before this one.
+    past: Past,
     /// Tells a later warden that this process lives.
     _alive: Arc<OwnedFd>,
 }
@@ -39,11 +41,11 @@ impl WardenLink {
         let link = Link::from_socket(socket);
         let (reply, descriptors) = exchange(&link, Request::Hello { version: VERSION }, &[])?;
         match (reply, <[OwnedFd; 2]>::try_from(descriptors)) {
-            (Reply::Welcome { restarts }, Ok([orders, alive])) => {
+            (Reply::Welcome(past), Ok([orders, alive])) => {
                 let this = Self {
                     socket: Arc::new(Mutex::new(link)),
                     facts: Arc::default(),
-                    restarts,
+                    past,
                     _alive: Arc::new(alive),
                 };
                 Ok((this, Link::from_socket(orders)))
@@ -51,6 +53,17 @@ impl WardenLink {
             (Reply::Refused(reason), _) => Err(Failure::Runtime(reason)),
             (other, _) => Err(strange(&other)),
         }
+    }
+
+    /// Has the kernel kill this process when the warden dies.
+    ///
+    /// # Errors
+    /// The kernel's, or it has died.
+    pub(crate) fn die_with(&self) -> Result<(), Failure> {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| Failure::Runtime(format!("cannot tie this gate to its warden: {error}")))?;
+        // It may have been dead by then.
+        self.alive()
     }
 
     fn ask(&self, request: Request, beside: &[BorrowedFd<'_>]) -> Result<(Reply, Vec<OwnedFd>), Failure> {
@@ -87,6 +100,10 @@ impl WardenLink {
             let pulses = Pulses::map(pulses.as_fd(), slots, queues, facts.beat_limit);
             facts.pulses = Some(pulses.map_err(|error| Failure::Runtime(error.to_string()))?);
         }
+        if let Some(passed) = descriptors.next() {
+            let passed = Passed::map(passed.as_fd());
+            facts.passed = Some(passed.map_err(|error| Failure::Runtime(error.to_string()))?);
+        }
         if let Some(lines) = descriptors.next() {
             let fail = |error: io::Error| Failure::Runtime(format!("no verdict cache: {error}"));
             let map = CacheMap { lines, line_count: facts.cache_lines };
@@ -101,9 +118,20 @@ impl WardenLink {
         &self.facts
     }
 
-    /// How many gates died before this one.
-    pub(crate) const fn restarts(&self) -> u64 {
-        self.restarts
+    /// What became of the gates before this one.
+    pub(crate) const fn past(&self) -> Past {
+        self.past
+    }
+
+    /// How long the first gate has been judging that this one has its flows from, by way of others; none where there is
+    /// no such gate.
+    pub(crate) const fn age(&self) -> Duration {
+        self.past.age
+    }
+
+    /// Says that somebody is here.
+    pub(crate) fn alive(&self) -> Result<(), Failure> {
+        self.command(Request::Alive).map(drop)
     }
 
     /// Opens the log for appending.

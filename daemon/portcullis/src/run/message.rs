@@ -142,11 +142,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::warden::{Order, Reply, Request};
+    use crate::run::warden::{Order, Past, Reply, Request};
     use portcullis_bpf::{BlindWindow, GateCounters};
     use proptest::prelude::*;
     use std::fs::File;
     use std::io::{Read as _, Write as _};
+    use std::time::Duration;
 
     fn round_trip<T: Serialize + DeserializeOwned + std::fmt::Debug>(message: &T) {
         let bytes = encode(message).unwrap();
@@ -164,6 +165,7 @@ mod tests {
             round_trip(&Request::RestartPort { port });
             round_trip(&Request::Restart { upgrade });
             round_trip(&Request::Hello { version: queue });
+            round_trip(&Reply::Welcome(Past { restarts: word, hangs: 1, age: Duration::from_nanos(word) }));
             round_trip(&Reply::Refused(text.clone()));
             round_trip(&Reply::Counters(GateCounters { socket: word, stale: word / 3, ..GateCounters::default() }));
             let window = BlindWindow { port, queue, since: word, until: word, frames: word / 2, passed: 1 };

@@ -6,6 +6,7 @@
 //! - `keeper`: starts the gate, serves it, starts another where it dies, lets one follow another
 //! - `warden`: all that needs privileges, and the fixed set of messages by which a gate asks for it
 //! - `child`: a gate's process; `backoff`: how soon after another; `alive`: finds one whose warden died
+//! - `watchdog`: when a gate hangs for good
 //! - `signals`: signals as something to wait for
 //! - `memory`: what the ports were like, so that a successor can restore them after a crash
 //!
@@ -15,6 +16,7 @@
 //!
 //! The gate:
 //! - `link`: its end of the conversation
+//! - `witness`: what the program noted of connections that nobody judged
 //! - `wires`: the ports, whichever packet module serves them
 //! - `dpdk`: the ports of the other packet module, which keep their privileges (`no_dpdk` in a build without it)
 //! - `privileges`: how it gives them up
@@ -73,7 +75,9 @@ mod start;
 mod supervisor;
 mod verdict_table;
 mod warden;
+mod watchdog;
 mod wires;
+mod witness;
 mod worker;
 
 use crate::cli::RunArgs;

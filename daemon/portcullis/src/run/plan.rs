@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) capture: XdpConfig,
     /// When a worker counts as dead or busy.
     pub(crate) liveness: Liveness,
+    /// How long one may hang before it is replaced; zero: for ever.
+    pub(crate) replace_after: Duration,
     links: LinksConfig,
     /// How long drivers leave their receive loops to workers.
     pub(crate) napi: Option<NapiDefer>,
@@ -149,6 +151,7 @@ impl Plan {
             sets,
             capture,
             liveness: liveness(config),
+            replace_after: config.liveness.replace_after,
             latched_fail: config.liveness.latched_fail,
             links: config.links,
             napi: af_xdp.busy_poll.map(|busy| NapiDefer {
@@ -318,7 +321,7 @@ fn liveness(config: &Config) -> Liveness {
     if config.copy_mode == CopyMode::Ids {
         return Liveness::default();
     }
-    let LivenessConfig { limit, full_limit, latch_after, latched_fail: _ } = config.liveness;
+    let LivenessConfig { limit, full_limit, latch_after, .. } = config.liveness;
     Liveness {
         // The kernel loses frames once the fill ring is empty: a quarter is for what is on its way.
         room: config.capture.af_xdp.ring_size / 4 * 3,

@@ -38,7 +38,7 @@ use signal_hook::iterator::{Handle, Signals};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events that may wait for the supervisor; whoever has one more waits.
 const EVENTS: usize = 256;
@@ -137,6 +137,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     let loaded = config::load(&source, Inline::ByCopyMode)?;
     output::warnings(&loaded);
     let mut plan = Plan::new(&loaded.config)?;
+    if !loaded.config.liveness.outlive_warden {
+        warden.die_with()?;
+    }
     let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
@@ -159,7 +162,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
         Ok((signals, log, reporters))
     })?;
     let (parts, published) = crew::parts(&rules, &plugins, count, reporters);
-    let (parts, cache) = crew::offloading(parts, warden.facts(), &plan);
+    let (parts, cache) = crew::linked(parts, warden.facts(), &plan);
     let (mut workers, cache, loader) = identity.without(|| {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
         let cache = cache.map(CacheThread::start).transpose()?;
@@ -167,8 +170,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     })?;
     let memory = memory(&plan, count, &warden)?;
     let before = Before { since: wall_clock(), seen: unseen(&plan, &warden)? };
-    if let Some(flows) = warden.prepared()? {
-        handover::take(&workers, &Router::new(&plan.engine, count), flows);
+    if let Some(flows) = warden.prepared()?
+        && handover::take(&workers, &Router::new(&plan.engine, count), flows)
+    {
+        let until = grace_of_the_first(&config, &warden);
+        for worker in &workers {
+            worker.hand(Command::Follow(until));
+        }
     }
     warden.follow()?;
     if let Some(cache) = &cache {
@@ -280,6 +288,15 @@ fn take_queues(
     }
     workers.iter().for_each(Worker::begin);
     Ok((set, cache))
+}
+
+/// Until when connections may be there that no gate has seen the beginning of, though all hand their flows on: as long as
+/// the grace lasts that the first of them had.
+fn grace_of_the_first(config: &Config, warden: &WardenLink) -> Timestamp {
+    let begun =
+        wall_clock().as_nanos().saturating_sub(u64::try_from(warden.age().as_nanos()).unwrap_or(u64::MAX));
+    let grace = Duration::from_secs(u64::from(config.stream.midstream_grace));
+    Timestamp::from_nanos(begun).after(grace)
 }
 
 /// How many packets have passed that nobody judged.

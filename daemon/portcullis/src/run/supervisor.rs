@@ -119,6 +119,7 @@ enum Next {
 /// A worker failed, or the end was not as it must be.
 pub(crate) fn supervise(mut gate: Running) -> Result<Option<Summary>, Failure> {
     let mut watch = Watch::new(&gate);
+    let mut glanced = Instant::now();
     loop {
         let event = gate.events.recv_timeout(watch.left().min(GLANCE));
         let next = match event {
@@ -139,21 +140,33 @@ pub(crate) fn supervise(mut gate: Running) -> Result<Option<Summary>, Failure> {
                 Next::Stay
             }
             Ok(Event::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Next::Broken,
-            Err(RecvTimeoutError::Timeout) => {
-                blind::tell(&mut gate);
-                gate.set.glance();
-                if watch.left().is_zero() {
-                    watch.tick(&mut gate);
-                }
-                Next::Stay
-            }
+            Err(RecvTimeoutError::Timeout) => Next::Stay,
         };
+        // Also where somebody wants something all the time.
+        if glanced.elapsed() >= GLANCE {
+            glanced = Instant::now();
+            glance(&mut gate, &mut watch);
+        }
         match next {
             Next::Stay => {}
             Next::Drain => return ending::drain(gate).map(Some),
             Next::HandOver => return ending::hand_over(gate).map(|()| None),
             Next::Broken => return Err(ending::broken(gate)),
         }
+    }
+}
+
+/// Looks after all that nobody tells of, and tells the warden that somebody is here.
+fn glance(gate: &mut Running, watch: &mut Watch) {
+    if !gate.orphaned
+        && let Err(failure) = gate.warden.alive()
+    {
+        tracing::error!("{failure}");
+    }
+    blind::tell(gate);
+    gate.set.glance();
+    if watch.left().is_zero() {
+        watch.tick(gate);
     }
 }
 

@@ -8,7 +8,7 @@ use super::link_watch::{LinkFacts, LinkWatch};
 use super::memory::PortMemory;
 use super::plan::Plan;
 use portcullis_bpf::{
-    AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, ListMaps, Pulses, VerdictCache,
+    AttachedMode, BlindWindow, Gate, GateConfig, GateCounters, ListMaps, Passed, Pulses, VerdictCache,
 };
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -59,6 +59,8 @@ pub(crate) enum Request {
     Windows,
     /// What was seen of the ports' links?
     Links,
+    /// Nothing: only so that something was said.
+    Alive,
     /// Have another gate take over; with `upgrade`, one of the program that is installed now. How that went is told by
     /// [`Order::Restarted`].
     Restart { upgrade: bool },
@@ -74,10 +76,7 @@ pub(crate) enum Reply {
     /// It is done.
     Done,
     /// Come in.
-    Welcome {
-        /// How many gates have died so far.
-        restarts: u64,
-    },
+    Welcome(Past),
     /// The gate stands.
     Gate(GateFacts),
     /// Frames by outcome.
@@ -88,6 +87,17 @@ pub(crate) enum Reply {
     Links(LinkFacts),
     /// It could not be done; the text says why.
     Refused(String),
+}
+
+/// What became of the gates before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// How many have died so far.
+    pub(crate) restarts: u64,
+    /// How many of them were killed because they hung.
+    pub(crate) hangs: u64,
+    /// How long ago one began that had no flows from another.
+    pub(crate) age: Duration,
 }
 
 /// What the warden tells a gate unasked.
@@ -124,9 +134,12 @@ pub(crate) struct GateFacts {
     /// Where workers tell that they live: mapped by the gate, from the first descriptor beside the answer.
     #[serde(skip)]
     pub(crate) pulses: Option<Pulses>,
+    /// What passed unjudged: mapped from the second descriptor.
+    #[serde(skip)]
+    pub(crate) passed: Option<Passed>,
     /// Lines of the verdict cache's map.
     pub(crate) cache_lines: u32,
-    /// The verdict cache, of the second descriptor.
+    /// The verdict cache, of the third descriptor.
     #[serde(skip)]
     pub(crate) cache: Option<Arc<VerdictCache>>,
 }
@@ -192,6 +205,7 @@ impl Warden {
             cache_lines: gate.cache_lines(),
             lists: None,
             pulses: None,
+            passed: None,
             cache: None,
         })
     }
@@ -199,7 +213,8 @@ impl Warden {
     /// The maps that go to the gate, in the order of [`GateFacts`].
     pub(crate) fn maps(&self) -> Vec<BorrowedFd<'_>> {
         let Some(gate) = &self.gate else { return Vec::new() };
-        [gate.pulses_map(), gate.cache_map()].into_iter().chain(gate.list_maps()).collect()
+        let own = [gate.pulses_map(), gate.passed_map(), gate.cache_map()];
+        own.into_iter().chain(gate.list_maps()).collect()
     }
 
     /// Lets a queue's frames go to this socket.
@@ -254,6 +269,21 @@ impl Warden {
         if let Some(links) = &self.links {
             links.expect_silence(expected);
         }
+    }
+
+    /// How long the worker has been silent that has been silent longest; `None` where nobody looks.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let gate = self.gate.as_ref()?;
+        let pulses = gate.pulses();
+        if pulses.limit().is_zero() {
+            return None;
+        }
+        // Of a pair with different numbers of queues only those are served that both have.
+        let queues: Vec<u32> = gate.ports().map(|(_, queues)| queues).collect();
+        let served = queues.chunks(2).map(|pair| pair.iter().copied().min().unwrap_or(0));
+        let ports =
+            served.enumerate().flat_map(|(pair, queues)| [(2 * pair, queues), (2 * pair + 1, queues)]);
+        ports.filter_map(|(port, queues)| pulses.silence(u8::try_from(port).ok()?, queues)).max()
     }
 
     /// What was seen of the links.

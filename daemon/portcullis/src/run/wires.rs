@@ -5,7 +5,7 @@ use super::dpdk::DpdkWires;
 use super::link::WardenLink;
 use super::verdict_table::VerdictTable;
 use portcullis_bpf::Hold;
-use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Properties, Wake};
+use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Properties, Unseen, Wake};
 #[cfg(feature = "dpdk")]
 use portcullis_capture_dpdk::{DpdkError, DpdkModule};
 use portcullis_capture_xdp::{InlineSet, XdpError, XdpModule};
@@ -90,6 +90,10 @@ impl PacketModule for Module {
 
     fn now(&self) -> Timestamp {
         either!(Self, self, module => module.now())
+    }
+
+    fn unseen(&mut self) -> Option<Unseen> {
+        either!(Self, self, module => module.unseen())
     }
 
     fn stats(&self) -> CaptureStats {

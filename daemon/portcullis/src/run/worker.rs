@@ -5,6 +5,7 @@ use super::AbortOnPanic;
 use super::start::wall_clock;
 use super::supervisor::Event;
 use super::wires::{Module, ModuleError};
+use super::witness::KernelNotes;
 use crate::exit::Failure;
 use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded, select};
@@ -50,8 +51,7 @@ struct Start {
     index: u8,
     cpu: Option<usize>,
     settings: EngineSettings,
-    parts: WorkerParts,
-    offload: Option<OffloadLink>,
+    seated: Seated,
     ready: Sender<Result<(), String>>,
     seat: Receiver<Seat>,
     go: Receiver<()>,
@@ -62,8 +62,15 @@ struct Start {
 /// Queues, and where decided flows are put forward, if that is known only with the queues.
 type Seat = (Module, Option<OffloadLink>);
 
-/// What a worker is made of, and where it puts decided flows forward.
-pub(crate) type Seated = (WorkerParts, Option<OffloadLink>);
+/// What a worker is made of, and whom in the kernel it deals with.
+#[derive(Debug)]
+pub(crate) struct Seated {
+    pub(crate) parts: WorkerParts,
+    /// Where it puts decided flows forward.
+    pub(crate) offload: Option<OffloadLink>,
+    /// What passed unjudged.
+    pub(crate) notes: Option<KernelNotes>,
+}
 
 /// Starts a thread for each of `parts` and waits until all have their memory.
 ///
@@ -78,7 +85,7 @@ pub(crate) fn spawn(
 ) -> Result<Vec<Worker>, Failure> {
     let (ready, readiness) = bounded(parts.len());
     let mut workers = Vec::with_capacity(parts.len());
-    for ((index, (parts, offload)), published) in (0_u8..).zip(parts).zip(published) {
+    for ((index, seated), published) in (0_u8..).zip(parts).zip(published) {
         let cpu = cpus.and_then(|cpus| cpus.get(usize::from(index)).copied());
         let (commands, orders) = bounded(COMMANDS);
         let (seat, taken) = bounded(1);
@@ -87,8 +94,7 @@ pub(crate) fn spawn(
             index,
             cpu,
             settings: settings.clone(),
-            parts,
-            offload,
+            seated,
             ready: ready.clone(),
             seat: taken,
             go: begun,
@@ -162,7 +168,8 @@ impl Worker {
 
 fn run(start: Start) -> Option<Ended> {
     let _guard = AbortOnPanic;
-    let Start { index, cpu, settings, parts, offload, ready, seat, go, commands, events } = start;
+    let Start { index, cpu, settings, seated, ready, seat, go, commands, events } = start;
+    let Seated { parts, offload, notes } = seated;
     if let Some(id) = cpu
         && !core_affinity::set_for_current(CoreId { id })
     {
@@ -178,6 +185,9 @@ fn run(start: Start) -> Option<Ended> {
     };
     if let Some(link) = offload {
         worker.offload_to(link);
+    }
+    if let Some(notes) = notes {
+        worker.ask(Box::new(notes));
     }
     let _ = ready.send(Ok(()));
     drop(ready);
@@ -241,6 +251,7 @@ fn prepare(worker: &mut FlowWorker, command: Command) {
             }
         }
         Command::Blind(time) => worker.blind(time),
+        Command::Follow(until) => worker.follow(until),
         // Nobody gives any other before that.
         _ => {}
     }

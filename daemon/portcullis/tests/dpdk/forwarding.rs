@@ -189,7 +189,8 @@ fn the_doctor_says_that_ports_go_dark() {
 #[test]
 fn another_process_follows_where_one_dies_or_is_replaced() {
     let (lab, place) = (lab(), Place::new());
-    let gate = Gate::start(&lab, &place, &af_packet(), "");
+    let top = format!("liveness.outlive-warden = true\n{}", af_packet());
+    let gate = Gate::start(&lab, &place, &top, "");
     let first = gate.judge();
     gate.signal_judge(Signal::KILL);
     gate.wait_for_another(first);

@@ -118,7 +118,8 @@ fn gates_that_are_killed_are_replaced_and_their_maps_stay() {
 #[test]
 fn a_gate_whose_warden_died_goes_on_judging_until_a_successor_comes() {
     let (lab, place) = (lab(), Place::new());
-    let gate = Gate::start(&lab, &place, "fail = \"closed\"", "");
+    let top = "fail = \"closed\"\nliveness = { limit-ms = 5000, outlive-warden = true }";
+    let gate = Gate::start(&lab, &place, top, "");
     assert!(ping(&lab, 2, 5));
     let judge = gate.kill_warden();
     eventually("it notices", || place.said().contains("the warden is gone"));
@@ -129,6 +130,33 @@ fn a_gate_whose_warden_died_goes_on_judging_until_a_successor_comes() {
     assert!(!lives(judge), "the one without a warden has left");
     assert!(place.said().contains("it leaves now"), "{}", place.said());
     assert!(ping(&lab, 2, 5));
+    gate.end(&lab);
+}
+
+#[test]
+fn a_gate_that_is_not_to_outlive_its_warden_dies_with_it() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    assert!(ping(&lab, 2, 5));
+    gate.signal_judge(Signal::STOP);
+    let judge = gate.kill_warden();
+    eventually("it is gone, though it hung", || !lives(judge));
+    assert!(ping(&lab, 2, 5), "the fail policy is in force");
+    Gate::start(&lab, &place, "", "").end(&lab);
+}
+
+#[test]
+fn a_gate_that_hangs_for_good_is_killed_and_replaced() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "liveness = { limit-ms = 1000, replace-after = 4 }", "");
+    assert!(ping(&lab, 2, 5));
+    let judge = gate.judge();
+    gate.signal_judge(Signal::STOP);
+    gate.wait_for("hangs: a worker has not looked at its queues for");
+    gate.wait_for_another(judge);
+    assert!(ping(&lab, 2, 5));
+    assert_eq!((gate.counter("gate.hangs"), gate.counter("gate.restarts")), (1, 1));
+    eventually("the time that nobody saw is told", || !place.records("blind").is_empty());
     gate.end(&lab);
 }
 

@@ -106,10 +106,15 @@ impl Drop for Place {
     }
 }
 
-/// The program's command line in the gate's namespace.
+/// The program's command line in the gate's namespace. Where a test dies the warden dies with it, and the gate with that
+/// unless it is the test that it does not.
 pub(crate) fn command(lab: &Lab, config: &Path) -> Command {
     let mut command = lab.gate.command(PROGRAM);
     command.arg("run").arg("-c").arg(config);
+    let text = fs::read_to_string(config).unwrap_or_default();
+    if !text.contains("outlive-warden") {
+        command.args(["--set", "liveness.outlive-warden=false"]);
+    }
     command
 }
 

@@ -12,6 +12,7 @@ mod gate;
 mod jumbo;
 mod links;
 mod listing;
+mod passing;
 mod plugins;
 mod queues;
 mod refusals;

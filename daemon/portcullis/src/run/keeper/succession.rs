@@ -70,8 +70,14 @@ impl Keeper {
     }
 
     pub(super) fn settle(&mut self, place: usize) {
-        if let Some(child) = self.children.get_mut(place) {
-            self.warden.settle(&child.setup.plan);
+        let now = Instant::now();
+        if let Some(child) = self.children.get(place) {
+            let plan = &child.setup.plan;
+            self.warden.settle(plan);
+            self.watchdog.begin(now, plan.replace_after);
+            if !child.follows {
+                self.first_began = Some(now);
+            }
         }
         self.has_judged = true;
         self.done(place, Ok(()));
