@@ -236,6 +236,16 @@ impl Beat {
         }
     }
 
+    /// The time in which nobody saw the slot's frames, if that goes on: its number, and the frames in it so far. It ends
+    /// with the first frame that the worker gets again, so whatever waits for the worker meanwhile is older.
+    #[must_use]
+    pub fn blindness(&self) -> Option<(u64, u64)> {
+        let slot = self.mapping.slot(self.index)?;
+        let is_open = slot.blind_since.load(Ordering::Relaxed) != 0;
+        let known = (slot.windows.load(Ordering::Relaxed), slot.blind_frames.load(Ordering::Relaxed));
+        is_open.then_some(known)
+    }
+
     /// Frames that the program has handed to the slot's socket so far, over all workers that it had.
     #[must_use]
     pub fn offered(&self) -> u64 {

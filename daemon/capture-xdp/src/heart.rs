@@ -1,8 +1,10 @@
 //! That a worker lives, told to the XDP program: a heartbeat with every look at the rings, and how many frames were
 //! taken. Also what a worker finds that was not looking for a while.
 
+use crate::config::MAX_LANES;
 use crate::frames::Place;
 use crate::module::XdpModule;
+use arrayvec::ArrayVec;
 use portcullis_bpf::pulse::{Beat, coarse_now};
 use portcullis_bpf::{Hold, Pulses};
 use portcullis_capture::Unseen;
@@ -16,6 +18,8 @@ struct Heart {
     beat: Beat,
     /// Frames taken of those that the program offered, over all workers that the slot had.
     taken: u64,
+    /// The time in which nobody saw frames that was noticed last, as it was then.
+    blindness: Option<(u64, u64)>,
 }
 
 /// The heartbeats of one worker's lanes.
@@ -40,7 +44,8 @@ impl Hearts {
             let beat = pulses.beat(port, queue)?;
             beat.release();
             let taken = beat.offered();
-            Some(Heart { beat, taken })
+            let blindness = beat.blindness();
+            Some(Heart { beat, taken, blindness })
         };
         let limit = u64::try_from(pulses.limit().as_nanos()).unwrap_or(u64::MAX);
         Self { lanes: slots.filter_map(heart).collect(), limit, ..Self::default() }
@@ -64,14 +69,27 @@ impl Hearts {
         (self.limit > 0).then(|| Duration::from_nanos(self.limit / 3))
     }
 
-    /// Was the last heartbeat so long ago that the program took the worker for dead?
-    fn was_dead(&self, now: u64) -> bool {
-        self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > self.limit
+    /// The lanes of which the program has sent frames another way since the last heartbeat, for it took the worker for
+    /// dead. What waits on others has not been passed by: one that was only late has missed nothing.
+    fn passed_by(&mut self) -> ArrayVec<usize, MAX_LANES> {
+        let mut passed = ArrayVec::new();
+        if self.limit == 0 || self.last == 0 {
+            return passed;
+        }
+        for (lane, heart) in self.lanes.iter_mut().enumerate() {
+            let blindness = heart.beat.blindness();
+            if blindness.is_some() && blindness != heart.blindness {
+                heart.blindness = blindness;
+                // A worker has at most so many.
+                let _ = passed.try_push(lane);
+            }
+        }
+        passed
     }
 
-    /// Has nothing come that was not taken?
-    fn is_idle(&self) -> bool {
-        self.lanes.iter().all(|heart| heart.beat.offered() == heart.taken)
+    /// Was the last heartbeat so long ago that the program would have taken the worker for dead?
+    fn is_late(&self, now: u64) -> bool {
+        self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > self.limit
     }
 
     fn beat(&mut self, now: u64) {
@@ -84,15 +102,19 @@ impl Hearts {
 
 impl XdpModule {
     /// Tells the program that this worker lives. One that was taken for dead first drops what it finds on its rings:
-    /// later frames have passed it by, and nothing is forwarded late.
+    /// later frames have passed it by, or were dropped, and nothing is forwarded late.
     pub(crate) fn beat(&mut self) {
         let now = coarse_now();
-        if self.hearts.was_dead(now) {
-            self.discard_received();
+        let passed_by = self.hearts.passed_by();
+        if !passed_by.is_empty() {
+            self.discard_received(&passed_by);
             let until = self.clock;
             let gap = now.saturating_sub(self.hearts.last);
             let since = Timestamp::from_nanos(until.as_nanos().saturating_sub(gap));
             self.shared.note_unseen(Unseen { since, until });
+        }
+        // Whose other queues' frames those are, and what passed there, is not known here.
+        if self.hearts.is_late(now) || !passed_by.is_empty() {
             self.discard_steered();
         }
         self.hearts.beat(now);
@@ -102,12 +124,7 @@ impl XdpModule {
     /// the module is taken up until it is polled.
     pub fn stay(&mut self) {
         self.tick();
-        if self.hearts.is_idle() {
-            // Whether or not it was late: what it missed went by before its time, which the kernel tells.
-            self.hearts.beat(coarse_now());
-        } else {
-            self.beat();
-        }
+        self.beat();
     }
 
     /// Is there a time in which packets may have passed that whoever judges cannot know of yet? Once for each: then
@@ -127,11 +144,11 @@ impl XdpModule {
         is_new.then_some(time)
     }
 
-    /// Puts every frame that has been received back into the pool. Bounded by the rings: while the worker counts as
+    /// Puts every frame that these lanes have received back into the pool. Bounded by the rings: while the worker counts as
     /// dead, nothing is added to them.
-    fn discard_received(&mut self) {
+    fn discard_received(&mut self, which: &[usize]) {
         let Self { lanes, arena, pool, stats, hearts, .. } = self;
-        for (index, lane) in lanes.iter_mut().enumerate() {
+        for (index, lane) in lanes.iter_mut().enumerate().filter(|(index, _)| which.contains(index)) {
             let mut left = lane.ring_size();
             while left > 0 {
                 let taken = lane.receive(arena, portcullis_capture::BURST, |packet, _| {
