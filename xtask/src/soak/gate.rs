@@ -33,12 +33,21 @@ pub(crate) struct Measures {
     pub(crate) rule_count: u32,
     /// Are drivers' receive loops left to workers?
     pub(crate) busy_poll: bool,
+    /// `links.mirror`
+    pub(crate) mirror: bool,
 }
 
 impl Measures {
     /// One that has its hands full soon, on machines that are busy with other things.
-    pub(crate) const SMALL: Self =
-        Self { limit_ms: 200, ring_size: 512, flows: 1000, rules: None, rule_count: 2, busy_poll: false };
+    pub(crate) const SMALL: Self = Self {
+        limit_ms: 200,
+        ring_size: 512,
+        flows: 1000,
+        rules: None,
+        rule_count: 2,
+        busy_poll: false,
+        mirror: false,
+    };
 
     /// One as it is by default.
     pub(crate) const LARGE: Self = Self { limit_ms: 50, ring_size: 4096, ..Self::SMALL };
@@ -74,17 +83,18 @@ impl Gate {
     ) -> Result<Self> {
         let (socket, log) = (folder.join("control.sock"), folder.join("log"));
         let name = format!("soak-{}", std::process::id());
-        let Measures { limit_ms, ring_size, flows, busy_poll, .. } = measures;
+        let Measures { limit_ms, ring_size, flows, busy_poll, mirror, .. } = measures;
         let memory = measures.flow_memory();
         let (one, other) = (Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT);
         let text = format!(
             r#"fail = "{fail}"
-liveness.limit-ms = {limit_ms}
+liveness = {{ limit-ms = {limit_ms}, outlive-warden = false }}
 default-log-dir = {folder:?}
 inline-set = [{{ name = "{name}", pairs = [["{one}", "{other}"]] }}]
 flow = {{ memcap = "{memory}mb", prealloc = {flows} }}
 rules.files = ["soak.rules"]
 stats.interval = 1
+links.mirror = {mirror}
 control.socket = {socket:?}
 [capture.af-xdp]
 ring-size = {ring_size}

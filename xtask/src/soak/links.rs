@@ -26,7 +26,8 @@ const CALM: Duration = Duration::from_millis(2500);
 pub(crate) fn measure(binary: &Path, measures: &Measures, interrupt: &Interrupt) -> Result<()> {
     let lab = Lab::inline().context("cannot make the lab")?;
     let folder = super::folder()?;
-    let gate = Gate::start(binary, &lab, folder.path(), measures, "open", interrupt)?;
+    let measures = Measures { mirror: true, ..measures.clone() };
+    let gate = Gate::start(binary, &lab, folder.path(), &measures, "open", interrupt)?;
     say::step(&format!("Losing a link {TURNS} times"));
     // The gate's port that lost its other end, and the one that was taken down for it, are in one namespace.
     let mut monitor = lab.gate.command("ip");

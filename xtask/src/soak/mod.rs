@@ -66,6 +66,9 @@ pub(crate) struct Options {
     /// With --table, how often each end is met.
     #[arg(long, value_name = "N", default_value_t = 3)]
     turns: usize,
+    /// With --table, only ends whose names have this in them, such as "restart".
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// With --idle, leave the drivers' receive loops to the workers (`enable-busy-poll`).
     #[arg(long)]
     busy_poll: bool,
@@ -92,6 +95,7 @@ impl Options {
         ];
         words.extend(flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned()));
         words.push(format!("--flows={}", self.flows));
+        words.extend(self.only.iter().map(|only| format!("--only={only}")));
         words.extend(self.rules.map(|rules| format!("--rules={rules}")));
         words.extend([format!("--rate={}", self.rate), format!("--turns={}", self.turns.max(1))]);
         words
@@ -146,7 +150,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let files = folder()?;
     let measures = options.measures(files.path())?;
     if options.table {
-        let extent = table::Extent { rate: options.rate, turns: options.turns.max(1) };
+        let extent =
+            table::Extent { rate: options.rate, turns: options.turns.max(1), only: options.only.as_deref() };
         return table::measure(&binary, &measures, extent, &interrupt);
     }
     if options.idle {

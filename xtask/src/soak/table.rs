@@ -1,6 +1,7 @@
 //! What each kind of end costs, in packets: a steady stream from host to host meets it in the middle, and what did not
 //! arrive was lost. What passed while nobody judged is the kernel's to tell.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ const RECOVERY: Duration = Duration::from_secs(120);
 
 /// How much of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
+pub(crate) struct Extent<'a> {
     /// Packets a second.
     pub(crate) rate: u32,
     /// How often each is tried; the middle one counts.
     pub(crate) turns: usize,
+    /// Only those ends whose names have this in them.
+    pub(crate) only: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,24 +57,79 @@ struct Cost {
     /// Packets that nobody judged.
     uninspected: u64,
     sent: u64,
+    /// Of those lost, the ones that the last gate and the kernel tell of.
+    known: Lost,
+}
+
+/// Where packets were lost, as far as that is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Lost {
+    /// By a fail policy.
+    closed: u64,
+    /// By an overload policy.
+    overload: u64,
+    /// They waited for a worker that was taken for dead.
+    late: u64,
+    /// There was no room on a ring.
+    ring: u64,
+    /// The port took no more.
+    unsent: u64,
+}
+
+impl Lost {
+    fn of(gate: &Gate) -> Result<Self> {
+        let counters = gate.counters()?;
+        Ok(Self {
+            closed: counters.number("gate.dropped_closed")?,
+            overload: counters.number("gate.overload_dropped")?,
+            late: counters.number("capture.late_drops")?,
+            ring: counters.number("capture.kernel_drops")?,
+            unsent: counters.number("capture.send_errors")?,
+        })
+    }
+
+    /// What came to it; a gate that is new counts from 0, but for what the kernel counts.
+    fn since(self, before: Self) -> Self {
+        Self {
+            closed: self.closed.saturating_sub(before.closed),
+            overload: self.overload.saturating_sub(before.overload),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { closed, overload, late, ring, unsent } = *self;
+        let parts =
+            [(closed, "closed"), (overload, "overload"), (late, "late"), (ring, "ring"), (unsent, "unsent")];
+        let told: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        f.write_str(&told.join(", "))
+    }
 }
 
 /// Measures all of them and prints the table.
 pub(crate) fn measure(
     binary: &Path,
     measures: &Measures,
-    extent: Extent,
+    extent: Extent<'_>,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let Extent { rate, turns } = extent;
+    let Extent { rate, turns, only } = extent;
     say::step(&format!(
         "Meeting a stream of {rate} packets a second, each {turns} times: {} flow slots, {} rules",
         measures.flows, measures.rule_count
     ));
-    say::line("| what happens | fail | lost | in ms | least and most | uninspected | of sent |");
-    say::line("|---|---|---|---|---|---|---|");
+    say::line(
+        "| what happens | fail | lost | in ms | least and most | of them, as counted | uninspected | of sent |",
+    );
+    say::line("|---|---|---|---|---|---|---|---|");
     for fail in ["open", "closed"] {
-        for (end, name) in ENDS {
+        for (end, name) in ENDS.into_iter().filter(|(_, name)| only.is_none_or(|only| name.contains(only))) {
             let mut costs = Vec::new();
             for _ in 0..turns {
                 // A new one each time: those that die often are replaced later.
@@ -85,10 +143,10 @@ pub(crate) fn measure(
             if let (Some(middle), Some(first), Some(last)) =
                 (costs.get(turns / 2), costs.first(), costs.last())
             {
-                let Cost { lost, uninspected, sent } = *middle;
+                let Cost { lost, uninspected, sent, known } = *middle;
                 let time = lost * 10_000 / u64::from(rate.max(1));
                 say::line(&format!(
-                    "| {name} | {fail} | {lost} | {}.{} | {} to {} | {uninspected} | {sent} |",
+                    "| {name} | {fail} | {lost} | {}.{} | {} to {} | {known} | {uninspected} | {sent} |",
                     time / 10,
                     time % 10,
                     first.lost,
@@ -102,6 +160,7 @@ pub(crate) fn measure(
 
 fn meet(lab: &Lab, gate: &Gate, end: End, rate: u32, interrupt: &Interrupt) -> Result<Cost> {
     let before = gate.counters()?.number("gate.passed_uninspected")?;
+    let known = Lost::of(gate)?;
     let stream = Stream::start(lab, rate)?;
     let happened = happen(gate, end, interrupt);
     let counts = stream.finish()?;
@@ -111,6 +170,7 @@ fn meet(lab: &Lab, gate: &Gate, end: End, rate: u32, interrupt: &Interrupt) -> R
         lost: counts.sent.saturating_sub(counts.received),
         uninspected: after.saturating_sub(before),
         sent: counts.sent,
+        known: Lost::of(gate)?.since(known),
     })
 }
 
