@@ -66,4 +66,5 @@ pub use lists::{Bypass, ListHits, ListMaps, ListPolicy, ListRoom, ListSample, Li
 pub use passed::Passed;
 pub use pulse::{Beat, BlindWindow, Pulses};
 pub use switch::PanicSwitch;
+pub use sys::wait_for_readers;
 pub use tuple::{Side, Tuple};

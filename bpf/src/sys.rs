@@ -48,8 +48,8 @@ pub(crate) fn link_ifindex(link: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// Returns when every program that ran when this was called has ended, so that nobody reads any more what was taken
-/// out of force before.
-pub(crate) fn wait_for_readers() {
+/// out of force before, or adds to a ring that was taken from it. Takes some milliseconds.
+pub fn wait_for_readers() {
     /// `MEMBARRIER_CMD_GLOBAL` (linux/membarrier.h): waits for an RCU grace period.
     const GLOBAL: libc::c_int = 1;
     // SAFETY: the call takes three numbers and touches no memory.

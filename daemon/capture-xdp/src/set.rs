@@ -137,6 +137,8 @@ impl InlineSet {
                 result = Err(error);
             }
         }
+        // A frame that was on its way to a socket is on its ring by then, however long its CPU was kept from it.
+        portcullis_bpf::wait_for_readers();
         self.end();
         result
     }
