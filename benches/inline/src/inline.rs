@@ -1,6 +1,6 @@
 //! What flow tracking costs an inline worker.
 //!
-//! Client, gate and server in namespaces. One worker thread has one AF_XDP module over both ports of the gate, and
+//! Client, gate and server in namespaces. One worker thread has one packet module over both ports of the gate, and
 //! judges in turn without an engine, with flow tracking, and with flow tracking that leaves checksums alone: round
 //! for round on the same module, under the same load, so that what else the machine does hits all alike. Each round
 //! with an engine is set against the rounds without one before and after it.
@@ -9,13 +9,12 @@ use crate::cpu;
 use crate::load::{self, Load};
 use crate::numbers::{self, Numbers};
 use crate::output::line;
+use crate::over::{self, Over};
 use crate::rounds::Round;
 use crate::workers::{self, Tracking};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use portcullis_bench_micro::spread::Spread;
-use portcullis_bpf::{Gate, GateConfig};
-use portcullis_capture::PacketModule;
-use portcullis_capture_xdp::{InlineSet, PortSetup, XdpConfig, XdpModule};
+use portcullis_capture::{CaptureStats, PacketModule};
 use portcullis_testkit::Lab;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +42,9 @@ pub(crate) struct Arguments {
     /// The worker's CPU.
     #[arg(long, default_value_t = 1)]
     worker_cpu: usize,
+    /// The packet module. DPDK starts once in a run, so its drivers take one number of flows.
+    #[arg(long, value_enum, default_value_t = Over::AfXdp)]
+    over: Over,
     /// Writes every number into this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -72,6 +74,8 @@ const CYCLE: [Kind; 4] = [Kind::Bare, Kind::Tracking, Kind::Bare, Kind::Tracking
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(portcullis_testkit::is_root(), "namespaces and AF_XDP need root");
     ensure!(arguments.sender_cpu != arguments.worker_cpu, "the worker needs a CPU of its own");
+    let once = arguments.over == Over::AfXdp || arguments.flows.len() == 1;
+    ensure!(once, "DPDK starts once in a run: give one number of --flows");
     // Threads and processes that are started from here on stay there.
     cpu::pin(arguments.sender_cpu)?;
     let mut all = Vec::new();
@@ -87,20 +91,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn series(arguments: &Arguments, load: &Load) -> Result<Vec<Numbers>> {
     let lab = Lab::inline()?;
     let scratch = tempfile::tempdir()?;
-    let (mut gate, set, mut module) = lab.gate.run(|| open(scratch.path()))?;
-    let sink = load::receive(&lab)?;
-    let sender = load::send(&lab, load)?;
-    let worker = std::thread::scope(|scope| {
-        let rounds = scope.spawn(|| measure(arguments, &mut module));
-        rounds.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    let (rounds, records) = worker?;
-    let sent = sender.stop("sent")?;
-    set.quiesce(&mut gate)?;
-    let stats = module.stats();
-    let arrived = sink.stop("received")?;
+    let Ran { rounds, records, sent, arrived, stats } = match arguments.over {
+        Over::AfXdp => {
+            let (mut gate, set, mut module) = lab.gate.run(|| over::af_xdp(scratch.path()))?;
+            let ran = under_load(arguments, load, &lab, &mut module)?;
+            set.quiesce(&mut gate)?;
+            ran
+        }
+        #[cfg(feature = "dpdk")]
+        driver => {
+            let (set, mut module) = lab.gate.run(|| over::dpdk(driver, arguments.sender_cpu))?;
+            let ran = under_load(arguments, load, &lab, &mut module)?;
+            let count = set.close([module]);
+            ensure!(count.is_kept || count.missing() == 0, "buffers are missing: {count:?}");
+            ran
+        }
+    };
 
-    line(format_args!("{} flows, {} bytes, {}", load.flows, load.size + 4, pace(load)))?;
+    let (flows, bytes, over) = (load.flows, load.size + 4, arguments.over);
+    line(format_args!("{over:?}, {flows} flows, {bytes} bytes, {}", pace(load)))?;
     report(&rounds)?;
     line(format_args!(
         "  all rounds together: {sent} sent, {} received by the worker, {} lost before it, {} not sent on, \
@@ -128,28 +137,34 @@ fn pace(load: &Load) -> String {
     load.rate.map_or_else(|| "as fast as they go".to_owned(), |rate| format!("{rate} a second"))
 }
 
-/// Puts the gate between its ports; in the gate's namespace.
-fn open(scratch: &std::path::Path) -> Result<(Gate, InlineSet, XdpModule)> {
-    let ports = [Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT];
-    for port in ports {
-        // Nobody restores them: they vanish with their namespace.
-        let _ = PortSetup::apply(port)?;
-    }
-    let [first, second] = ports.map(str::to_owned);
-    let config = XdpConfig { pairs: vec![(first, second)], workers: Some(1), ..XdpConfig::default() };
-    let mut gate = Gate::load(&GateConfig {
-        name: "bench-inline".to_owned(),
-        ports: config.gate_ports()?,
-        lock_dir: scratch.to_owned(),
-        ..GateConfig::default()
-    })?;
-    let (set, modules) = InlineSet::open(&config, &mut gate)?;
-    let module = modules.into_iter().next().context("the set has no worker")?;
-    Ok((gate, set, module))
+/// What came of all rounds.
+struct Ran {
+    rounds: Vec<(Kind, Round)>,
+    records: u64,
+    sent: u64,
+    arrived: u64,
+    stats: CaptureStats,
+}
+
+/// All rounds, from the first frame sent to the last one that arrived.
+fn under_load<M>(arguments: &Arguments, load: &Load, lab: &Lab, module: &mut M) -> Result<Ran>
+where
+    M: PacketModule + Send,
+{
+    let sink = load::receive(lab)?;
+    let sender = load::send(lab, load)?;
+    let worker = std::thread::scope(|scope| {
+        let rounds = scope.spawn(|| measure(arguments, module));
+        rounds.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let (rounds, records) = worker?;
+    let sent = sender.stop("sent")?;
+    let arrived = sink.stop("received")?;
+    Ok(Ran { rounds, records, sent, arrived, stats: module.stats() })
 }
 
 /// The worker's thread: a cycle to warm up, then those that count.
-fn measure(arguments: &Arguments, module: &mut XdpModule) -> Result<(Vec<(Kind, Round)>, u64)> {
+fn measure<M: PacketModule>(arguments: &Arguments, module: &mut M) -> Result<(Vec<(Kind, Round)>, u64)> {
     // The loggers first: they stay with everything else.
     let mut verified = Tracking::new(true)?;
     let mut unverified = Tracking::new(false)?;

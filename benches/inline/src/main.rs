@@ -15,6 +15,7 @@ mod inline;
 mod load;
 mod numbers;
 mod output;
+mod over;
 mod replay;
 mod rounds;
 mod workers;

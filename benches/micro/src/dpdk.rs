@@ -1,5 +1,6 @@
-//! What a packet costs through DPDK's packet module, between ports in memory: received, judged, sent. Filling and
-//! emptying the wires is left out.
+//! What a packet costs through DPDK's packet module: received, judged, sent. Between ports in memory (net_ring), where
+//! filling and emptying the wires is left out, and between ports that make and eat frames themselves (net_null), which is
+//! all there is to it but the frames: they are empty.
 
 use anyhow::{Result, ensure};
 use arrayvec::ArrayVec;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// Packets on a wire at a time; it holds twice as many.
 const WIRE: usize = 1024;
+
+/// Ports that make and eat frames.
+const NULLS: [&str; 2] = ["net_null0", "net_null1"];
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -31,17 +35,54 @@ pub(crate) struct Arguments {
 
 /// Measures the module alone, then with an engine behind it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let eal = EalConfig { huge_pages: arguments.huge_pages, memory_mb: 512, ..EalConfig::default() };
-    let mut wires = Wires::open(&Eal::start(&eal)?, arguments.flows)?;
-    let alone = wires.measure(arguments.packets, accept)?;
-    let mut rig = Rig::new("");
-    let judged = wires.measure(arguments.packets, |module| Ok(rig.poll(module, true)))?;
+    let eal = EalConfig {
+        devices: NULLS.map(str::to_owned).to_vec(),
+        huge_pages: arguments.huge_pages,
+        memory_mb: 512,
+        ..EalConfig::default()
+    };
+    let eal = Eal::start(&eal)?;
     println!("{}", Eal::version());
-    for (name, time) in [("accepted unseen", alone), ("judged", judged)] {
-        let nanos = time.as_secs_f64() * 1e9 / arguments.packets as f64;
-        println!("{name:<16} {nanos:7.1} ns a packet  {:7.2} M packets/s", 1e3 / nanos);
+    let packets = arguments.packets;
+    let mut wires = Wires::open(&eal, arguments.flows)?;
+    tell("net_ring, accepted unseen", packets, wires.measure(packets, accept)?);
+    let mut rig = Rig::new("");
+    tell("net_ring, judged", packets, wires.measure(packets, |module| Ok(rig.poll(module, true)))?);
+    wires.close()?;
+    let (set, mut module) = open(&eal, NULLS.map(str::to_owned))?;
+    tell("net_null, accepted unseen", packets, straight(packets, || accept(&mut module))?);
+    let mut rig = Rig::new("");
+    tell("net_null, judged", packets, straight(packets, || Ok(rig.poll(&mut module, true)))?);
+    balanced(set, module)
+}
+
+fn tell(what: &str, packets: u64, time: Duration) {
+    let nanos = time.as_secs_f64() * 1e9 / packets as f64;
+    println!("{what:<26} {nanos:7.1} ns a packet  {:7.2} M packets/s", 1e3 / nanos);
+}
+
+/// The CPU time that `poll` takes for so many packets, of which there are always more.
+fn straight(packets: u64, mut poll: impl FnMut() -> Result<usize>) -> Result<Duration> {
+    let (started, mut done) = (cpu_time(), 0);
+    while done < packets {
+        done += poll()? as u64;
     }
-    wires.close()
+    Ok(cpu_time().saturating_sub(started))
+}
+
+/// The module between two ports.
+fn open(eal: &Arc<Eal>, devices: [String; 2]) -> Result<(DpdkSet, DpdkModule)> {
+    let port = |device: String| DpdkPort { name: device.clone(), device };
+    let config = DpdkConfig { ports: devices.map(port).to_vec(), ..DpdkConfig::default() };
+    let (set, modules) = DpdkSet::open(&config, eal)?;
+    let module = modules.into_iter().next();
+    Ok((set, module.ok_or_else(|| anyhow::anyhow!("there is no module"))?))
+}
+
+fn balanced(set: DpdkSet, module: DpdkModule) -> Result<()> {
+    let count = set.close([module]);
+    ensure!(count.missing() == 0, "buffers are missing: {count:?}");
+    Ok(())
 }
 
 /// One poll, in which every packet is accepted.
@@ -69,14 +110,10 @@ impl Wires {
     fn open(eal: &Arc<Eal>, flows: u32) -> Result<Self> {
         let [first, source] = wired_ports(eal, "a", 1, 2048)?;
         let [second, sink] = wired_ports(eal, "b", 1, 2048)?;
-        let port = |device: String| DpdkPort { name: device.clone(), device };
-        let config = DpdkConfig { ports: vec![port(first), port(second)], ..DpdkConfig::default() };
-        let (set, modules) = DpdkSet::open(&config, eal)?;
+        let (set, module) = open(eal, [first, second])?;
         let pool = Pool::new(eal, 8191, 2048, -1)?;
         let (source, sink) = (outside(&source, &pool)?, outside(&sink, &pool)?);
         let frames = frames::udp(flows).into_iter().map(|(_, _, frame)| frame).collect();
-        let module = modules.into_iter().next();
-        let module = module.ok_or_else(|| anyhow::anyhow!("there is no module"))?;
         Ok(Self { module, set, source, sink, pool, frames, next: 0 })
     }
 
@@ -119,9 +156,7 @@ impl Wires {
     }
 
     fn close(self) -> Result<()> {
-        let count = self.set.close([self.module]);
-        ensure!(count.missing() == 0, "buffers are missing: {count:?}");
-        Ok(())
+        balanced(self.set, self.module)
     }
 }
 
