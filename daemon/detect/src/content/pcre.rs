@@ -29,6 +29,10 @@ pub(crate) const MATCH_LIMIT: u32 = 3500;
 /// Most stack of PCRE2's machine code, in bytes, for each worker.
 const STACK_MAX: usize = 256 << 10;
 
+/// Up to this length, what grows with the square of it is charged so: a window of a stream may be far longer, and is
+/// nearly never what the square is met with.
+const SQUARE_MOST: usize = 2048;
+
 /// A pattern as a rule writes it, its flags told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PcreSpec {
@@ -115,6 +119,13 @@ impl PcreSpec {
     }
 }
 
+/// May backtracking look at as many bytes as the square of the length? From each place a repetition without end can reach
+/// to the end and come back, which the match limit does not see; from one place two of them, one within the other's reach.
+fn is_square(pattern: &str, anchored: bool) -> bool {
+    let endless = pattern.matches(['*', '+']).count() + pattern.matches(",}").count();
+    endless > usize::from(anchored)
+}
+
 /// A compiled pattern.
 pub(crate) struct Pcre {
     engine: Engine,
@@ -126,7 +137,8 @@ pub(crate) struct Pcre {
 
 enum Engine {
     Dfa(Box<dense::DFA<Vec<u32>>>, Anchored),
-    Backtracking(Box<Regex>),
+    /// And whether what it looks at may grow with the square of the length.
+    Backtracking(Box<Regex>, bool),
     /// It was accepted and then could not be compiled: no match can be ruled out.
     Unknown,
 }
@@ -145,7 +157,9 @@ impl Pcre {
                 let mut builder = spec.builder();
                 builder.jit_if_available(true).max_jit_stack_size(Some(STACK_MAX));
                 let built = builder.build(&spec.for_pcre2());
-                built.map_or(Engine::Unknown, |regex| Engine::Backtracking(Box::new(regex)))
+                built.map_or(Engine::Unknown, |regex| {
+                    Engine::Backtracking(Box::new(regex), is_square(&spec.pattern, anchored))
+                })
             }
         };
         Self { engine, negated: spec.negated, relative: spec.relative, retry }
@@ -167,8 +181,9 @@ impl Pcre {
                 let end = dfa.try_search_fwd(&input).map_err(|_| Unsure::Pcre)?;
                 Ok(end.map(|end| (start, end.offset())))
             }
-            Engine::Backtracking(regex) => {
-                work.charge(length * 16)?;
+            Engine::Backtracking(regex, square) => {
+                let more = if *square { length.min(SQUARE_MOST).pow(2) / 8 } else { 0 };
+                work.charge(length * 16 + more)?;
                 let Some(locations) = work.memory.as_deref_mut() else { return Err(Unsure::Pcre) };
                 // Any error is a limit: the pattern was checked when it was loaded.
                 let found =
@@ -182,7 +197,7 @@ impl Pcre {
     /// Its captures, if PCRE2 has to find room for them.
     pub(super) fn captures(&self) -> Option<(usize, &Regex)> {
         match &self.engine {
-            Engine::Backtracking(regex) => Some((regex.captures_len(), regex)),
+            Engine::Backtracking(regex, _) => Some((regex.captures_len(), regex)),
             Engine::Dfa(..) | Engine::Unknown => None,
         }
     }
@@ -192,7 +207,7 @@ impl fmt::Debug for Pcre {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = match &self.engine {
             Engine::Dfa(..) => "dfa",
-            Engine::Backtracking(_) => "pcre2",
+            Engine::Backtracking(..) => "pcre2",
             Engine::Unknown => "unknown",
         };
         out.debug_struct("Pcre")
