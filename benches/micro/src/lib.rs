@@ -9,6 +9,7 @@
 //! - [`random`]: numbers that are the same in every run
 //! - [`works`]: pieces of work, for criterion and for callgrind
 //! - [`spread`]: medians and ranges
+//! - `vectorscan`: a binding to the system's library, with the feature of that name
 #![deny(unsafe_code)]
 
 #[expect(unsafe_code, reason = "the floor checks nothing that it does not have to")]
@@ -22,6 +23,9 @@ pub mod rulegen;
 pub mod spread;
 pub mod tables;
 pub mod works;
+#[cfg(feature = "vectorscan")]
+#[expect(unsafe_code, reason = "it is a C library")]
+pub mod vectorscan;
 
 /// The CPU time of this thread: leaves out when others had its CPU.
 #[must_use]

@@ -7,6 +7,7 @@
 
 mod collisions;
 mod compare;
+mod dearest;
 mod decoding;
 #[cfg(feature = "dpdk")]
 mod dpdk;
@@ -14,6 +15,7 @@ mod fragments;
 mod handover;
 mod idle;
 mod instructions;
+mod matchers;
 mod pauses;
 mod rules;
 mod streams;
@@ -44,6 +46,10 @@ enum Arguments {
         /// How many.
         count: u32,
     },
+    /// The packet that costs the rules most, as far as a search finds it.
+    Dearest(dearest::Arguments),
+    /// Searches for many patterns at once: ours and those that were compared with it, in turn.
+    Matchers(matchers::Arguments),
     /// Bytes and time of a flow that goes on in another process.
     Handover(handover::Arguments),
     /// Nanoseconds of a packet through DPDK's packet module, without and with an engine.
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
             print!("{}", portcullis_bench_micro::rulegen::rules(count, true));
             Ok(())
         }
+        Arguments::Dearest(arguments) => dearest::run(&arguments),
+        Arguments::Matchers(arguments) => matchers::run(&arguments),
         Arguments::Handover(arguments) => handover::run(&arguments),
         #[cfg(feature = "dpdk")]
         Arguments::Dpdk(arguments) => dpdk::run(&arguments),

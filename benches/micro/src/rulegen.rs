@@ -59,16 +59,23 @@ pub fn lists(networks: u32) -> String {
     text
 }
 
-/// Payloads made of nothing but what [`rules`] look for, so that nearly every window is one of a pattern.
+/// What the rules' text looks for.
 #[must_use]
-pub fn dense(count: usize) -> Vec<Vec<u8>> {
-    let rules = rules(1000, false);
-    let contents: Vec<Vec<u8>> = rules.split("content:\"").skip(1).filter_map(bytes).collect();
+pub fn sought(rules: &str) -> Vec<Vec<u8>> {
+    let mut contents: Vec<Vec<u8>> = rules.split("content:\"").skip(1).filter_map(bytes).collect();
+    contents.sort_unstable();
+    contents.dedup();
+    contents
+}
+
+/// Payloads made of nothing but `contents`, so that nearly every window is one of a pattern.
+#[must_use]
+pub fn dense(count: usize, contents: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut random = Random::new(17);
     let payload = |_| {
         let mut payload = Vec::new();
         while payload.len() < 1400 {
-            payload.extend_from_slice(random.pick::<Vec<u8>>(&contents));
+            payload.extend_from_slice(random.pick::<Vec<u8>>(contents));
         }
         payload
     };

@@ -30,9 +30,11 @@ pub(crate) struct Arguments {
 /// Measures and prints.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let http = payloads::http(arguments.payloads);
-    let dense = rulegen::dense(arguments.payloads);
     for count in &arguments.rules {
-        let rules = load(&rulegen::rules(*count, true))?;
+        let text = rulegen::rules(*count, true);
+        let rules = load(&text)?;
+        // Of these very rules: whole patterns, which have to be judged.
+        let dense = rulegen::dense(arguments.payloads, &rulegen::sought(&text));
         for (name, corpus) in [("HTTP-like", &http), ("match-dense", &dense)] {
             for direction in [Direction::ToServer, Direction::ToClient] {
                 let rate = judge(&rules, corpus, direction, arguments.rounds);
