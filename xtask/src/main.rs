@@ -46,7 +46,7 @@ enum Task {
     Vm(vm::Options),
     /// Kill, stop, restart and flood the gate while hosts exchange data through it; `test` does this for a minute.
     Soak(soak::Options),
-    /// Measure the gate beside its peers, and make a report of it.
+    /// Measure the gate beside its peers, and make a report of it; `test` does this briefly.
     Loadtest(loadtest::Options),
     /// Check formatting and lints and run every test.
     Test,

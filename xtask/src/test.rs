@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::is_root;
 
-use crate::{fuzz, instructions, privilege, sanitize, say, setup, soak, vm, workspace};
+use crate::{fuzz, instructions, loadtest, privilege, sanitize, say, setup, soak, vm, workspace};
 
 /// The build that has DPDK. Of the whole workspace, so that nothing is built anew but what differs.
 const WITH_DPDK: [&str; 3] = ["--workspace", "--features", "portcullis/dpdk,portcullis-capture-dpdk/rings"];
@@ -36,11 +36,14 @@ pub(crate) fn run() -> Result<()> {
     let soak = soak::test().inspect_err(say::error).is_ok();
     success &= soak;
     let soak = if soak { "well" } else { "failed" };
+    let load = loadtest::test().inspect_err(say::error).is_ok();
+    success &= load;
+    let load = if load { "well" } else { "failed" };
     let machine = vm::test().inspect_err(say::error).is_ok();
     success &= machine;
     let machine = if machine { "well" } else { "failed" };
     say::line(&format!(
-        "{} passed, {} failed; soak: {soak}; virtual machine: {machine}",
+        "{} passed, {} failed; soak: {soak}; load test: {load}; virtual machine: {machine}",
         tally.passed, tally.failed
     ));
     ensure!(tally.ignored == 0, "{} tests were skipped; each must run", tally.ignored);

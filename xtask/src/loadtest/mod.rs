@@ -17,6 +17,7 @@ mod subject;
 mod usage;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -66,9 +67,22 @@ pub(crate) struct Options {
     /// Only make tables and plots anew, of the numbers that are there.
     #[arg(long)]
     redraw: bool,
+    /// Measure what the tests have built anyway: only to see that it works.
+    #[arg(long, hide = true)]
+    unoptimised: bool,
     /// What must be built is built (set when the task starts itself again as root).
     #[arg(long, hide = true)]
     built: bool,
+}
+
+/// What the tests of the project do of this, in a process of its own, which may become root.
+pub(crate) fn test() -> Result<()> {
+    let program = std::env::current_exe().context("cannot find out where this program is")?;
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let mut command = Command::new(program);
+    let status = command.args(["loadtest", "--quick", "--unoptimised", "--out"]).arg(folder.path()).status();
+    ensure!(status.context("cannot start the load test")?.success(), "the load test went badly");
+    Ok(())
 }
 
 /// Measures and reports.
@@ -81,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return report::write(&report::read(&folder)?, &folder);
     }
     if !options.built {
-        build()?;
+        build(!options.unoptimised)?;
     }
     let mut words = vec!["loadtest".to_owned(), "--built".to_owned()];
     words.extend(std::env::args().skip(2));
@@ -124,8 +138,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds everything that is measured or measures, with all optimisations, and installs the peers.
-fn build() -> Result<()> {
+/// Builds everything that is measured or measures, and installs the peers.
+fn build(release: bool) -> Result<()> {
     setup::peers()?;
     say::step("Building what is measured and what measures");
     for (package, binary) in [
@@ -133,7 +147,7 @@ fn build() -> Result<()> {
         ("portcullis-loadgen", "portcullis-loadgen"),
         ("portcullis-bench-inline", "bench-inline"),
     ] {
-        workspace::build(package, binary, true)?;
+        workspace::build(package, binary, release)?;
     }
     Ok(())
 }
@@ -153,10 +167,11 @@ fn prepare(options: &Options, interrupt: Interrupt) -> Result<Bench> {
         ensure!(!subjects.contains(&peer), "the peer \"{}\" is given twice", peer.name);
         subjects.push(peer);
     }
+    let release = !options.unoptimised;
     let tools = Tools {
-        portcullis: workspace::binary_path("portcullis", true)?,
-        loadgen: workspace::binary_path("portcullis-loadgen", true)?,
-        inline: workspace::binary_path("bench-inline", true)?,
+        portcullis: workspace::binary_path("portcullis", release)?,
+        loadgen: workspace::binary_path("portcullis-loadgen", release)?,
+        inline: workspace::binary_path("bench-inline", release)?,
         sender: options.sender_cpu,
         worker: options.worker_cpu,
         interrupt,
@@ -164,6 +179,9 @@ fn prepare(options: &Options, interrupt: Interrupt) -> Result<Bench> {
     let mut results = Results { machine: Machine::look()?, ..Results::default() };
     results.machine.peers =
         subjects.iter().map(|peer| (peer.name.clone(), stand::words(&tools, &peer.kind).join(" "))).collect();
+    if options.unoptimised {
+        results.notes.push("What was measured was built without optimisations.".to_owned());
+    }
     if options.quick {
         results.notes.push("A quick run: it shows that everything works, not how fast it is.".to_owned());
     }
@@ -206,8 +224,6 @@ fn profile(folder: &Path) -> Result<Option<serde_json::Value>> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     #[test]

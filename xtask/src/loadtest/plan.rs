@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) loads: Vec<u32>,
     /// The load at which CPU time is measured.
     pub(crate) cost_load: u32,
+    /// How often it is measured in one turn.
+    pub(crate) costs: usize,
     /// Frames of the longest burst that is tried.
     pub(crate) longest_burst: u32,
     /// Addresses on the blocklist.
@@ -55,6 +57,7 @@ impl Plan {
             rules: vec![0, 100, 1_000, 10_000],
             loads: vec![20_000, 50_000, 100_000, 200_000],
             cost_load: 100_000,
+            costs: 3,
             longest_burst: 65_536,
             listed: 1_000_000,
             around_end: Duration::from_secs(2),
@@ -85,14 +88,15 @@ impl Plan {
             search: Search { resolution: 0.25, tries: 2, ..whole.search },
             search_seconds: 0.1,
             seconds: 0.2,
-            sizes: sizes(&[64]),
+            sizes: sizes(&[64]).into_iter().take(1).collect(),
+            costs: 1,
             flows: vec![1, 100_000],
             rules: vec![0, 1_000],
             loads: vec![20_000],
             cost_load: 20_000,
             longest_burst: 4_096,
             listed: 1_000_000,
-            around_end: Duration::from_secs(1),
+            around_end: Duration::from_millis(500),
             replayed: (70_000, 10_000),
             inline_round_ms: 100,
         }

@@ -14,9 +14,6 @@ use super::super::subject::{PORTCULLIS, Subject};
 use super::Scenario;
 use crate::say;
 
-/// How often CPU time is measured in one turn.
-const COSTS: usize = 3;
-
 pub(super) fn measure(bench: &mut Bench, wanted: &[Scenario]) -> Result<()> {
     for round in 0..bench.plan.rounds {
         say::step(&format!("Round {} of {}, everyone in turn", round + 1, bench.plan.rounds));
@@ -47,8 +44,9 @@ fn turn(bench: &mut Bench, wanted: &[Scenario], subject: &Subject, round: usize)
     if wanted.contains(&Scenario::Cost) {
         let case = format!("{} packets/s of 64 bytes", bench.plan.cost_load);
         let key = Key::new("cost", &subject.name, case, None);
-        for again in 0..COSTS {
-            cost(bench, &mut stand, &key, round * COSTS + again, Traffic::default())?;
+        let costs = bench.plan.costs;
+        for again in 0..costs {
+            cost(bench, &mut stand, &key, round * costs + again, Traffic::default())?;
         }
     }
     if wanted.contains(&Scenario::Bursts) {
