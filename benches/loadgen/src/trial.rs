@@ -12,6 +12,8 @@ use portcullis_trial::{Outcome, Protocol, Returned, Size, Trial, Via};
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
+/// Bytes of a frame that an MTU does not count.
+const ETHERNET: u32 = 14;
 /// More frames a second than any sender makes.
 const FASTEST: f64 = 12e6;
 /// Opened connections a second, so that nobody is flooded before the trial.
@@ -28,6 +30,7 @@ pub(crate) fn run(trial: &Trial) -> Result<()> {
     check(trial)?;
     let stop = Stop::on_signals()?;
     let (from, to) = (Opened::open(&trial.from)?, Opened::open(&trial.to)?);
+    check_fits(trial, &from)?;
     thread::pin(trial.sender_cpu)?;
     let outcome = carry_out(trial, &from, &to, &stop)?;
     say(serde_json::to_string(&outcome)?)?;
@@ -72,6 +75,21 @@ fn check(trial: &Trial) -> Result<()> {
         );
         ensure!(*churn == 0.0, "a capture's flows are what they are: no --churn");
     }
+    Ok(())
+}
+
+/// Refuses frames that the wire does not take.
+fn check_fits(trial: &Trial, from: &Opened) -> Result<()> {
+    let mtu = from.inside(|| Ok(portcullis_bpf::device::mtu(&from.interface)?))?;
+    let longest = match trial.size {
+        Size::Bytes(bytes) => bytes,
+        Size::Imix => Size::IMIX.iter().map(|(bytes, _)| *bytes).max().unwrap_or_default(),
+    };
+    ensure!(
+        u32::from(longest) <= mtu + ETHERNET || trial.capture.is_some(),
+        "frames of {longest} bytes do not go through {}, whose MTU is {mtu}",
+        trial.from
+    );
     Ok(())
 }
 
@@ -239,7 +257,7 @@ mod tests {
             ("churn", Trial { churn: 0.1, protocol: Protocol::TcpEstablished, ..trial() }),
             ("seconds", Trial { seconds: 0.0, ..trial() }),
             ("SYN", Trial { protocol: Protocol::Syn, size: Size::Imix, ..trial() }),
-            ("3500", Trial { size: Size::Bytes(9000), ..trial() }),
+            ("3400", Trial { size: Size::Bytes(9000), ..trial() }),
             ("bursts", Trial { via: Via::Trafgen, burst: Some(3), ..trial() }),
             ("capture", Trial { capture: Some("a.pcap".into()), ..trial() }),
             (

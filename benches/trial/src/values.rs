@@ -18,10 +18,10 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
-    /// BPF live frames: no socket buffer is ever made, millions a second. Frames up to 3,500 bytes.
+    /// BPF live frames: no socket buffer is ever made, millions a second. Frames up to 3,400 bytes.
     #[default]
     Live,
-    /// An AF_XDP socket's transmit ring. Frames up to 3,500 bytes.
+    /// An AF_XDP socket's transmit ring. Frames up to 3,400 bytes.
     Xdp,
     /// trafgen, through a packet socket; number and time are put in as frames leave.
     Trafgen,

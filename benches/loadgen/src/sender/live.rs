@@ -29,7 +29,7 @@ const PACED_BATCH: u32 = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The longest frame that fits a page beside what the kernel needs of it.
-pub(crate) const LONGEST: u16 = 3500;
+pub(crate) const LONGEST: u16 = 3400;
 
 /// Sends until the pace is over or the wish to stop comes. The calling thread must be the process's first, for that is the
 /// one that signals go to.

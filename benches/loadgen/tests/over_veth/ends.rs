@@ -93,6 +93,10 @@ fn what_is_not_there_is_named() {
     for (trial, wanted) in [
         (Trial::between(there.clone(), Place::here("nosuch0")), "there is no place -:nosuch0"),
         (Trial::between(Place::within("nosuch", "l0"), there.clone()), "there is no place nosuch:l0"),
+        (
+            Trial { size: Size::Bytes(2000), ..Trial::between(there.clone(), there.clone()) },
+            "whose MTU is 1600",
+        ),
         (Trial { churn: 2.0, ..Trial::between(there.clone(), there.clone()) }, "--churn"),
         (
             Trial {
