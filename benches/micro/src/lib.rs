@@ -22,10 +22,10 @@ pub mod rig;
 pub mod rulegen;
 pub mod spread;
 pub mod tables;
-pub mod works;
 #[cfg(feature = "vectorscan")]
 #[expect(unsafe_code, reason = "it is a C library")]
 pub mod vectorscan;
+pub mod works;
 
 /// The CPU time of this thread: leaves out when others had its CPU.
 #[must_use]
