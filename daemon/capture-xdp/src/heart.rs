@@ -124,7 +124,13 @@ impl XdpModule {
     /// the module is taken up until it is polled.
     pub fn stay(&mut self) {
         self.tick();
-        self.beat();
+        let now = coarse_now();
+        if self.hearts.is_late(now) {
+            return self.beat();
+        }
+        // What passed before the sockets were published did not pass by anything, and the first frames may come just now.
+        let _ = self.hearts.passed_by();
+        self.hearts.beat(now);
     }
 
     /// Is there a time in which packets may have passed that whoever judges cannot know of yet? Once for each: then

@@ -239,6 +239,8 @@ fn wait_for_packets(
             default(STAY) => {}
         }
     }
+    // Once more, now that packets may come: what is noticed from here on is after that.
+    module.stay();
     commands.try_iter().for_each(|command| prepare(worker, command));
 }
 
