@@ -82,7 +82,7 @@ fn innermost_of_ours(frames: &[(&str, &str)], root: &Path) -> Place {
         frames.iter().map(|(function, file)| (*function, Source::of(file, root))).collect();
     let ours = sources.iter().find(|(_, source)| matches!(source, Source::Ours(_)));
     let theirs = || sources.iter().find(|(_, source)| matches!(source, Source::Crate(_)));
-    match ours.or_else(theirs).or(sources.first()) {
+    match ours.or_else(theirs).or_else(|| sources.first()) {
         Some((function, Source::Ours(name) | Source::Crate(name))) => {
             Place { source: (*name).to_owned(), function: plain_name(function) }
         }
