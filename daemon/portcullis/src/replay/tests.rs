@@ -6,6 +6,8 @@ use clap::Parser as _;
 use std::fs;
 use std::path::Path;
 
+mod faults;
+
 fn arguments(line: &str) -> ReplayArgs {
     let words = ["portcullis", "replay"].into_iter().chain(line.split_whitespace());
     match Cli::try_parse_from(words).unwrap().command {
