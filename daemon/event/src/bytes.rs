@@ -58,6 +58,14 @@ impl<'a> Writer<'a> {
         self.u16(u16::try_from(kept.len()).unwrap_or(u16::MAX));
         self.array(kept);
     }
+
+    /// Bytes that may be more than a [text](Self::text)'s, with their length, cut to `limit`.
+    pub(crate) fn bytes(&mut self, bytes: &[u8], limit: usize) {
+        let kept = bytes.get(..limit).unwrap_or(bytes);
+        self.truncated |= kept.len() < bytes.len();
+        self.u32(u32::try_from(kept.len()).unwrap_or(u32::MAX));
+        self.array(kept);
+    }
 }
 
 /// Takes values from the front of a byte slice. Reading numbers beyond its end gives zeros, and is remembered: a record
@@ -131,6 +139,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.u16()?;
         self.slice(usize::from(length))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.u32()?;
+        self.slice(usize::try_from(length).map_err(|_| DecodeError::TooShort)?)
     }
 
     /// A value of a closed set, by its code.

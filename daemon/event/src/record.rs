@@ -8,8 +8,9 @@ use crate::flow::{FlowRecord, NetflowRecord};
 use crate::listed::ListedRecord;
 use crate::stats::StatsRecord;
 
-/// Most bytes of an encoded record, its length prefix included: 64 KiB.
-pub const MAX_RECORD: usize = 64 * 1024;
+/// Most bytes of an encoded record, its length prefix included: 192 KiB. The longest IP packet in its frame, a payload as
+/// long and all that is said about them have room in it.
+pub const MAX_RECORD: usize = 192 * 1024;
 
 /// What a worker reports. Borrows its bytes and strings from the worker, or after decoding from
 /// the encoded record.

@@ -14,7 +14,7 @@ fn nothing_is_allocated_on_the_way() {
     let (mut reporter, [mut evidence, mut flow]) = rings(0, 0, RingMode::Live);
     let mut buffer = Vec::with_capacity(portcullis_event::MAX_RECORD);
     for _ in 0..50 {
-        let parts = parts(50_000).new_tree(&mut runner).map(|tree| tree.current());
+        let parts = parts(150_000).new_tree(&mut runner).map(|tree| tree.current());
         let parts = parts.expect("any values will do");
         let records = parts.records();
         let info = allocation_counter::measure(|| {

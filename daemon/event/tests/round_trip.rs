@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn only_payload_and_packet_are_cut(parts in parts(90_000)) {
+    fn only_payload_and_packet_are_cut(parts in parts(250_000)) {
         let record = parts.alert_record();
         let (bytes, truncated) = encoded(&Record::Alert(record));
         let Record::Alert(read) = Record::decode(&bytes).unwrap() else { panic!("another kind") };
@@ -75,7 +75,7 @@ proptest! {
             let (kept, given) = (kept.unwrap_or_default(), given.unwrap_or_default());
             prop_assert!(given.starts_with(kept));
             // Neither displaces the other: what was cut kept its half of the room.
-            prop_assert!(kept.len() == given.len() || kept.len() > 30_000, "{} of {}", kept.len(), given.len());
+            prop_assert!(kept.len() == given.len() || kept.len() > 90_000, "{} of {}", kept.len(), given.len());
         }
         if truncated {
             prop_assert_eq!(bytes.len(), MAX_RECORD);
@@ -83,6 +83,16 @@ proptest! {
         let fields = |record| AlertRecord { payload: None, packet: None, truncated: false, ..record };
         prop_assert_eq!(fields(read), fields(record));
     }
+}
+
+#[test]
+fn the_longest_packet_and_its_payload_come_back_whole() {
+    let (packet, payload) = (vec![1; 65_535 + 64], vec![2; 65_535]);
+    let parts = sample();
+    let record = AlertRecord { packet: Some(&packet), payload: Some(&payload), ..parts.alert_record() };
+    let (bytes, truncated) = encoded(&Record::Alert(record.clone()));
+    assert!(!truncated);
+    assert_eq!(Record::decode(&bytes), Ok(Record::Alert(record)));
 }
 
 #[test]

@@ -45,14 +45,14 @@ pub(super) fn put_alert_record(writer: &mut Writer<'_>, record: &AlertRecord<'_>
     writer.option(*verdict, shared::put_verdict);
 
     // What is left of the bound is shared: each gets half of it, or what the other leaves.
-    let overhead = |bytes: Option<&[u8]>| if bytes.is_some() { 1 + size_of::<u16>() } else { 1 };
+    let overhead = |bytes: Option<&[u8]>| if bytes.is_some() { 1 + size_of::<u32>() } else { 1 };
     let end = writer.len() + overhead(*payload) + overhead(*packet);
     let room = (start + MAX_RECORD).saturating_sub(end);
     let packet_length = packet.map_or(0, <[u8]>::len);
     let for_payload = (room / 2).max(room.saturating_sub(packet_length));
     let for_packet = room - payload.map_or(0, <[u8]>::len).min(for_payload);
-    writer.option(*payload, |writer, payload| writer.text(payload, for_payload));
-    writer.option(*packet, |writer, packet| writer.text(packet, for_packet));
+    writer.option(*payload, |writer, payload| writer.bytes(payload, for_payload));
+    writer.option(*packet, |writer, packet| writer.bytes(packet, for_packet));
 }
 
 pub(super) fn alert_record<'a>(
@@ -67,8 +67,8 @@ pub(super) fn alert_record<'a>(
     let stream = reader.bool()?;
     let linktype = reader.u32()?;
     let verdict = reader.option(shared::verdict)?;
-    let payload = reader.option(Reader::text)?;
-    let packet = reader.option(Reader::text)?;
+    let payload = reader.option(Reader::bytes)?;
+    let packet = reader.option(Reader::bytes)?;
     Ok(AlertRecord {
         common,
         alert,
