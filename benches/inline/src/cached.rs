@@ -9,7 +9,9 @@ use crate::output::line;
 use anyhow::{Context, Result, ensure};
 use portcullis_bench_micro::spread::Spread;
 use portcullis_bpf::pulse::coarse_now;
-use portcullis_bpf::{CacheAction, CacheEntry, Gate, GateConfig, GateCounters, GatePort, Side, Tuple};
+use portcullis_bpf::{
+    CacheAction, CacheEntry, CacheError, Gate, GateConfig, GateCounters, GatePort, Side, Tuple,
+};
 use portcullis_testkit::Lab;
 use portcullis_wire::decoded::mapped;
 use std::thread::sleep;
@@ -97,7 +99,7 @@ fn bare_redirect(lab: &Lab, load: &Load, length: Duration) -> Result<f64> {
     as_rate(rate)
 }
 
-/// The gate, with all flows of the load in its cache.
+/// The gate, with all flows of the load in its cache that find room there: in a full one a few of ten thousand do not.
 fn cached(lab: &Lab, load: &Load, length: Duration, action: CacheAction) -> Result<f64> {
     let scratch = tempfile::tempdir()?;
     let port = |name: &str| GatePort { name: name.to_owned(), queues: 1 };
@@ -120,7 +122,8 @@ fn cached(lab: &Lab, load: &Load, length: Duration, action: CacheAction) -> Resu
     let arrived = sink.stop("pps")?;
     sender.end()?;
     let GateCounters { cache_passed, cache_dropped, uninspected, .. } = after;
-    ensure!(uninspected == 0, "{uninspected} frames were of no cached flow");
+    let answered = cache_passed + cache_dropped;
+    ensure!(uninspected <= answered / 100, "{uninspected} frames were of no cached flow, {answered} of one");
     match action {
         CacheAction::Drop => Ok(as_rate(cache_dropped)? / took.as_secs_f64()),
         CacheAction::Pass => {
@@ -131,6 +134,7 @@ fn cached(lab: &Lab, load: &Load, length: Duration, action: CacheAction) -> Resu
 }
 
 fn fill(gate: &Gate, flows: u32, action: CacheAction) -> Result<()> {
+    let mut refused = 0;
     let cache = gate.cache()?;
     cache.set_generation(GENERATION);
     let until = coarse_now() + 3_600_000_000_000;
@@ -147,8 +151,12 @@ fn fill(gate: &Gate, flows: u32, action: CacheAction) -> Result<()> {
             set: 0,
             side: Side::First,
         };
-        cache.put(&tuple, &entry)?;
+        match cache.put(&tuple, &entry) {
+            Ok(()) => {}
+            Err(CacheError::Full) => refused += 1,
+        }
     }
+    ensure!(refused <= flows / 1000, "{refused} of {flows} flows found no room");
     Ok(())
 }
 

@@ -101,6 +101,11 @@ fn series(arguments: &Arguments, load: &Load) -> Result<Vec<Numbers>> {
         #[cfg(feature = "dpdk")]
         driver => {
             let (set, mut module) = lab.gate.run(|| over::dpdk(driver, arguments.sender_cpu))?;
+            for port in [Lab::GATE_CLIENT_PORT, Lab::GATE_SERVER_PORT] {
+                // Live frames are redirected onto the wire: without an XDP program, only an end with GRO on takes them,
+                // which the module has switched off.
+                lab.gate.set_feature(port, "gro", true)?;
+            }
             let ran = under_load(arguments, load, &lab, &mut module)?;
             let count = set.close([module]);
             ensure!(count.is_kept || count.missing() == 0, "buffers are missing: {count:?}");
@@ -108,6 +113,7 @@ fn series(arguments: &Arguments, load: &Load) -> Result<Vec<Numbers>> {
         }
     };
 
+    ensure!(arrived > 0, "none of {sent} frames arrived");
     let (flows, bytes, over) = (load.flows, load.size + 4, arguments.over);
     line(format_args!("{over:?}, {flows} flows, {bytes} bytes, {}", pace(load)))?;
     report(&rounds)?;
