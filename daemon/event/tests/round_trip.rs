@@ -90,7 +90,7 @@ fn the_longest_packet_and_its_payload_come_back_whole() {
     let (packet, payload) = (vec![1; 65_535 + 64], vec![2; 65_535]);
     let parts = sample();
     let record = AlertRecord { packet: Some(&packet), payload: Some(&payload), ..parts.alert_record() };
-    let (bytes, truncated) = encoded(&Record::Alert(record.clone()));
+    let (bytes, truncated) = encoded(&Record::Alert(record));
     assert!(!truncated);
     assert_eq!(Record::decode(&bytes), Ok(Record::Alert(record)));
 }
