@@ -152,6 +152,7 @@ fn a_gate_that_hangs_for_good_is_killed_and_replaced() {
     assert!(ping(&lab, 2, 5));
     let judge = gate.judge();
     gate.signal_judge(Signal::STOP);
+    eventually("the fail policy is in force", || ping(&lab, 1, 1));
     gate.wait_for("hangs: a worker has not looked at its queues for");
     gate.wait_for_another(judge);
     assert!(ping(&lab, 2, 5));
