@@ -50,8 +50,8 @@ pub struct LoadOptions {
     /// `packet-alert-max`: alerts logged for one packet at most.
     pub packet_alert_max: u16,
     /// Work on contents for one packet at most, in steps: one for each search begun and one for each 32
-    /// bytes searched; beside what the packet's own length grants. The dearest steps take some 15 ns, so that the
-    /// default keeps every packet below a quarter of a millisecond.
+    /// bytes searched; beside what the packet's own length grants. Most steps take up to 15 ns, those of
+    /// expressions that look at a text again from each of its places more.
     pub packet_work_max: u32,
 }
 
