@@ -8,24 +8,33 @@
 //! ([`crate::value::plain`]): `serialize_bytes` takes ASCII that needs no escape, and neither looks at it again. No type
 //! here means an array by it. Variants with fields are refused: no record has any.
 
+mod text;
+
 use serde::ser::{self, Error as _, Impossible};
 use serde::{Serialize, Serializer};
 use serde_json::Error;
 use std::fmt::{self, Display, Write};
+use text::{copy, text};
 
 /// Writes one value to the end of a vector.
 #[derive(Debug)]
 pub(crate) struct Json<'o>(pub(crate) &'o mut Vec<u8>);
 
 impl<'o> Json<'o> {
-    fn integer(self, value: impl itoa::Integer) {
-        copy(self.0, itoa::Buffer::new().format(value).as_bytes());
-    }
-
     fn open(self, start: u8, end: u8) -> Parts<'o> {
         self.0.push(start);
         Parts { out: self.0, end }
     }
+}
+
+/// What differs between whole numbers is how long they are.
+macro_rules! integers {
+    ($($name:ident: $number:ty,)*) => {$(
+        fn $name(self, value: $number) -> Result<(), Error> {
+            copy(self.0, itoa::Buffer::new().format(value).as_bytes());
+            Ok(())
+        }
+    )*};
 }
 
 impl<'o> Serializer for Json<'o> {
@@ -48,44 +57,9 @@ impl<'o> Serializer for Json<'o> {
         Ok(())
     }
 
-    fn serialize_i8(self, value: i8) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_i16(self, value: i16) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_i32(self, value: i32) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_u8(self, value: u8) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_u16(self, value: u16) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_u32(self, value: u32) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
-    }
-
-    fn serialize_u64(self, value: u64) -> Result<(), Error> {
-        self.integer(value);
-        Ok(())
+    integers! {
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Error> {
@@ -237,46 +211,29 @@ impl Parts<'_> {
     }
 }
 
-impl ser::SerializeSeq for Parts<'_> {
-    type Ok = ();
-    type Error = Error;
+/// Whatever is an array in JSON.
+macro_rules! arrays {
+    ($($kind:ident: $add:ident,)*) => {$(
+        impl ser::$kind for Parts<'_> {
+            type Ok = ();
+            type Error = Error;
 
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Error> {
-        self.value(value)
-    }
+            fn $add<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Error> {
+                self.value(value)
+            }
 
-    fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
-    }
+            fn end(self) -> Result<(), Error> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Parts<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Error> {
-        self.value(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
-    }
-}
-
-impl ser::SerializeTupleStruct for Parts<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Error> {
-        self.value(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
-    }
+arrays! {
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field,
 }
 
 impl ser::SerializeMap for Parts<'_> {
@@ -327,117 +284,6 @@ impl Write for Escaping<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         text(self.0, part.as_bytes());
         Ok(())
-    }
-}
-
-const WORD: usize = size_of::<u64>();
-
-/// Appends bytes. Most texts and numbers are short: for those a call of `memcpy` costs more than the copy.
-#[inline]
-fn copy(out: &mut Vec<u8>, bytes: &[u8]) {
-    match (bytes.first_chunk::<WORD>(), bytes.last_chunk::<WORD>()) {
-        (Some(first), Some(last)) if bytes.len() <= 2 * WORD => {
-            append_overlapping(out, bytes.len(), first, last)
-        }
-        (None, None) => copy_short(out, bytes),
-        _ => out.extend_from_slice(bytes),
-    }
-}
-
-/// Appends less than a word.
-#[inline]
-fn copy_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) => append_overlapping(out, bytes.len(), first, last),
-        _ => bytes.iter().for_each(|byte| out.push(*byte)),
-    }
-}
-
-/// Appends `length` bytes, `N` to 2 `N`, of which the first and the last are given.
-#[inline]
-fn append_overlapping<const N: usize>(out: &mut Vec<u8>, length: usize, first: &[u8; N], last: &[u8; N]) {
-    out.extend_from_slice(first);
-    out.truncate(out.len() - (2 * N - length));
-    out.extend_from_slice(last);
-}
-
-/// Appends text, escaped where it has to be.
-#[inline]
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if is_plain(bytes) {
-        copy(out, bytes);
-    } else {
-        escape(out, bytes);
-    }
-}
-
-/// Does nothing have to be escaped?
-#[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<WORD>();
-    let mut special = 0;
-    for word in words {
-        special |= specials(u64::from_le_bytes(*word));
-    }
-    special |= match (bytes.last_chunk::<WORD>(), rest) {
-        (_, []) => 0,
-        (Some(last), _) => specials(u64::from_le_bytes(*last)),
-        (None, _) => specials(short_word(rest)),
-    };
-    special == 0
-}
-
-/// Less than a word of bytes, in any order and maybe repeated, filled up with spaces.
-#[inline]
-fn short_word(bytes: &[u8]) -> u64 {
-    const SPACES: u64 = u64::from_le_bytes([b' '; WORD]);
-    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-        }
-        _ => bytes.iter().fold(SPACES, |word, byte| word << 8 | u64::from(*byte)),
-    }
-}
-
-/// Not 0 if one of eight bytes has to be escaped: a control character, a quotation mark or a backslash.
-#[inline]
-const fn specials(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; WORD]);
-    const HIGH: u64 = ONES << 7;
-    // The highest bit of a byte is set if the byte is smaller than `bound`. A borrow may set those above it, too, but
-    // only where there is such a byte; and bytes above 0x7f are none.
-    const fn below(word: u64, bound: u64) -> u64 {
-        word.wrapping_sub(bound * ONES) & !word
-    }
-    let quotes = below(word ^ (b'"' as u64 * ONES), 1);
-    let backslashes = below(word ^ (b'\\' as u64 * ONES), 1);
-    (below(word, 0x20) | quotes | backslashes) & HIGH
-}
-
-/// Appends text of which something has to be escaped.
-#[cold]
-fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        let short = match byte {
-            b'"' | b'\\' => *byte,
-            0x08 => b'b',
-            b'\t' => b't',
-            b'\n' => b'n',
-            0x0c => b'f',
-            b'\r' => b'r',
-            0..0x20 => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-                continue;
-            }
-            _ => {
-                out.push(*byte);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
     }
 }
 
