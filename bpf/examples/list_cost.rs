@@ -2,24 +2,21 @@
 //!
 //! A million addresses and 50,000 networks are put in force on a gate. Frames from addresses that are on them, within
 //! them, and on none are run through the program one by one in random order (`BPF_PROG_TEST_RUN`), so that tables are as
-//! cold as floods of many sources make them, in turn with a program that does nothing but drop. What a frame costs
-//! besides is measured on live frames through that program.
+//! cold as floods of many sources make them, in turn with a program that does nothing but drop. What that means to live
+//! frames is `list_rate`'s to tell.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 mod measure;
 
-use libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES;
-use measure::lists::{ADDRESSES, NETWORKS, SOURCES, STRANGERS, Sources, blocklist, frame, scattered};
-use measure::{bare_drop, mean_ns, median, program_of, run};
+use measure::lists::{ADDRESSES, NETWORKS, SOURCES, Sources, blocklist, frame, scattered};
+use measure::{bare_drop, mean_ns, median, program_of};
 use portcullis_bpf::{Gate, GateConfig, GatePort, ListPolicy, ListRoom, Lists, device};
 use portcullis_lists::{ListId, Marks, Table};
 use portcullis_testkit::{NetNs, VethPair, require_root};
-use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 const FRAMES: u32 = 100_000;
 const ROUNDS: usize = 7;
-const LIVE: u32 = 2_000_000;
 
 fn main() {
     require_root();
@@ -52,8 +49,6 @@ fn measure(locks: &std::path::Path) {
     let listed = program_of(ifindex);
     let bare = bare_drop();
 
-    let live = (0..ROUNDS).map(|_| live_ns(&bare, ifindex)).collect();
-    let whole = median("live frame through a bare XDP_DROP", live);
     for (name, sources) in SOURCES {
         let frames = pick(sources);
         let mut costs = Vec::new();
@@ -61,10 +56,7 @@ fn measure(locks: &std::path::Path) {
             let own = mean_ns(&bare, ifindex, &frames);
             costs.push(mean_ns(&listed, ifindex, &frames) - own);
         }
-        let besides = median(&format!("besides, for a source that meets {name}"), costs);
-        if name != "no entry" {
-            println!("  {:.2} of bare XDP_DROP", whole / (whole + besides));
-        }
+        median(&format!("besides a bare XDP_DROP, for a source that meets {name}"), costs);
     }
     drop(lists);
     gate.detach().unwrap();
@@ -73,10 +65,4 @@ fn measure(locks: &std::path::Path) {
 /// Frames of sources in another order than the lists are in.
 fn pick(of: Sources) -> Vec<Vec<u8>> {
     (0..FRAMES).map(|number| frame(of.at(scattered(number) % NETWORKS))).collect()
-}
-
-fn live_ns(program: &OwnedFd, ifindex: u32) -> f64 {
-    let begin = Instant::now();
-    run(program, ifindex, &frame(STRANGERS.at(1)), LIVE, BPF_F_TEST_XDP_LIVE_FRAMES);
-    begin.elapsed().as_nanos() as f64 / f64::from(LIVE)
 }
