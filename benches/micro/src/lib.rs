@@ -6,6 +6,7 @@
 //! - [`tables`]: the flow table, and hash tables that do its least work
 //! - [`floor`]: that work with nothing around it
 //! - [`payloads`], [`rulegen`]: payloads as HTTP has them, and rules as public sets have them
+//! - [`segments`]: TCP sessions, and segments of them in any order
 //! - [`random`]: numbers that are the same in every run
 //! - [`works`]: pieces of work, for criterion and for callgrind
 //! - [`spread`]: medians and ranges
@@ -20,6 +21,7 @@ pub mod payloads;
 pub mod random;
 pub mod rig;
 pub mod rulegen;
+pub mod segments;
 pub mod spread;
 pub mod tables;
 #[cfg(feature = "vectorscan")]

@@ -3,18 +3,16 @@
 //! same, for what a segment costs must not depend on what came before it; and memory must stay where the settings put
 //! it.
 
+use anyhow::Context as _;
 use clap::Args;
 use portcullis_bench_micro::cpu_time;
 use portcullis_bench_micro::flows::Random;
+use portcullis_bench_micro::segments::{open, segment, take};
 use portcullis_bench_micro::spread::Spread;
 use portcullis_flow::Direction;
-use portcullis_stream::{Faults, Segment, Share, StreamHandle, StreamSettings, Streams};
-use portcullis_wire::Timestamp;
-use portcullis_wire::decoded::{Tcp, TcpFlags, mapped};
-use std::hint::black_box;
+use portcullis_stream::{Share, StreamSettings, Streams};
 use std::time::Duration;
 
-const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 /// Segments are made in lots, outside of what is measured.
 const LOT: usize = 1024;
 const WINDOW: u32 = 65_535;
@@ -93,7 +91,7 @@ fn measure(arguments: &Arguments, segments: usize, inline: bool, flood: &Flood) 
     for _ in 0..arguments.rounds {
         let mut streams = Streams::new(&settings, Share { workers: 1, seed: 7 })?;
         streams.set_reach(Some(arguments.reach));
-        let session = open(&mut streams)?;
+        let session = open(&mut streams).context("no session")?;
         let mut random = Random(1);
         let mut spent = Duration::ZERO;
         let mut done = 0;
@@ -124,49 +122,4 @@ fn measure(arguments: &Arguments, segments: usize, inline: bool, flood: &Flood) 
     let spread = Spread::of(nanos.into_iter());
     println!("    {segments:>8} segments: {spread:.0} ns each; at most {} KiB", most >> 10);
     Ok(())
-}
-
-fn open(streams: &mut Streams) -> anyhow::Result<StreamHandle> {
-    let mut session = None;
-    for (direction, flags) in [
-        (Direction::ToServer, TcpFlags::SYN),
-        (Direction::ToClient, TcpFlags::SYN | TcpFlags::ACK),
-        (Direction::ToServer, TcpFlags::ACK),
-    ] {
-        let mut segment = segment(direction, 0, 0, &[]);
-        segment.tcp.flags = TcpFlags(flags);
-        let syn = flags & TcpFlags::SYN != 0;
-        segment.tcp.seq = segment.tcp.seq.wrapping_sub(u32::from(syn));
-        session = streams.packet(session, &segment).session;
-    }
-    session.ok_or_else(|| anyhow::anyhow!("no session"))
-}
-
-fn segment(direction: Direction, place: u32, acknowledged: u32, payload: &[u8]) -> Segment<'_> {
-    let tcp = Tcp {
-        seq: 1001_u32.wrapping_add(place),
-        ack: 1001_u32.wrapping_add(acknowledged),
-        flags: TcpFlags(TcpFlags::ACK),
-        window: 65_535,
-        ..Tcp::default()
-    };
-    Segment {
-        direction,
-        tcp,
-        options: &[],
-        payload,
-        ip_version: 4,
-        destination: mapped([10, 0, 0, 1]),
-        now: START,
-        lost: false,
-        pick_up: false,
-        faults: Faults::default(),
-    }
-}
-
-fn take(streams: &mut Streams, session: StreamHandle, segment: &Segment<'_>) {
-    let seen = black_box(streams.packet(Some(session), segment));
-    if seen.session.is_some() {
-        black_box(streams.window(session, segment.direction, segment.payload));
-    }
 }

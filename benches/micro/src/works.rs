@@ -8,6 +8,7 @@ use crate::frames;
 use crate::payloads;
 use crate::rig::{Rig, looped};
 use crate::rulegen;
+use crate::segments::{open, segment, take};
 use crate::tables::{BURST, Ours, START, Table, fill, flow_table};
 use portcullis_capture::memory::LoopModule;
 use portcullis_defrag::{DefragSettings, Defragmenter, MAX_DATAGRAM, Outcome};
@@ -16,7 +17,7 @@ use portcullis_eve::{EveOptions, EventTypes, Formatter};
 use portcullis_event::Record;
 use portcullis_event::ring::{RingMode, ring};
 use portcullis_flow::Direction;
-use portcullis_stream::{Faults, Segment, Share, StreamHandle, StreamSettings, Streams};
+use portcullis_stream::{Share, StreamSettings, Streams};
 use portcullis_testkit::Traffic;
 use portcullis_wire::builder::PacketBuilder;
 use portcullis_wire::decoded::{Tcp, TcpFlags, Transport, mapped};
@@ -204,18 +205,7 @@ fn streams() -> Work {
     streams.set_reach(Some(64));
     let payload = vec![b'x'; LENGTH as usize];
     Work::new(SEGMENTS as usize, move || {
-        let mut session = None;
-        for (direction, flags) in [
-            (Direction::ToServer, TcpFlags::SYN),
-            (Direction::ToClient, TcpFlags::SYN | TcpFlags::ACK),
-            (Direction::ToServer, TcpFlags::ACK),
-        ] {
-            let mut opening = segment(direction, 0, 0, &[]);
-            opening.tcp.flags = TcpFlags(flags);
-            opening.tcp.seq -= u32::from(flags & TcpFlags::SYN != 0);
-            session = streams.packet(session, &opening).session;
-        }
-        let Some(session) = session else { panic!("no session") };
+        let Some(session) = open(&mut streams) else { panic!("no session") };
         for number in 0..SEGMENTS {
             let place = number * LENGTH;
             take(&mut streams, session, &segment(Direction::ToServer, place, 0, &payload));
@@ -225,34 +215,6 @@ fn streams() -> Work {
         }
         streams.release(session);
     })
-}
-
-fn segment(direction: Direction, place: u32, acknowledged: u32, payload: &[u8]) -> Segment<'_> {
-    let tcp = Tcp {
-        seq: 1001 + place,
-        ack: 1001 + acknowledged,
-        flags: TcpFlags(TcpFlags::ACK),
-        window: 65_535,
-        ..Tcp::default()
-    };
-    Segment {
-        direction,
-        tcp,
-        options: &[],
-        payload,
-        ip_version: 4,
-        destination: mapped([10, 0, 0, 1]),
-        now: START,
-        lost: false,
-        pick_up: false,
-        faults: Faults::default(),
-    }
-}
-
-fn take(streams: &mut Streams, session: StreamHandle, segment: &Segment<'_>) {
-    if black_box(streams.packet(Some(session), segment)).session.is_some() {
-        black_box(streams.window(session, segment.direction, segment.payload));
-    }
 }
 
 /// Datagrams of 64 KiB in fragments of 1480 bytes, put together.
