@@ -6,7 +6,7 @@ use crate::error::{Damage, PcapError};
 use crate::input::{Progress, Unread};
 use crate::reader::MAX_CAPTURED;
 use portcullis_capture::{
-    BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, PacketModule, Poll, Properties, Verdict, Wake,
+    BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, PacketModule, Poll, Properties, Wake,
 };
 use portcullis_wire::{LinkType, Timestamp};
 use std::io::{ErrorKind, Read};
@@ -116,14 +116,8 @@ impl Direct {
         }
         inspect(&mut burst);
         for judgement in burst.into_judgements() {
-            match judgement.verdict {
-                Verdict::Accept => self.stats.accepted += 1,
-                verdict => {
-                    self.stats.dropped += 1;
-                    // There is no other worker.
-                    self.stats.errors += u64::from(matches!(verdict, Verdict::Steer(_)));
-                }
-            }
+            // There is no other worker, and it goes nowhere.
+            let _ = self.stats.count_final(judgement.verdict);
         }
         self.stats.forged_refused += self.outbox.forged().count() as u64;
         self.outbox.clear();

@@ -1,6 +1,7 @@
 //! The packet module: where packets come from and where verdicts are carried out.
 
 use crate::burst::Burst;
+use crate::verdict::Verdict;
 use portcullis_wire::{LinkType, Timestamp};
 use std::task::Waker;
 
@@ -130,4 +131,16 @@ pub struct CaptureStats {
     pub kernel_drops: u64,
     /// Errors that passed.
     pub errors: u64,
+}
+
+impl CaptureStats {
+    /// Counts the verdict of a worker that can pass no packet on: steering it is an error, and drops it. Does it leave?
+    #[inline]
+    pub fn count_final(&mut self, verdict: Verdict) -> bool {
+        let leaves = verdict == Verdict::Accept;
+        self.accepted += u64::from(leaves);
+        self.dropped += u64::from(!leaves);
+        self.errors += u64::from(matches!(verdict, Verdict::Steer(_)));
+        leaves
+    }
 }

@@ -6,7 +6,6 @@ use super::parcel::{Cargo, Fate, Lane, Parcel};
 use super::round::{Batch, Forge, lend};
 use crate::burst::{BURST, Burst, Judgement};
 use crate::module::{CaptureStats, Poll, Wake};
-use crate::verdict::Verdict;
 use portcullis_wire::Timestamp;
 use rtrb::Consumer;
 use std::collections::VecDeque;
@@ -135,18 +134,9 @@ impl Follower {
 
     fn carry_out(&mut self, judgements: &[Judgement]) {
         for (mut parcel, judgement) in self.batch.drain(..).zip(judgements) {
-            parcel.fate = match judgement.verdict {
-                Verdict::Accept => {
-                    self.stats.accepted += 1;
-                    Fate::Accepted
-                }
-                verdict => {
-                    // What was steered here must not be steered again.
-                    self.stats.errors += u64::from(matches!(verdict, Verdict::Steer(_)));
-                    self.stats.dropped += 1;
-                    Fate::Dropped
-                }
-            };
+            // What was steered here must not be steered again.
+            let leaves = self.stats.count_final(judgement.verdict);
+            parcel.fate = if leaves { Fate::Accepted } else { Fate::Dropped };
             self.home.stage(parcel);
         }
     }
