@@ -11,6 +11,9 @@ use crate::{fuzz, instructions, loadtest, privilege, sanitize, say, setup, soak,
 /// The build that has DPDK. Of the whole workspace, so that nothing is built anew but what differs.
 const WITH_DPDK: [&str; 3] = ["--workspace", "--features", "portcullis/dpdk,portcullis-capture-dpdk/rings"];
 
+/// What ends a test program that hangs, with the seconds it has: many times what the longest needs on a slow machine.
+const LIMITED: &str = "timeout --foreground --kill-after=10 1200";
+
 /// What cargo's test programs said of themselves, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -65,10 +68,12 @@ fn test_dpdk(tally: &mut Tally) -> Result<bool> {
 fn test(which: &[&str], tally: &mut Tally) -> Result<bool> {
     let mut command = workspace::cargo()?;
     command.args(["test", "--no-fail-fast"]).args(which);
-    if !is_root() {
+    if is_root() {
+        command.env(runner_variable()?, LIMITED);
+    } else {
         // The build stays the user's; only the test programs run as root.
         privilege::require_sudo()?;
-        command.env(runner_variable()?, "sudo -E");
+        command.env(runner_variable()?, format!("sudo -E {LIMITED}"));
     }
     let mut cargo = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = cargo.stdout.take().context("cargo's output was asked for")?;
