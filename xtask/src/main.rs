@@ -6,6 +6,7 @@
 
 mod demo;
 mod fuzz;
+mod gate;
 mod instructions;
 mod lab;
 mod loadtest;

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 
-use super::gate::{Counters, Gate};
 use super::place::Place;
+use crate::gate::{Counters, Gate};
 use crate::program::{Interrupt, Running, run, run_well};
 
 /// Bytes of the download.

@@ -4,7 +4,6 @@
 //! Everything is made anew and removed again, whatever happens: namespaces vanish with this process,
 //! programs are ended when their handle is dropped, and Ctrl-C is just another error.
 
-mod gate;
 mod hosts;
 mod place;
 mod records;
@@ -12,12 +11,13 @@ mod replay;
 mod table;
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::gate::{Control, Gate};
 use crate::program::Interrupt;
 use crate::{lab, privilege, say, workspace};
-use gate::Gate;
 use hosts::Hosts;
 use place::Place;
 use records::Records;
@@ -73,8 +73,8 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
     let config = workspace::root()?.join("configs/lab.toml");
     say::step(&format!("Starting the gate from {}", config.display()));
     let binary = workspace::binary_path("portcullis", options.release)?;
-    let mut gate = Gate::start(&binary, &config, &place, &logs, interrupt)?;
-    say::detail(&format!("running: {}", gate.version()));
+    let mut gate = start(&binary, &config, &place, &logs, interrupt)?;
+    say::detail(&format!("running: {}", gate.ctl(&["version"])?.trim()));
     let hosts = Hosts::new(&place, interrupt).map_err(|error| gate.explain(error))?;
     let table = show(&gate, &hosts, &place, interrupt);
     let mut table = table.map_err(|error| gate.explain(error))?;
@@ -88,7 +88,7 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
         place.leave();
     } else {
         say::step("Stopping the gate, which finishes every flow first");
-        gate.stop()?;
+        gate.end(place.lab())?;
         table.compare(&Records::read(&records)?)?;
         say::step("Removing everything");
         drop(hosts);
@@ -98,6 +98,22 @@ fn demonstrate(options: &Options, interrupt: &Interrupt) -> Result<Table> {
     privilege::give_back(&logs)?;
     table.print(&records);
     Ok(table)
+}
+
+/// Starts the gate in its namespace, from a configuration that is a user's, too: only where files go is said besides.
+fn start(binary: &Path, config: &Path, place: &Place, logs: &Path, interrupt: &Interrupt) -> Result<Gate> {
+    let socket = place.file("control.sock");
+    let mut command = place.lasting(&place.lab().gate, binary);
+    command.arg("run").arg("-c").arg(config);
+    for (key, path) in [
+        ("default-log-dir", logs),
+        ("outputs.eve-log.filename", &logs.join("eve.json")),
+        ("control.socket", &socket),
+    ] {
+        command.arg("--set").arg(format!("{key}={}", path.display()));
+    }
+    let control = Control { binary: binary.to_owned(), socket, set: None, interrupt: interrupt.clone() };
+    Gate::start(&mut command, control, &logs.join("portcullis.log"))
 }
 
 /// Sends real traffic through the gate, then the same as load, and takes the numbers down.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::gate::Counters;
 use super::records::Records;
+use crate::gate::Counters;
 use crate::say;
 
 /// What came of the load and of everything before it.

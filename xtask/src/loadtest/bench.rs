@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use portcullis_trial::{Outcome, Protocol, Rate, Size, Trial};
 
-use super::gate::Setup;
+use super::gates::Setup;
 use super::plan::Plan;
 use super::results::{self, Key, Results};
 use super::search::{Search, Seen, Throughput};

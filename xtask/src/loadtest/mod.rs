@@ -4,7 +4,7 @@
 
 mod bench;
 mod figures;
-mod gate;
+mod gates;
 mod machine;
 mod plan;
 mod report;
@@ -23,8 +23,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
+use crate::gate::children;
 use crate::program::Interrupt;
-use crate::soak::gate::children;
 use crate::{privilege, say, setup, workspace};
 use bench::Bench;
 use machine::Machine;
@@ -205,7 +205,7 @@ fn keep(results: &Results, folder: &Path, error: anyhow::Error) -> anyhow::Error
 /// What should be gone: programs that we started and that still run, pins and files of gates.
 fn left_behind() -> Vec<String> {
     let programs = children(std::process::id()).into_iter().map(|id| format!("process {}", id.as_raw_pid()));
-    let own = gate::name();
+    let own = gates::set();
     let entries = ["/sys/fs/bpf/portcullis", "/run/portcullis"].map(std::fs::read_dir);
     let files = entries.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
     let is_own = |path: &PathBuf| {

@@ -11,9 +11,10 @@ use portcullis_trial::{Outcome, Place, Rate, Trial};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::gate::{Gate, Setup};
+use super::gates::Setup;
 use super::subject::{Kind, Subject};
 use super::usage::Usage;
+use crate::gate::Gate;
 use crate::program::{Interrupt, Running, run_well};
 
 /// How long a peer may take to forward, and to end.
@@ -150,7 +151,7 @@ impl Stand {
     pub(crate) fn end(mut self) -> Result<()> {
         self.check()?;
         match self.forwarder {
-            Forwarder::Gate(gate) => gate.end(),
+            Forwarder::Gate(gate) => gate.end(&self.lab),
             Forwarder::Program(mut program) => program.end(),
             Forwarder::Kernel => Ok(()),
         }
@@ -216,8 +217,7 @@ fn forwarder(tools: &Tools, kind: &Kind, setup: &Setup, lab: &Lab, folder: &Path
     };
     match kind {
         Kind::Portcullis => {
-            let worker = usize::try_from(tools.worker)?;
-            let gate = Gate::start(&tools.portcullis, lab, folder, setup, worker, &tools.interrupt)?;
+            let gate = setup.start(&tools.portcullis, lab, folder, tools.worker, &tools.interrupt)?;
             Ok(Forwarder::Gate(Box::new(gate)))
         }
         Kind::Bridge | Kind::Nftables => {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 
-use super::gate::Gate;
+use crate::gate::Gate;
 use crate::program::Interrupt;
 
 /// How long the gate may take to judge again after whatever happened.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::Lab;
 
-use super::gate::{Gate, Measures};
+use super::measures::Measures;
 use crate::program::Interrupt;
 use crate::say;
 
@@ -23,7 +23,7 @@ pub(crate) fn measure(
 ) -> Result<()> {
     let lab = Lab::inline().context("cannot make the lab")?;
     let folder = super::folder()?;
-    let gate = Gate::start(binary, &lab, folder.path(), measures, "open", interrupt)?;
+    let gate = measures.start(binary, &lab, folder.path(), "open", interrupt)?;
     let judge = gate.judge().context("nobody judges")?.as_raw_nonzero().get();
     interrupt.pause(Duration::from_secs(2))?;
     say::step(&format!("Looking at an idle gate for {} seconds", time.as_secs()));

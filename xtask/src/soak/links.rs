@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use portcullis_testkit::Lab;
 
-use super::gate::{Gate, Measures};
+use super::measures::Measures;
 use crate::program::{Interrupt, Running};
 use crate::say;
 
@@ -27,7 +27,7 @@ pub(crate) fn measure(binary: &Path, measures: &Measures, interrupt: &Interrupt)
     let lab = Lab::inline().context("cannot make the lab")?;
     let folder = super::folder()?;
     let measures = Measures { mirror: true, ..measures.clone() };
-    let gate = Gate::start(binary, &lab, folder.path(), &measures, "open", interrupt)?;
+    let gate = measures.start(binary, &lab, folder.path(), "open", interrupt)?;
     say::step(&format!("Losing a link {TURNS} times"));
     // The gate's port that lost its other end, and the one that was taken down for it, are in one namespace.
     let mut monitor = lab.gate.command("ip");

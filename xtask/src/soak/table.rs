@@ -5,17 +5,18 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use portcullis_testkit::Lab;
-use rustix::process::Signal;
 
-use super::gate::{Gate, Measures};
+use super::measures::Measures;
 use super::stream::Stream;
+use crate::gate::Gate;
+use crate::gate::ends::{End, uninspected, wait_until_one_judges};
 use crate::program::Interrupt;
 use crate::say;
 
-/// How long the gate may take to judge again: with many rules and much memory, a while.
-const RECOVERY: Duration = Duration::from_secs(120);
+/// How long the stream is steady before and after.
+const AROUND: Duration = Duration::from_millis(500);
 
 /// How much of it.
 #[derive(Clone, Copy, Debug)]
@@ -28,26 +29,8 @@ pub(crate) struct Extent<'a> {
     pub(crate) only: Option<&'a str>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum End {
-    None,
-    Kill,
-    Crash,
-    Abort,
-    Hang,
-    Restart,
-    Upgrade,
-}
-
-const ENDS: [(End, &str); 7] = [
-    (End::None, "nothing"),
-    (End::Kill, "kill -9"),
-    (End::Crash, "SIGSEGV"),
-    (End::Abort, "abort"),
-    (End::Hang, "hang of 1 s"),
-    (End::Restart, "restart"),
-    (End::Upgrade, "upgrade"),
-];
+const ENDS: [End; 7] =
+    [End::Nothing, End::Kill, End::Crash, End::Abort, End::Hang, End::Restart, End::Upgrade];
 
 /// What one of them came to. What counts first decides which is the middle one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,13 +112,13 @@ pub(crate) fn measure(
     );
     say::line("|---|---|---|---|---|---|---|---|");
     for fail in ["open", "closed"] {
-        for (end, name) in ENDS.into_iter().filter(|(_, name)| only.is_none_or(|only| name.contains(only))) {
+        for end in ENDS.into_iter().filter(|end| only.is_none_or(|only| end.name().contains(only))) {
             let mut costs = Vec::new();
             for _ in 0..turns {
                 // A new one each time: those that die often are replaced later.
                 let lab = Lab::inline()?;
                 let folder = super::folder()?;
-                let gate = Gate::start(binary, &lab, folder.path(), measures, fail, interrupt)?;
+                let gate = measures.start(binary, &lab, folder.path(), fail, interrupt)?;
                 costs.push(meet(&lab, &gate, end, rate, interrupt)?);
                 gate.end(&lab)?;
             }
@@ -146,7 +129,8 @@ pub(crate) fn measure(
                 let Cost { lost, uninspected, sent, known } = *middle;
                 let time = lost * 10_000 / u64::from(rate.max(1));
                 say::line(&format!(
-                    "| {name} | {fail} | {lost} | {}.{} | {} to {} | {known} | {uninspected} | {sent} |",
+                    "| {} | {fail} | {lost} | {}.{} | {} to {} | {known} | {uninspected} | {sent} |",
+                    end.name(),
                     time / 10,
                     time % 10,
                     first.lost,
@@ -159,13 +143,13 @@ pub(crate) fn measure(
 }
 
 fn meet(lab: &Lab, gate: &Gate, end: End, rate: u32, interrupt: &Interrupt) -> Result<Cost> {
-    let before = gate.counters()?.number("gate.passed_uninspected")?;
+    let before = uninspected(&gate.counters()?)?;
     let known = Lost::of(gate)?;
     let stream = Stream::start(lab, rate)?;
     let happened = happen(gate, end, interrupt);
     let counts = stream.finish()?;
     happened?;
-    let after = gate.counters()?.number("gate.passed_uninspected")?;
+    let after = uninspected(&gate.counters()?)?;
     Ok(Cost {
         lost: counts.sent.saturating_sub(counts.received),
         uninspected: after.saturating_sub(before),
@@ -174,32 +158,10 @@ fn meet(lab: &Lab, gate: &Gate, end: End, rate: u32, interrupt: &Interrupt) -> R
     })
 }
 
+/// In the middle of the stream.
 fn happen(gate: &Gate, end: End, interrupt: &Interrupt) -> Result<()> {
-    interrupt.pause(Duration::from_millis(500))?;
-    let Some(judge) = gate.judge() else { bail!("nobody judges") };
-    let signal = match end {
-        End::Kill => Some(Signal::KILL),
-        End::Crash => Some(Signal::SEGV),
-        End::Abort => Some(Signal::ABORT),
-        End::None | End::Hang | End::Restart | End::Upgrade => None,
-    };
-    match end {
-        End::Hang => {
-            gate.signal(Signal::STOP);
-            interrupt.pause(Duration::from_secs(1))?;
-            gate.signal(Signal::CONT);
-        }
-        End::Restart => drop(gate.ctl(&["restart"])?),
-        End::Upgrade => drop(gate.ctl(&["upgrade"])?),
-        _ => {}
-    }
-    if let Some(signal) = signal {
-        gate.signal(signal);
-        interrupt.wait_for("another gate", RECOVERY, || {
-            let next = gate.judge().filter(|next| *next != judge);
-            Ok((next.is_some() && gate.ctl(&["version"]).is_ok()).then_some(()))
-        })?;
-    }
-    interrupt.pause(Duration::from_millis(500))?;
-    interrupt.wait_for("the gate before to end", RECOVERY, || Ok(gate.judge().map(drop)))
+    interrupt.pause(AROUND)?;
+    end.happen(gate, interrupt)?;
+    interrupt.pause(AROUND)?;
+    wait_until_one_judges(gate, interrupt)
 }

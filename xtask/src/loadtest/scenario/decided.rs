@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use portcullis_trial::Rate;
 
 use super::super::bench::{Bench, Traffic, float};
-use super::super::gate::Setup;
+use super::super::gates::Setup;
 use super::super::results::Key;
 use super::super::subject::{PORTCULLIS, Subject};
 use super::peers::cost;

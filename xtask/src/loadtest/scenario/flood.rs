@@ -12,7 +12,7 @@ use portcullis_testkit::Lab;
 use portcullis_trial::Protocol;
 
 use super::super::bench::{Bench, Traffic, float, per_second};
-use super::super::gate::Setup;
+use super::super::gates::Setup;
 use super::super::results::Key;
 use super::super::stand::Stand;
 use super::super::subject::{PORTCULLIS, Subject};

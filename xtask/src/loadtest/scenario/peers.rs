@@ -5,7 +5,7 @@ use portcullis_trial::Outcome;
 
 use super::super::bench::{Bench, Traffic, float, per_second};
 use super::super::figures::HALF_LOAD;
-use super::super::gate::Setup;
+use super::super::gates::Setup;
 use super::super::plan::size_case;
 use super::super::results::Key;
 use super::super::stand::Stand;

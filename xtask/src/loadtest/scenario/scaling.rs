@@ -7,7 +7,7 @@ use anyhow::Result;
 use portcullis_trial::{Protocol, Size};
 
 use super::super::bench::{Bench, Traffic};
-use super::super::gate::Setup;
+use super::super::gates::Setup;
 use super::super::results::Key;
 use super::super::statistics::order;
 use super::super::subject::{PORTCULLIS, Subject};
