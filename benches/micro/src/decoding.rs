@@ -1,18 +1,11 @@
 //! The decoder beside etherparse's `SlicedPacket`, checksums off in both: over plain TCP, and over frames with
-//! tags, extension headers and tunnels. Both decode the same packets: of a tunnel the one outside and the one
-//! inside, which etherparse is told the place of.
+//! tags, extension headers and tunnels. Both decode the same packets.
 
 use clap::Args;
-use etherparse::SlicedPacket;
 use portcullis_bench_micro::cpu_time;
+use portcullis_bench_micro::samples::{self, Sample};
 use portcullis_bench_micro::spread::Spread;
-use portcullis_wire::builder::PacketBuilder;
-use portcullis_wire::decoded::InnerStart;
-use portcullis_wire::{Decoded, Decoder, DecoderConfig, LinkType};
 use std::hint::black_box;
-
-/// Frames of each kind, so that the predictor does not learn them by heart.
-const FRAMES: usize = 512;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -24,19 +17,14 @@ pub(crate) struct Arguments {
     rounds: usize,
 }
 
-/// A frame, and the packet in it, if any: where it starts and ends, and whether Ethernet comes first.
-struct Sample {
-    frame: Vec<u8>,
-    inner: Option<(usize, usize, bool)>,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let decoder = Decoder::new(DecoderConfig::without_checksums());
-    for (name, samples) in [("plain TCP/IPv4", plain()), ("tunnels and extension headers", mixed(&decoder))] {
+    for (name, samples) in
+        [("plain TCP/IPv4", samples::plain()), ("tunnels and extension headers", samples::mixed())]
+    {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..arguments.turns {
-            ours.push(timed(&samples, arguments.rounds, |sample, out| take_ours(&decoder, sample, out)));
-            theirs.push(timed(&samples, arguments.rounds, |sample, _| take_theirs(sample)));
+            ours.push(timed(&samples, arguments.rounds, samples::ours()));
+            theirs.push(timed(&samples, arguments.rounds, samples::etherparse));
         }
         let ratios = theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours);
         println!(
@@ -50,96 +38,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Nanoseconds a frame.
-fn timed(samples: &[Sample], rounds: usize, mut take: impl FnMut(&Sample, &mut [Decoded; 2])) -> f64 {
-    let mut out = [Decoded::default(); 2];
+fn timed(samples: &[Sample], rounds: usize, mut take: impl FnMut(&Sample)) -> f64 {
     let start = cpu_time();
     for _ in 0..rounds {
         for sample in samples {
-            take(black_box(sample), &mut out);
+            take(black_box(sample));
         }
     }
     let frames = u32::try_from(rounds * samples.len()).unwrap_or(u32::MAX);
     (cpu_time() - start).as_secs_f64() * 1e9 / f64::from(frames)
-}
-
-fn take_ours(decoder: &Decoder, sample: &Sample, [out, within]: &mut [Decoded; 2]) {
-    decoder.decode_into(LinkType::Ethernet, None, true, &sample.frame, out);
-    if let Some(inner) = &out.inner {
-        let bytes = inner.span.of(&sample.frame);
-        decoder.decode_inner_into(out, inner, true, bytes, within);
-        black_box(within);
-    }
-    black_box(out);
-}
-
-fn take_theirs(sample: &Sample) {
-    // Errors are as good as results here: what is measured is the way to either.
-    let _ = black_box(&SlicedPacket::from_ethernet(&sample.frame));
-    if let Some((start, end, ethernet)) = sample.inner {
-        let bytes = sample.frame.get(start..end).unwrap_or(&[]);
-        let sliced = if ethernet { SlicedPacket::from_ethernet(bytes) } else { SlicedPacket::from_ip(bytes) };
-        let _ = black_box(&sliced);
-    }
-}
-
-fn ethernet<'a>() -> PacketBuilder<'a> {
-    PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
-}
-
-/// Segments of an established connection, with a timestamp option.
-fn segment(place: usize) -> Vec<u8> {
-    let [.., b, c] = place.to_be_bytes();
-    let options = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
-    ethernet()
-        .ipv4([10, 0, b, c], [198, 18, 0, 1])
-        .tcp(40_000, 80)
-        .flags(0x18)
-        .tcp_options(&options)
-        .payload(&[0; 64])
-        .to_vec()
-}
-
-fn plain() -> Vec<Sample> {
-    (0..FRAMES).map(|place| Sample { frame: segment(place), inner: None }).collect()
-}
-
-fn mixed(decoder: &Decoder) -> Vec<Sample> {
-    let frame = |place: usize| {
-        let inner = segment(place);
-        let packet = inner.get(14..).unwrap_or(&[]);
-        let outer = ethernet().ipv4([192, 0, 2, 1], [192, 0, 2, 2]);
-        let v6 = ethernet().ipv6([1; 16], [2; 16]);
-        let alert = &[5, 2, 0, 0, 0, 0];
-        match place % 8 {
-            0 => v6.extension(0, alert).extension(60, alert).tcp(1, 2).payload(&[0; 64]).to_vec(),
-            1 => v6
-                .extension(43, &[4, 0, 0, 0, 0, 0])
-                .extension(60, alert)
-                .udp(1, 2)
-                .payload(&[0; 64])
-                .to_vec(),
-            2 => ethernet()
-                .vlan(7)
-                .vlan(8)
-                .ipv4([10, 0, 0, 1], [10, 0, 0, 2])
-                .udp(1, 2)
-                .payload(&[0; 64])
-                .to_vec(),
-            3 => outer.protocol(4).payload(packet).to_vec(),
-            4 => v6.protocol(4).payload(packet).to_vec(),
-            5 => outer.protocol(47).payload(&[&[0, 0, 8, 0], packet].concat()).to_vec(),
-            6 => outer.udp(5, 4789).payload(&[&[8, 0, 0, 0, 0, 0, 7, 0], &inner[..]].concat()).to_vec(),
-            _ => outer.udp(5, 6081).payload(&[&[0, 0, 0x65, 0x58, 0, 0, 7, 0], &inner[..]].concat()).to_vec(),
-        }
-    };
-    let sample = |place| {
-        let frame = frame(place);
-        let decoded = decoder.decode(LinkType::Ethernet, None, true, &frame);
-        let inner = decoded.inner.map(|inner| {
-            let ethernet = inner.start == InnerStart::Link(LinkType::Ethernet);
-            (inner.span.start as usize, inner.span.end as usize, ethernet)
-        });
-        Sample { frame, inner }
-    };
-    (0..FRAMES).map(sample).collect()
 }

@@ -9,6 +9,7 @@
 //! - [`segments`]: TCP sessions, and segments of them in any order
 //! - [`random`]: numbers that are the same in every run
 //! - [`works`]: pieces of work, for criterion and for callgrind
+//! - [`samples`]: frames to decode beside etherparse
 //! - [`spread`]: medians and ranges
 //! - `vectorscan`: a binding to the system's library, with the feature of that name
 #![deny(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod payloads;
 pub mod random;
 pub mod rig;
 pub mod rulegen;
+pub mod samples;
 pub mod segments;
 pub mod spread;
 pub mod tables;

@@ -8,6 +8,7 @@ use crate::frames;
 use crate::payloads;
 use crate::rig::{Rig, looped};
 use crate::rulegen;
+use crate::samples::{self, Sample};
 use crate::segments::{open, segment, take};
 use crate::tables::{BURST, Ours, START, Table, fill, flow_table};
 use portcullis_capture::memory::LoopModule;
@@ -72,10 +73,16 @@ const fn kind(group: &'static str, name: &'static str, unit: &'static str, make:
 pub const ALL: &[Kind] = &[
     kind("decode", "decode", "packet", || decode(DecoderConfig::without_checksums())),
     kind("decode", "decode-verified", "packet", || decode(DecoderConfig::default())),
+    kind("decode", "decode-plain", "frame", || samples(&samples::plain(), samples::ours())),
+    kind("decode", "decode-mix", "frame", || samples(&samples::mixed(), samples::ours())),
+    kind("decode", "etherparse-plain", "frame", || samples(&samples::plain(), samples::etherparse)),
+    kind("decode", "etherparse-mix", "frame", || samples(&samples::mixed(), samples::etherparse)),
     kind("flow table", "table", "packet", || table(false)),
     kind("flow table", "table-and-sweep", "packet", || table(true)),
     kind("worker", "engine", "packet", || engine(false)),
     kind("worker", "engine-and-house", "packet", || engine(true)),
+    kind("worker", "engine-tcp", "packet", acknowledgements),
+    kind("worker", "conversations", "packet", conversations),
     kind("worker", "sessions", "packet", || sessions("")),
     kind("worker", "sessions-under-rules", "packet", || sessions(&rulegen::rules(RULES, false))),
     kind("rules", "rules", "payload", rules),
@@ -106,6 +113,12 @@ fn decode(config: DecoderConfig) -> Work {
     })
 }
 
+/// Frames that etherparse decodes, too, by either.
+fn samples(samples: &[Sample], mut take: impl FnMut(&Sample) + 'static) -> Work {
+    let samples = samples.to_vec();
+    Work::new(samples.len(), move || samples.iter().for_each(|sample| take(black_box(sample))))
+}
+
 /// Hash, look-up and update of known flows; `sweeping`: with what follows each burst.
 fn table(sweeping: bool) -> Work {
     let flows = u64::from(FLOWS);
@@ -126,6 +139,34 @@ fn engine(keep_house: bool) -> Work {
         for _ in 0..frames.len() / BURST {
             rig.poll(&mut module, keep_house);
         }
+    })
+}
+
+/// The flow worker on acknowledgements of established TCP connections, without rules, checksums verified, and what
+/// follows each burst.
+fn acknowledgements() -> Work {
+    let frames::Connections { handshakes, acknowledgements } = frames::connections(FLOWS / 2);
+    let mut rig = Rig::new("");
+    rig.judge(&mut looped(&handshakes, 1));
+    let mut module = looped(&acknowledgements, u64::MAX);
+    Work::new(acknowledgements.len(), move || {
+        for _ in 0..acknowledgements.len() / BURST {
+            rig.poll(&mut module, true);
+        }
+    })
+}
+
+/// The same on connections with 250 segments of 100 bytes, and their begin and end.
+fn conversations() -> Work {
+    let frames = frames::conversations(16, 125, &[0x5a; 100]);
+    let (mut rig, mut module) = (Rig::new(""), looped(&frames, u64::MAX));
+    Work::new(frames.len(), move || {
+        for _ in 0..frames.len() / BURST {
+            rig.poll(&mut module, true);
+        }
+        rig.records(|record| {
+            black_box(record);
+        });
     })
 }
 
