@@ -1,5 +1,6 @@
 //! Times as EVE prints them: in the local time zone, with its offset.
 
+use crate::writer::pair;
 use jiff::tz::{Offset, TimeZone};
 use portcullis_wire::Timestamp;
 
@@ -91,20 +92,6 @@ impl Clock {
         }
         self.cached.1
     }
-}
-
-/// Two digits of a number below 100.
-fn pair(value: u32) -> [u8; 2] {
-    const PAIRS: [[u8; 2]; 100] = {
-        let mut pairs = [[0; 2]; 100];
-        let mut value = 0_u8;
-        while value < 100 {
-            pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
-            value += 1;
-        }
-        pairs
-    };
-    PAIRS.get(value as usize).copied().unwrap_or(*b"00")
 }
 
 /// Writes the last digits of `value` that fit into `place`.

@@ -7,6 +7,7 @@ mod dropped;
 mod flow;
 mod header;
 mod listed;
+mod plain_flow;
 mod stats;
 
 use crate::clock::{Clock, Stamp};
@@ -19,12 +20,15 @@ pub(crate) use blind::blind;
 pub(crate) use dropped::dropped;
 pub(crate) use flow::{flow, netflow};
 pub(crate) use listed::listed;
+pub(crate) use plain_flow::plain_flow;
 pub(crate) use stats::stats;
 
 /// What the objects are made with.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     pub(crate) options: &'a EveOptions,
+    /// By port, `in_iface` with its key, as it stands between other keys.
+    pub(crate) interfaces: &'a [Vec<u8>],
     pub(crate) clock: &'a mut Clock,
 }
 

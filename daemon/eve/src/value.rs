@@ -2,6 +2,7 @@
 
 use crate::clock::Stamp;
 use crate::protocol;
+use crate::writer::OCTETS;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_event::{Mac, TextList};
@@ -12,7 +13,7 @@ use serde::{Serialize, Serializer};
 use std::fmt::{self, Display, Write};
 use std::net::Ipv6Addr;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+pub(crate) const HEX: &[u8; 16] = b"0123456789abcdef";
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -139,14 +140,7 @@ impl Serialize for Ip {
         if self.compress {
             return serializer.collect_str(&Ipv6Addr::from(self.address));
         }
-        let mut text = [b':'; 39];
-        for (place, pair) in text.chunks_mut(5).zip(self.address.as_chunks::<2>().0) {
-            let nibbles = pair.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-            for (digit, nibble) in place.iter_mut().zip(nibbles) {
-                *digit = HEX[usize::from(nibble)];
-            }
-        }
-        plain(&text, serializer)
+        plain(&full_ipv6(self.address), serializer)
     }
 }
 
@@ -192,6 +186,18 @@ impl Serialize for HexFlags {
     }
 }
 
+/// IPv6 with all of its digits.
+pub(crate) fn full_ipv6(address: Address) -> [u8; 39] {
+    let mut text = [b':'; 39];
+    for (place, pair) in text.chunks_mut(5).zip(address.as_chunks::<2>().0) {
+        let nibbles = pair.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        for (digit, nibble) in place.iter_mut().zip(nibbles) {
+            *digit = HEX[usize::from(nibble)];
+        }
+    }
+    text
+}
+
 /// IPv4 in its dotted form.
 fn plain_ipv4<S: Serializer>(octets: [u8; 4], serializer: S) -> Result<S::Ok, S::Error> {
     let (mut text, mut length) = ([b'.'; 16], 0);
@@ -207,24 +213,6 @@ fn plain_ipv4<S: Serializer>(octets: [u8; 4], serializer: S) -> Result<S::Ok, S:
     }
     plain(text.get(..length - 1).unwrap_or(&[]), serializer)
 }
-
-/// Each octet's digits, and how many there are.
-const OCTETS: [[u8; 4]; 256] = {
-    let mut octets = [[0; 4]; 256];
-    let mut octet = 0_u8;
-    loop {
-        let (hundreds, tens, ones) = (b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10);
-        octets[octet as usize] = match octet {
-            0..10 => [ones, 0, 0, 1],
-            10..100 => [tens, ones, 0, 2],
-            100.. => [hundreds, tens, ones, 3],
-        };
-        if octet == u8::MAX {
-            break octets;
-        }
-        octet += 1;
-    }
-};
 
 /// Text that was made here of ASCII that needs no escape: [`Json`](crate::writer::Json) need not look at it.
 #[inline]

@@ -8,7 +8,10 @@
 //! ([`crate::value::plain`]): `serialize_bytes` takes ASCII that needs no escape, and neither looks at it again. No type
 //! here means an array by it. Variants with fields are refused: no record has any.
 
+mod line;
 mod text;
+
+pub(crate) use line::{Line, OCTETS, pair};
 
 use serde::ser::{self, Error as _, Impossible};
 use serde::{Serialize, Serializer};
