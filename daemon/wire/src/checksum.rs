@@ -5,27 +5,30 @@ use crate::decoded::Address;
 /// A sum under way. Pieces are added in any order; each but the last of odd length must start
 /// at an even offset of what is summed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum(u64);
+pub(crate) struct Sum(u128);
 
 impl Sum {
     /// Adds bytes; an odd last one is padded by zero, as the RFC says.
     #[inline]
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
         // One's-complement addition does not depend on byte order (RFC 1071 section 2), so
-        // words are read as the machine holds them and swapped once at the end. Halves of 32
-        // bits leave the carries in the upper half, enough for 16 GiB.
+        // words are read as the machine holds them and swapped once at the end. The upper half
+        // counts carries.
         let (words, tail) = bytes.as_chunks::<8>();
         let mut sum = self.0;
         for word in words {
-            let word = u64::from_ne_bytes(*word);
-            sum += (word & 0xffff_ffff) + (word >> 32);
+            sum += u128::from(u64::from_ne_bytes(*word));
+        }
+        let (halves, tail) = tail.as_chunks::<4>();
+        for half in halves {
+            sum += u128::from(u32::from_ne_bytes(*half));
         }
         let (pairs, tail) = tail.as_chunks::<2>();
         for pair in pairs {
-            sum += u64::from(u16::from_ne_bytes(*pair));
+            sum += u128::from(u16::from_ne_bytes(*pair));
         }
         if let Some(&last) = tail.first() {
-            sum += u64::from(u16::from_ne_bytes([last, 0]));
+            sum += u128::from(u16::from_ne_bytes([last, 0]));
         }
         Self(sum)
     }
@@ -33,7 +36,7 @@ impl Sum {
     /// Adds a number as it would stand on the wire.
     #[inline]
     pub(crate) fn add_u16(self, value: u16) -> Self {
-        Self(self.0 + u64::from(value.to_be()))
+        Self(self.0 + u128::from(value.to_be()))
     }
 
     /// Adds the pseudo header of IPv4 and IPv6: addresses, protocol, length of what follows.
@@ -55,13 +58,16 @@ impl Sum {
     /// `0xffff` exactly when the checksum is right.
     #[inline]
     pub(crate) const fn fold(self) -> u16 {
-        let mut sum = self.0;
-        sum = (sum & 0xffff_ffff) + (sum >> 32);
-        sum = (sum & 0xffff_ffff) + (sum >> 32);
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits")]
+        // Adding a word to itself with its halves swapped leaves, in the upper half, their sum and the carry of it.
+        #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+        let (low, carries) = (self.0 as u64, (self.0 >> 64) as u64);
+        let (sum, carry) = low.overflowing_add(carries);
+        let sum = sum + carry as u64;
+        let sum = sum.wrapping_add(sum.rotate_left(32)) >> 32;
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half was shifted down")]
+        let sum = sum as u32;
+        let sum = sum.wrapping_add(sum.rotate_left(16)) >> 16;
+        #[expect(clippy::cast_possible_truncation, reason = "as above")]
         let sum = sum as u16;
         u16::from_be(sum)
     }

@@ -42,9 +42,10 @@ pub type Address = [u8; 16];
 
 /// An IPv4 address as an [`Address`].
 #[must_use]
+#[inline]
 pub const fn mapped(octets: [u8; 4]) -> Address {
-    let [a, b, c, d] = octets;
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+    // As a number, so that it is written as two words.
+    (0xffff_0000_0000 | u32::from_be_bytes(octets) as u128).to_be_bytes()
 }
 
 /// Most VLAN tags that are read, as in Suricata.
@@ -257,61 +258,20 @@ pub struct BadChecksums {
 }
 
 /// One frame, decoded.
+///
+/// The order of the fields is theirs in memory: what is zero, or always the same, of a plain packet stands together, so
+/// that it is written in few words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Decoded {
-    /// Set when the frame could not be decoded as far as it claims: what follows is then only
-    /// what was read before. An invalid packet has no flow.
-    pub invalid: Option<DecodeEvent>,
     /// Everything wrong or remarkable that was met, `invalid` included.
     pub events: DecodeEvents,
-    /// The layers that were met, for the `decoder.*` counters.
-    pub layers: Layers,
-    /// The link type the frame was decoded as.
-    pub link: LinkType,
-    /// EtherType (or PPP and cooked equivalents mapped to it) of what follows link header and
-    /// VLAN tags; 0 where there is none, as in IEEE 802.3 frames with a length.
-    pub ethertype: u16,
     /// VLAN ids, outermost first.
     pub vlans: VlanIds,
-    /// 4, 6, or 0 when there is no IP header.
-    pub ip_version: u8,
-    /// Source address; see [`Address`].
-    pub source: Address,
-    /// Destination address.
-    pub destination: Address,
-    /// The protocol after any IPv6 extension headers (IANA protocol numbers).
-    pub protocol: u8,
-    /// Time to live or hop limit.
-    pub ttl: u8,
-    /// Type of service or traffic class, all eight bits.
-    pub tos: u8,
-    /// IPv4 identification; 0 for IPv6.
-    pub ip_id: u16,
     /// IPv6 flow label, 20 bits; 0 for IPv4.
     pub flow_label: u32,
-    /// Set when the packet is a fragment, the first one included: then there is no transport
-    /// and the ports are 0. An IPv6 atomic fragment (RFC 6946), being a whole packet, is decoded
-    /// through and not counted as a fragment.
-    pub fragment: Option<Fragment>,
-    /// Source port of TCP, UDP, SCTP; else 0.
-    pub source_port: u16,
-    /// Destination port of TCP, UDP, SCTP; else 0.
-    pub destination_port: u16,
     /// The security parameters index of ESP; else 0.
     pub spi: u32,
-    /// The transport header.
-    pub transport: Transport,
-    /// The IP packet: header to the end its own length states (at most what was captured).
-    pub ip: Span,
-    /// IPv4: the header's options. IPv6: the extension headers, up to the transport header or
-    /// the fragment's data. Empty where there are none.
-    pub ip_options: Span,
-    /// The transport header and what follows, to the end of the IP packet; of a fragment, its
-    /// data.
-    pub ip_payload: Span,
-    /// The payload of TCP, UDP (as long as its own length field says), SCTP, ESP and ICMP (after
-    /// the first eight bytes); empty for any other protocol and for fragments.
-    pub payload: Span,
     /// Wrong checksums, where the decoder was asked to look.
     pub bad_checksums: BadChecksums,
     /// Encapsulations that were removed to get here: 0 for a packet as received.
@@ -319,6 +279,51 @@ pub struct Decoded {
     /// Headers and tags that were decoded beyond a link and a network header, those of the packets
     /// around this one included; `decoder.max-layers` bounds it.
     pub depth: u8,
+    /// EtherType (or PPP and cooked equivalents mapped to it) of what follows link header and
+    /// VLAN tags; 0 where there is none, as in IEEE 802.3 frames with a length.
+    pub ethertype: u16,
+    /// The link type the frame was decoded as.
+    pub link: LinkType,
+    /// 4, 6, or 0 when there is no IP header.
+    pub ip_version: u8,
+    /// The layers that were met, for the `decoder.*` counters.
+    pub layers: Layers,
+    /// Source address; see [`Address`].
+    pub source: Address,
+    /// Destination address.
+    pub destination: Address,
+    /// IPv4: the header's options. IPv6: the extension headers, up to the transport header or
+    /// the fragment's data. Empty where there are none.
+    pub ip_options: Span,
+    /// The IP packet: header to the end its own length states (at most what was captured).
+    pub ip: Span,
+    /// The transport header and what follows, to the end of the IP packet; of a fragment, its
+    /// data.
+    pub ip_payload: Span,
+    /// The payload of TCP, UDP (as long as its own length field says), SCTP, ESP and ICMP (after
+    /// the first eight bytes); empty for any other protocol and for fragments.
+    pub payload: Span,
+    /// Source port of TCP, UDP, SCTP; else 0.
+    pub source_port: u16,
+    /// Destination port of TCP, UDP, SCTP; else 0.
+    pub destination_port: u16,
+    /// IPv4 identification; 0 for IPv6.
+    pub ip_id: u16,
+    /// The protocol after any IPv6 extension headers (IANA protocol numbers).
+    pub protocol: u8,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Type of service or traffic class, all eight bits.
+    pub tos: u8,
+    /// Set when the frame could not be decoded as far as it claims: what follows is then only
+    /// what was read before. An invalid packet has no flow.
+    pub invalid: Option<DecodeEvent>,
+    /// The transport header.
+    pub transport: Transport,
+    /// Set when the packet is a fragment, the first one included: then there is no transport
+    /// and the ports are 0. An IPv6 atomic fragment (RFC 6946), being a whole packet, is decoded
+    /// through and not counted as a fragment.
+    pub fragment: Option<Fragment>,
     /// The packet that this one carries, to be judged by itself. The payload of this one is then
     /// that packet and its header, and is inspected there and not here.
     pub inner: Option<Inner>,

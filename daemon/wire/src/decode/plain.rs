@@ -18,6 +18,8 @@ const IP: usize = 20;
 const IP6: usize = 40;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// No operation twice, and the head of a timestamp option (RFC 7323 appendix A).
+const TIMESTAMP: u32 = 0x0101_080a;
 
 /// What is around an IPv4 packet: nothing and an Ethernet header, or what carried it.
 #[derive(Clone, Copy)]
@@ -111,7 +113,8 @@ fn ipv4<const AT: usize>(frame: &[u8]) -> Option<(&[u8; IP], &[u8])> {
     let (link, packet) = frame.split_first_chunk::<AT>()?;
     let head = packet.first_chunk::<IP>()?;
     let is_ipv4 = AT == 0 || link.last_chunk() == Some(&IPV4.to_be_bytes());
-    if !is_ipv4 || head[0] != 0x45 || u16_at(head, 6) & 0x3fff != 0 {
+    let fragment = u16::from_ne_bytes([head[6], head[7]]) & 0x3fff_u16.to_be();
+    if !is_ipv4 || head[0] != 0x45 || fragment != 0 {
         return None;
     }
     Some((head, packet.get(..usize::from(u16_at(head, 2)))?))
@@ -123,10 +126,13 @@ fn tcp<const AT: usize>(packet: &[u8]) -> Option<Carried> {
     let head = packet.first_chunk::<{ IP + 20 }>()?;
     let start = match head[IP + 12] >> 4 {
         5 => IP + 20,
-        8 => match packet.first_chunk::<{ IP + 32 }>() {
-            Some([.., 1, 1, 8, 10, _, _, _, _, _, _, _, _]) => IP + 32,
-            _ => return None,
-        },
+        8 => {
+            let options = packet.first_chunk::<{ IP + 32 }>()?;
+            if u32_at(options, IP + 20) != TIMESTAMP {
+                return None;
+            }
+            IP + 32
+        }
         _ => return None,
     };
     Some(Carried {
@@ -216,32 +222,32 @@ fn describe(around: Around, network: Network, carried: Carried, out: &mut Decode
     layers.insert(network.layer);
     let Network { begin, body, end, .. } = network;
     *out = Decoded {
-        invalid: None,
         events: DecodeEvents::default(),
-        layers,
-        link: if begin > 0 { LinkType::Ethernet } else { LinkType::Raw },
-        ethertype: network.ethertype,
         vlans: VlanIds::default(),
-        ip_version: network.version,
-        source: network.source,
-        destination: network.destination,
-        protocol: network.protocol,
-        ttl: network.ttl,
-        tos: network.tos,
-        ip_id: network.id,
         flow_label: network.flow_label,
-        fragment: None,
-        source_port: carried.ports.0,
-        destination_port: carried.ports.1,
         spi: 0,
-        transport: carried.transport,
-        ip: span(begin, end),
-        ip_options: span(body, body),
-        ip_payload: span(body, end),
-        payload: carried.payload,
         bad_checksums: BadChecksums::default(),
         recursion: around.recursion,
         depth: around.depth,
+        ethertype: network.ethertype,
+        link: if begin > 0 { LinkType::Ethernet } else { LinkType::Raw },
+        ip_version: network.version,
+        layers,
+        source: network.source,
+        destination: network.destination,
+        ip_options: span(body, body),
+        ip: span(begin, end),
+        ip_payload: span(body, end),
+        payload: carried.payload,
+        source_port: carried.ports.0,
+        destination_port: carried.ports.1,
+        ip_id: network.id,
+        protocol: network.protocol,
+        ttl: network.ttl,
+        tos: network.tos,
+        invalid: None,
+        transport: carried.transport,
+        fragment: None,
         inner: None,
     };
 }
@@ -249,18 +255,18 @@ fn describe(around: Around, network: Network, carried: Carried, out: &mut Decode
 /// What is wrong with the checksums of a packet, the transport's data ending at `stop`.
 #[inline(never)]
 fn checksums(skip_transport: bool, packet: &[u8], stop: usize) -> BadChecksums {
-    let Some((ip, body)) = packet.split_at_checked(IP) else { return BadChecksums::default() };
+    let Some((ip, body)) = packet.split_first_chunk::<IP>() else { return BadChecksums::default() };
     let ipv4 = !Sum::default().add(ip).is_valid();
     if skip_transport {
         return BadChecksums { ipv4, transport: false };
     }
-    let protocol = ip.get(9).copied().unwrap_or(0);
     // A datagram's own length is what its checksum covers; zero is "none".
     let body = body.get(..stop.saturating_sub(IP)).unwrap_or(body);
-    let none = protocol == UDP && body.get(6..8) == Some(&[0, 0]);
-    let pseudo = Sum::default().add(ip.get(12..20).unwrap_or(&[]));
+    let none = ip[9] == UDP && body.get(6..8) == Some(&[0, 0]);
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *ip;
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
-    let sum = pseudo.add_u16(u16::from(protocol)).add_u16(length).add(body);
+    let pseudo = Sum::default().add(&[s0, s1, s2, s3, d0, d1, d2, d3]);
+    let sum = pseudo.add_u16(u16::from(ip[9])).add_u16(length).add(body);
     BadChecksums { ipv4, transport: !none && !sum.is_valid() }
 }
 
@@ -344,14 +350,14 @@ mod tests {
         frame.flags(0x18).seq(7).ack(9).window(11).urgent(13).tcp_options(options).payload(b"data")
     }
 
-    const TIMESTAMP: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+    const STAMPED: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
 
     #[test]
     fn what_is_plain() {
         for (frame, plain) in [
             (tcp(&[]), true),
-            (tcp(&TIMESTAMP), true),
-            (tcp(&TIMESTAMP).minimum(200), true),
+            (tcp(&STAMPED), true),
+            (tcp(&STAMPED).minimum(200), true),
             (tcp(&[2, 4, 5, 180]), false),
             (tcp(&[]).fragment(8, false), false),
             (tcp(&[]).dont_fragment(), true),
@@ -369,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_is_not() {
-        for frame in [tcp(&TIMESTAMP).to_vec(), udp().payload(b"data").to_vec()] {
+        for frame in [tcp(&STAMPED).to_vec(), udp().payload(b"data").to_vec()] {
             for length in 0..frame.len() {
                 assert!(!check(&frame[..length]), "{length}");
             }
@@ -386,7 +392,7 @@ mod tests {
             changes in prop::collection::vec((0_usize..80, any::<u8>()), 0..3),
             cut in 0_usize..160,
         ) {
-            let tcp = tcp(if timestamp { &TIMESTAMP } else { &[] });
+            let tcp = tcp(if timestamp { &STAMPED } else { &[] });
             let mut frame = if udp_frame { udp().payload(b"data").to_vec() } else { tcp.to_vec() };
             for (place, value) in changes {
                 let last = frame.len() - 1;
