@@ -64,10 +64,8 @@ impl Sum {
         let (sum, carry) = low.overflowing_add(carries);
         let sum = sum + carry as u64;
         let sum = sum.wrapping_add(sum.rotate_left(32)) >> 32;
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half was shifted down")]
         let sum = sum as u32;
         let sum = sum.wrapping_add(sum.rotate_left(16)) >> 16;
-        #[expect(clippy::cast_possible_truncation, reason = "as above")]
         let sum = sum as u16;
         u16::from_be(sum)
     }
