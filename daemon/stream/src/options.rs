@@ -28,14 +28,18 @@ const USUAL: [u8; 4] = [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10];
 impl TcpOptions {
     /// Reads the options between TCP header and payload.
     #[must_use]
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut options = Self::default();
         if let Some((&USUAL, rest)) = bytes.split_first_chunk::<4>()
             && rest.len() == 8
         {
-            options.timestamps = timestamps(rest);
-            return options;
+            return Self { timestamps: timestamps(rest), ..Self::default() };
         }
+        Self::one_by_one(bytes)
+    }
+
+    fn one_by_one(bytes: &[u8]) -> Self {
+        let mut options = Self::default();
         let mut left = bytes;
         while let Some((&kind, rest)) = left.split_first() {
             match kind {
@@ -63,6 +67,7 @@ impl TcpOptions {
     }
 }
 
+#[inline]
 fn timestamps(value: &[u8]) -> Option<(u32, u32)> {
     let (value, echo) = value.split_first_chunk::<4>()?;
     let echo = <[u8; 4]>::try_from(echo).ok()?;

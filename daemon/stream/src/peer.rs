@@ -88,6 +88,7 @@ impl Peer {
     }
 
     /// The other side grants it `window` bytes after what it has acknowledged.
+    #[inline]
     pub(crate) fn grant(&mut self, window: u32) {
         self.window = window;
         self.max_window = self.max_window.max(window);
@@ -95,6 +96,7 @@ impl Peer {
     }
 
     /// The other side acknowledges it up to `ack`.
+    #[inline]
     pub(crate) fn acknowledge(&mut self, ack: u32) {
         self.last_ack = seq::later(self.last_ack, ack);
         if self.has(FIN) && seq::lt(self.fin, self.last_ack) {
@@ -103,6 +105,7 @@ impl Peer {
     }
 
     /// It has sent all before `end`.
+    #[inline]
     pub(crate) fn advance(&mut self, end: u32) {
         self.next_seq = seq::later(self.next_seq, end);
     }

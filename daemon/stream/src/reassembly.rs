@@ -90,6 +90,12 @@ impl Track {
         self.chain.islands_max()
     }
 
+    /// Is nothing kept, and nothing missing? Then there is nothing to give back, and nothing to wait for.
+    #[inline]
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.chain.is_empty() && self.contiguous == self.base
+    }
+
     /// After the gapless part that was taken in.
     pub(crate) const fn contiguous(&self) -> u64 {
         self.contiguous

@@ -32,6 +32,14 @@ pub struct Segment<'p> {
     pub faults: Faults,
 }
 
+impl Segment<'_> {
+    /// The engine's time in whole seconds.
+    #[inline]
+    pub(crate) fn seconds(&self) -> u32 {
+        u32::try_from(self.now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+    }
+}
+
 /// Memory that is not there, because somebody wants to see what happens then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -77,6 +85,9 @@ pub struct Seen {
     /// Inline: some of its payload differs from what was sent before in its place:
     /// [`Streams::rewrite`](crate::Streams::rewrite) makes it the same.
     pub conflict: bool,
+    /// Is its session what it was, but for how far it has come: the same session in the same state, with the same flags
+    /// and initial numbers?
+    pub unchanged: bool,
     /// Was its session picked up only because [`Segment::pick_up`] said so?
     pub forgiven: bool,
     /// Are both directions at their depth, and may the flow be bypassed (`stream.bypass`)?

@@ -1,6 +1,7 @@
 //! The state machine: what a segment means for its session, and whether a session may have it.
 //!
 //! - `open`: from nothing to established
+//! - `expected`: the next segment of an open session, without all that
 //! - `data`: established and later: acknowledgements, windows, sequence numbers
 //! - `close`: FINs, and the states they lead to
 //! - `relearn`: numbers after a time in which nobody saw the session
@@ -23,6 +24,7 @@ use portcullis_wire::decoded::TcpFlags;
 
 mod close;
 mod data;
+mod expected;
 mod open;
 mod relearn;
 mod reset;

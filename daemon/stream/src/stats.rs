@@ -82,6 +82,7 @@ impl Default for StreamStats {
 
 impl StreamStats {
     /// Counts the events of one segment.
+    #[inline]
     pub(crate) fn count(&mut self, events: StreamEvents) {
         for event in events.iter() {
             if let Some(count) = self.events.get_mut(event as usize) {

@@ -16,6 +16,7 @@ use portcullis_flow::portable::Reader;
 use portcullis_flow::{Direction, TcpState};
 use portcullis_wire::decoded::TcpFlags;
 
+mod expected;
 mod payload;
 
 /// Longest payload of a segment.
@@ -94,6 +95,15 @@ impl Streams {
     /// What it costs depends on its length only.
     pub fn packet(&mut self, session: Option<StreamHandle>, segment: &Segment<'_>) -> Seen {
         self.arrived = None;
+        if let Some(seen) = session.and_then(|handle| self.expected(handle, segment)) {
+            return seen;
+        }
+        self.by_the_book(session, segment)
+    }
+
+    /// Takes in any segment, by the state machine.
+    #[inline(never)]
+    fn by_the_book(&mut self, session: Option<StreamHandle>, segment: &Segment<'_>) -> Seen {
         let mut seen = match session.filter(|handle| self.arena.get(*handle).is_some()) {
             Some(handle) => self.follow(handle, segment),
             None => self.begin(segment),

@@ -31,12 +31,17 @@ impl Urgents {
     }
 
     /// The first one in `from..to`.
+    #[inline]
     pub(crate) fn first_in(&self, from: u64, to: u64) -> Option<u64> {
         self.known().iter().copied().find(|offset| (from..to).contains(offset))
     }
 
     /// Forgets those before `offset`.
+    #[inline]
     pub(crate) fn forget_before(&mut self, offset: u64) {
+        if self.count == 0 {
+            return;
+        }
         let gone = self.known().partition_point(|known| *known < offset);
         if gone > 0 {
             self.offsets.rotate_left(gone);

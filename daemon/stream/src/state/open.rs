@@ -32,7 +32,7 @@ impl Machine<'_, '_> {
     /// The SYN's sender begins with these numbers.
     fn adopt_syn(&mut self, syn: Alternative) {
         let window = syn.window;
-        let now = self.seconds();
+        let now = self.segment.seconds();
         take_handshake(self.sender(), syn, now);
         self.receiver().grant(window);
     }
@@ -72,7 +72,7 @@ impl Machine<'_, '_> {
         self.session.set(session::MIDSTREAM, true);
         let syn = Alternative { scale: self.options.window_scale, ..self.as_alternative() };
         let isn = if syn_ack { tcp.seq } else { tcp.seq.wrapping_sub(1) };
-        let now = self.seconds();
+        let now = self.segment.seconds();
         take_handshake(self.sender(), Alternative { seq: isn, ..syn }, now);
         self.receiver().begin(tcp.ack.wrapping_sub(1));
         let stamps = self.options.timestamps.is_some();
@@ -139,7 +139,7 @@ impl Machine<'_, '_> {
             let Some(syn) = self.alternatives.find(self.session, ack.wrapping_sub(1)) else {
                 return self.invalid(StreamEvent::HandshakeSynAckWrongAck);
             };
-            let now = self.seconds();
+            let now = self.segment.seconds();
             take_handshake(self.receiver(), syn, now);
             self.session.set(session::SYN_DATA | session::FAST_OPEN, false);
             step.restart = true;
@@ -164,7 +164,7 @@ impl Machine<'_, '_> {
 
     /// The server begins with these numbers; options count where both sides have them.
     fn adopt_syn_ack(&mut self, syn_ack: Alternative) {
-        let now = self.seconds();
+        let now = self.segment.seconds();
         let [client, server] = &mut self.session.peers;
         let window = server.window;
         take_handshake(server, syn_ack, now);

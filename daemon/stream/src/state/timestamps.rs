@@ -15,11 +15,6 @@ const IDLE_SECONDS: u32 = 24 * 24 * 60 * 60;
 const SYN_TICKS: i32 = 1 << 20;
 
 impl Machine<'_, '_> {
-    /// The engine's time in whole seconds.
-    pub(super) fn seconds(&self) -> u32 {
-        u32::try_from(self.segment.now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
-    }
-
     /// Where the server's first segment echoes a timestamp (RFC 7323 §3.2): is it that of a SYN?
     pub(super) fn is_answer_to_syn(&mut self) -> bool {
         let Some((_, echo)) = self.options.timestamps.filter(|_| !self.to_server()) else { return true };
@@ -34,7 +29,7 @@ impl Machine<'_, '_> {
         else {
             return Ok(());
         };
-        let now = self.seconds();
+        let now = self.segment.seconds();
         let receiver = self.receiver().runs();
         let liberal = self.settings.liberal_timestamps && self.session.state >= TcpState::Established;
         let sender = self.sender();
@@ -59,7 +54,7 @@ impl Machine<'_, '_> {
         else {
             return;
         };
-        let now = self.seconds();
+        let now = self.segment.seconds();
         let seq = self.segment.tcp.seq;
         let sender = self.sender();
         let newer =
