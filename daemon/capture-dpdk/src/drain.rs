@@ -1,15 +1,12 @@
 //! The graceful end of a worker: what its rings held when it was told is still judged and sent.
 
 use crate::module::DpdkModule;
-use std::time::{Duration, Instant};
-
-/// A worker without packets for so long has none coming from the others any more.
-const QUIET: Duration = Duration::from_millis(5);
+use portcullis_capture::mesh::Farewell;
 
 /// How far the end has come.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    quiet_since: Option<Instant>,
+    farewell: Farewell,
     ended: bool,
     /// Packets that each lane is still asked for once the end has begun.
     left: Vec<u32>,
@@ -18,7 +15,7 @@ pub(crate) struct Drain {
 impl Drain {
     /// For lanes whose receive rings hold so many packets each.
     pub(crate) fn new(rings: impl Iterator<Item = u32>) -> Self {
-        Self { quiet_since: None, ended: false, left: rings.collect() }
+        Self { farewell: Farewell::default(), ended: false, left: rings.collect() }
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
@@ -48,22 +45,11 @@ impl Drain {
 impl DpdkModule {
     /// One round of ending, after a poll that brought `count` packets; has the end come?
     pub(crate) fn drain(&mut self, count: usize) -> bool {
-        if count > 0 {
-            self.draining.quiet_since = None;
-            self.shared.set_quiet(self.worker, false);
-            return false;
-        }
-        let now = Instant::now();
-        let quiet_since = *self.draining.quiet_since.get_or_insert(now);
-        if now.duration_since(quiet_since) < QUIET {
-            return false;
-        }
-        self.shared.set_quiet(self.worker, true);
-        if !self.shared.all_quiet() {
+        if !self.draining.farewell.may_end(&self.shared.ending, self.worker, count) {
             return false;
         }
         self.refresh_losses(true);
-        self.shared.set_ended(self.worker);
+        self.shared.ending.set_ended(self.worker);
         self.draining.ended = true;
         true
     }

@@ -11,7 +11,7 @@ impl DpdkModule {
     /// Fills the batch: forged packets, then what others passed on (at most half a burst while there is more), then
     /// what was received, each time from another lane on.
     pub(crate) fn gather(&mut self, now: Timestamp) {
-        let is_draining = self.shared.is_draining();
+        let is_draining = self.shared.ending.has_begun();
         let Self { batch, reentries, links, lanes, ports, lane_of_port, stats, draining, .. } = self;
         let lane_of = |port: PortId| lane_of_port.get(usize::from(port.0)).copied().flatten().unwrap_or(0);
         while batch.len() < BURST

@@ -2,8 +2,8 @@
 
 use crate::sys::Mbuf;
 use crossbeam::sync::Unparker;
+use portcullis_capture::mesh::{Ending, Ends};
 use portcullis_capture::{PacketMeta, WorkerId};
-use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
@@ -60,125 +60,47 @@ impl task::Wake for Bell {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) bells: Vec<Arc<Bell>>,
-    draining: AtomicBool,
-    quiet: Vec<AtomicBool>,
-    ended: Vec<AtomicBool>,
+    pub(crate) ending: Ending,
 }
 
 impl Shared {
     pub(crate) fn new(bells: Vec<Arc<Bell>>) -> Arc<Self> {
-        let flags = || bells.iter().map(|_| AtomicBool::new(false)).collect();
-        Arc::new(Self { draining: AtomicBool::new(false), quiet: flags(), ended: flags(), bells })
+        Arc::new(Self { ending: Ending::new(bells.len()), bells })
     }
 
     /// Tells every worker to end.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.ending.begin();
         for bell in &self.bells {
             task::Wake::wake_by_ref(bell);
         }
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// Says whether a worker has had nothing to do for a while.
-    pub(crate) fn set_quiet(&self, worker: usize, quiet: bool) {
-        if let Some(flag) = self.quiet.get(worker) {
-            flag.store(quiet, Ordering::Release);
-        }
-    }
-
-    /// Is every worker without work, or at its end? Then no ring between them will be written any more.
-    pub(crate) fn all_quiet(&self) -> bool {
-        self.quiet.iter().all(|flag| flag.load(Ordering::Acquire))
-    }
-
-    /// Says that a worker has ended.
-    pub(crate) fn set_ended(&self, worker: usize) {
-        self.set_quiet(worker, true);
-        if let Some(flag) = self.ended.get(worker) {
-            flag.store(true, Ordering::Release);
-        }
-    }
-
-    fn has_ended(&self, worker: usize) -> bool {
-        self.ended.get(worker).is_none_or(|flag| flag.load(Ordering::Acquire))
     }
 }
 
 /// One worker's ends of the rings.
 #[derive(Debug)]
-pub(crate) struct Links {
-    /// Packets to the other workers, by worker; none to itself.
-    steer: Vec<Option<Producer<Parcel>>>,
-    /// Packets from the others.
-    steered: Vec<Consumer<Parcel>>,
-    /// Whom something was pushed for since bells were rung last.
-    steered_to: Vec<bool>,
-}
+pub(crate) struct Links(Ends<Parcel>);
 
 impl Links {
     /// Connects each worker with each other one.
     pub(crate) fn mesh(workers: usize) -> Vec<Self> {
-        let empty = |_| Self { steer: Vec::new(), steered: Vec::new(), steered_to: vec![false; workers] };
-        let mut all: Vec<Self> = (0..workers).map(empty).collect();
-        for from in 0..workers {
-            for to in 0..workers {
-                let mut steer = None;
-                if from != to {
-                    let (producer, consumer) = RingBuffer::new(STEERING);
-                    steer = Some(producer);
-                    if let Some(target) = all.get_mut(to) {
-                        target.steered.push(consumer);
-                    }
-                }
-                if let Some(source) = all.get_mut(from) {
-                    source.steer.push(steer);
-                }
-            }
-        }
-        all
+        Ends::mesh(workers, STEERING).into_iter().map(Self).collect()
     }
 
     /// Passes a packet on to the worker that owns its flow; gives it back where there is no room or no such worker.
     pub(crate) fn steer(&mut self, to: WorkerId, parcel: Parcel, shared: &Shared) -> Result<(), Parcel> {
         let to = usize::from(to.0);
-        let Some(Some(ring)) = self.steer.get_mut(to) else { return Err(parcel) };
-        if ring.is_abandoned() || shared.has_ended(to) {
-            return Err(parcel);
-        }
-        ring.push(parcel).map_err(|PushError::Full(parcel)| parcel)?;
-        if let Some(flag) = self.steered_to.get_mut(to) {
-            *flag = true;
-        }
-        Ok(())
+        if shared.ending.has_ended(to) { Err(parcel) } else { self.0.give(to, parcel) }
     }
 
     /// Takes at most `limit` packets that others passed on, some of each.
-    pub(crate) fn take_steered(&mut self, limit: usize, mut each: impl FnMut(Parcel)) {
-        let mut left = limit;
-        for ring in &mut self.steered {
-            while left > 0
-                && let Ok(parcel) = ring.pop()
-            {
-                each(parcel);
-                left -= 1;
-            }
-        }
-        // The next round starts with another one.
-        if self.steered.len() > 1 {
-            self.steered.rotate_left(1);
-        }
+    pub(crate) fn take_steered(&mut self, limit: usize, each: impl FnMut(Parcel)) {
+        self.0.take(limit, each);
     }
 
     /// Rings the bells of those for whom something was pushed.
     pub(crate) fn notify(&mut self, shared: &Shared) {
-        for (bell, steered) in shared.bells.iter().zip(&mut self.steered_to) {
-            if std::mem::take(steered) {
-                bell.ring();
-            }
-        }
+        let given = shared.bells.iter().zip(self.0.take_given());
+        given.filter(|(_, given)| *given).for_each(|(bell, _)| bell.ring());
     }
 }

@@ -37,7 +37,7 @@ impl DpdkModule {
                 return Wake::TimedOut;
             }
             self.refresh_losses(false);
-            if self.shared.is_draining() {
+            if self.shared.ending.has_begun() {
                 self.parker.park_timeout(ENDING);
                 return Wake::Ready;
             }

@@ -259,7 +259,7 @@ impl PacketModule for XdpModule {
         self.refill()?;
         self.links.notify(&self.shared);
         self.refresh_kernel_stats(false)?;
-        if self.shared.is_draining() && self.drain(count)? {
+        if self.shared.ending.has_begun() && self.drain(count)? {
             return Ok(Poll::End);
         }
         Ok(if count > 0 { Poll::Received(count) } else { Poll::Empty })

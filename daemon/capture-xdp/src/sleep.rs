@@ -45,7 +45,7 @@ impl XdpModule {
             self.links.notify(&self.shared);
             self.refresh_kernel_stats(false)?;
             let is_restless = self.lanes.iter().any(|lane| lane.in_transmit() > 0) || self.is_hungry();
-            let longest = if is_restless || self.shared.is_draining() { SLICE } else { LONGEST };
+            let longest = if is_restless || self.shared.ending.has_begun() { SLICE } else { LONGEST };
             let longest = self.hearts.longest_sleep().map_or(longest, |beat| beat.min(longest));
             self.bell.lie_down(self.is_hungry());
             // Only now, so that whoever pushes after this look sees us lying.
@@ -55,7 +55,7 @@ impl XdpModule {
             }
             let slept = self.sleep_once(left.min(longest));
             self.bell.get_up();
-            if slept? || self.has_work() || self.shared.is_draining() {
+            if slept? || self.has_work() || self.shared.ending.has_begun() {
                 let woken = self.bell.take_woken();
                 return Ok(if woken { Wake::Woken } else { Wake::Ready });
             }

@@ -8,6 +8,7 @@
 //! - [`offline`]: the packet module over any such source and sink
 //! - [`memory`]: that module over memory, for tests and benchmarks
 //! - [`suite`]: what every packet module must pass (feature `suite`)
+//! - [`mesh`]: what the workers of a live module share, whatever their packets lie in
 //! - [`outbox`]: what the engine wants sent or offloaded beyond the verdicts
 //!
 //! Invariants: a packet is lent once and judged once; one that was left without a verdict is
@@ -18,6 +19,7 @@ pub mod burst;
 pub mod copy_mode;
 pub mod frame;
 pub mod memory;
+pub mod mesh;
 pub mod module;
 pub mod offline;
 pub mod outbox;
