@@ -1,6 +1,6 @@
 //! The frame memory that all sockets of a set share.
 
-use super::{errno, io_error};
+use super::open::{errno, io_error};
 use crate::chain::Chains;
 use crate::error::XdpError;
 use crate::frames::{Filled, Frame, Ledger, Place};
