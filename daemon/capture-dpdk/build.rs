@@ -3,7 +3,9 @@
 use std::env;
 use std::process::{Command, exit};
 
-const SHIM: &str = "shim/shim.c";
+/// One file a subject; that of rings only where ports in memory are wanted.
+const SHIM: [&str; 4] = ["shim/eal.c", "shim/packets.c", "shim/ports.c", "shim/rules.c"];
+const RINGS_SHIM: &str = "shim/rings.c";
 
 /// What the shim calls; drivers are loaded by DPDK itself.
 const LIBRARIES: [&str; 5] = ["rte_eal", "rte_mbuf", "rte_mempool", "rte_ethdev", "rte_net"];
@@ -12,7 +14,7 @@ const LIBRARIES: [&str; 5] = ["rte_eal", "rte_mbuf", "rte_mempool", "rte_ethdev"
 const RINGS: [&str; 2] = ["rte_ring", "rte_net_ring"];
 
 fn main() {
-    println!("cargo::rerun-if-changed={SHIM}");
+    println!("cargo::rerun-if-changed=shim");
     println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
     if env::var_os("CARGO_FEATURE_DPDK").is_none() {
         return;
@@ -22,14 +24,14 @@ fn main() {
     let flags = pkg_config("--cflags");
     let mut build = cc::Build::new();
     // DPDK's headers are not ours to mend.
-    build.file(SHIM).warnings(false).opt_level(3);
+    build.files(SHIM).warnings(false).opt_level(3);
     // A declaration that is missing would cut pointers to 32 bits.
     build.flag("-Werror=implicit-function-declaration");
     for flag in flags.split_whitespace() {
         build.flag(flag);
     }
     if rings {
-        build.define("PC_RINGS", None);
+        build.file(RINGS_SHIM);
     }
     build.compile("portcullis_dpdk_shim");
     for path in pkg_config("--libs-only-L").split_whitespace() {

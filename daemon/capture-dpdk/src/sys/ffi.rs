@@ -1,4 +1,4 @@
-//! The functions of `shim/shim.c` and the structures that go through them. Fields and order are the shim's.
+//! The functions of `shim/` and the structures that go through them. Fields and order are the shim's.
 
 use super::flow::FlowMatch;
 use super::mbuf::Mbuf;

@@ -1,6 +1,6 @@
 //! DPDK, behind types that cannot be misused: the only module that calls C.
 //!
-//! - `ffi`: what the shim (`shim/shim.c`) offers
+//! - `ffi`: what the shim (`shim/`) offers
 //! - `eal`: [`Eal`], the environment, once a process
 //! - `mbuf`: [`Pool`] and [`Mbuf`], packet buffers with one owner each
 //! - `port`: [`Port`] and [`Lane`], a started port and its queues
