@@ -53,7 +53,7 @@ fn is_plain(scope: &Scope<'_>, record: &FlowRecord<'_>) -> bool {
         && is_plain_flow
         && options.community_id.is_none()
         && !(options.ethernet && !(common.ether.source.is_empty() && common.ether.destination.is_empty()))
-        && !(options.flow_exception_policy && !record.exception_policies.is_empty())
+        && (!options.flow_exception_policy || record.exception_policies.is_empty())
         && !(options.compress_ipv6 && common.ip_version == 6)
 }
 
