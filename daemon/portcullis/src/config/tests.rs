@@ -1,11 +1,12 @@
-//! The configuration as a whole: defaults, overrides, policies, and messages in full.
+//! The configuration as a whole: defaults, overrides, and what has no effect.
 
 use super::*;
-use ExceptionPolicy::{Bypass, DropFlow, DropPacket, Ignore, PassFlow, PassPacket, Reject, RejectBoth};
 use portcullis_wire::{Network, TargetOs};
 
 mod anything;
 mod messages;
+mod policies;
+mod timeouts;
 
 fn sources(text: &str, overrides: &[&str]) -> Sources {
     Sources {
@@ -282,113 +283,6 @@ fn settings_without_meaning_are_accepted_with_one_warning_each() {
 }
 
 #[test]
-fn policies_are_resolved_as_suricata_does() {
-    let check = |overrides: &[&str], inline: Inline, memcap: ExceptionPolicy, midstream: ExceptionPolicy| {
-        let config = good("", overrides, inline);
-        let got = (config.flow.memcap_policy, config.stream.midstream_policy);
-        assert_eq!(got, (memcap, midstream), "{overrides:?} {inline:?}");
-    };
-    check(&[], Inline::Yes, DropPacket, DropFlow);
-    check(&[], Inline::No, Ignore, Ignore);
-    check(&[], Inline::ByCopyMode, DropPacket, DropFlow);
-    check(&["copy-mode=tap"], Inline::ByCopyMode, DropPacket, DropFlow);
-    check(&["copy-mode=ids"], Inline::ByCopyMode, Ignore, Ignore);
-    check(&["stream.midstream=yes"], Inline::Yes, DropPacket, Ignore);
-    check(&["exception-policy=auto"], Inline::Yes, DropPacket, DropFlow);
-    check(&["exception-policy=ignore"], Inline::Yes, Ignore, Ignore);
-    check(&["exception-policy=pass-flow"], Inline::Yes, PassPacket, PassFlow);
-    check(&["exception-policy=pass-flow", "stream.midstream=yes"], Inline::Yes, PassPacket, PassFlow);
-    check(&["exception-policy=reject"], Inline::Yes, Reject, Reject);
-    check(&["exception-policy=drop-flow"], Inline::No, Ignore, Ignore);
-    check(&["exception-policy=bypass", "stream.midstream-policy=ignore"], Inline::Yes, Ignore, Ignore);
-    check(&["flow.memcap-policy=pass-packet"], Inline::Yes, PassPacket, DropFlow);
-    check(&["stream.midstream-policy=pass-flow"], Inline::No, Ignore, PassFlow);
-    check(&["flow.memcap-policy=rejectboth"], Inline::Yes, RejectBoth, DropFlow);
-    check(&["flow.memcap-policy=bypass"], Inline::Yes, Ignore, DropFlow);
-    check(&["flow.memcap-policy=drop-packet"], Inline::No, Ignore, Ignore);
-}
-
-#[test]
-fn every_place_has_its_policy_and_scope() {
-    let values = [
-        "auto",
-        "drop-flow",
-        "drop-packet",
-        "reject",
-        "rejectboth",
-        "bypass",
-        "pass-flow",
-        "pass-packet",
-        "ignore",
-    ];
-    let flow = [DropFlow, DropFlow, DropPacket, Reject, RejectBoth, Bypass, PassFlow, PassPacket, Ignore];
-    let packet = flow.map(ExceptionPolicy::in_packet_scope);
-    let check = |key: &str, expected: [ExceptionPolicy; 9], read: fn(&Config) -> ExceptionPolicy| {
-        for (value, expected) in values.iter().zip(expected) {
-            let config = good("", &[&format!("{key}={value}")], Inline::Yes);
-            assert_eq!(read(&config), expected, "{key}={value}");
-            // What is inherited is what would have been set, where the midstream policy allows it.
-            if !value.ends_with("-packet") {
-                let config = good("", &[&format!("exception-policy={value}")], Inline::Yes);
-                assert_eq!(read(&config), expected, "{key} inherits {value}");
-            }
-            let watched = good("", &[&format!("{key}={value}")], Inline::No);
-            assert!(!read(&watched).drops(), "{key}={value} where nothing can be dropped");
-        }
-    };
-    check("flow.memcap-policy", packet, |config| config.flow.memcap_policy);
-    check("defrag.memcap-policy", packet, |config| config.defrag.memcap_policy);
-    check("stream.memcap-policy", flow, |config| config.stream.memcap_policy);
-    check("stream.reassembly.memcap-policy", flow, |config| config.stream.reassembly.memcap_policy);
-    check("app-layer.error-policy", flow, |config| config.app_layer.error_policy);
-}
-
-#[test]
-fn policies_that_cannot_be_are_refused() {
-    let check = |overrides: &[&str], inline: Inline, expected: &str| {
-        let error = parse(sources("", overrides), inline).unwrap_err().to_string();
-        assert!(error.contains(expected), "{overrides:?}: {error}");
-    };
-    check(&["stream.midstream-policy=drop-packet"], Inline::Yes, "it acts on whole flows");
-    check(&["stream.midstream-policy=pass-packet"], Inline::Yes, "it acts on whole flows");
-    check(&["stream.midstream-policy=drop-flow"], Inline::No, "dropping needs inline mode");
-    check(
-        &["stream.midstream=1", "stream.midstream-policy=bypass"],
-        Inline::Yes,
-        "only ignore and pass-flow",
-    );
-    check(&["exception-policy=drop-packet"], Inline::Yes, "set `stream.midstream-policy` as well");
-    check(&["exception-policy=drop-flow", "stream.midstream=1"], Inline::Yes, "cannot inherit drop-flow");
-}
-
-#[test]
-fn policies_that_change_are_announced() {
-    let text = shown("[flow]\nmemcap-policy = \"drop-flow\"\n", &[]);
-    let expected = "\
-warning: `flow.memcap-policy` acts on packets: drop-flow becomes drop-packet
- --> gate/portcullis.toml:2:17
-  |
-2 | memcap-policy = \"drop-flow\"
-  |                 ^^^^^^^^^^^
-";
-    assert_eq!(text, expected);
-    let text = shown("copy-mode = \"ids\"\nexception-policy = \"drop-flow\"\n", &[]);
-    assert!(
-        text.starts_with("warning: `exception-policy` is ignored: drop-flow needs inline mode\n"),
-        "{text}"
-    );
-    let text = shown("copy-mode = \"ids\"\n[flow]\nmemcap-policy = \"reject\"\n", &[]);
-    let expected = "\
-warning: `flow.memcap-policy` is ignored: reject needs inline mode
- --> gate/portcullis.toml:3:17
-  |
-3 | memcap-policy = \"reject\"
-  |                 ^^^^^^^^
-";
-    assert_eq!(text, expected);
-}
-
-#[test]
 fn streams_are_inspected_inline_where_packets_can_be_dropped() {
     let check = |overrides: &[&str], inline: Inline, expected: bool| {
         let config = parse(sources("", overrides), inline).unwrap().config;
@@ -416,24 +310,6 @@ fn settings_that_are_not_carried_out_are_announced() {
 }
 
 #[test]
-fn emergency_timeouts_are_never_longer() {
-    let text = "[flow-timeouts.tcp]\nnew = 60\nemergency-new = 70\n";
-    let expected = "\
-warning: `flow-timeouts.tcp.emergency-new` is longer than `flow-timeouts.tcp.new` and becomes a tenth of it, 6 s
- --> gate/portcullis.toml:3:17
-  |
-3 | emergency-new = 70
-  |                 ^^
-";
-    assert_eq!(shown(text, &[]), expected);
-    let config = good(text, &["flow-timeouts.udp.new=5"], Inline::ByCopyMode);
-    assert_eq!(config.flow_timeouts.tcp.emergency.new, Duration::from_secs(6));
-    // The default of 10 s is longer than the 5 s that were set: no word about it.
-    assert_eq!(config.flow_timeouts.udp.emergency.new, Duration::ZERO);
-    assert_eq!(shown("", &["flow-timeouts.udp.new=5"]), "");
-}
-
-#[test]
 fn elephants_are_made_by_bytes_and_interval_together() {
     let config = good("[flow.rate-tracking]\nbytes = \"1mb\"\ninterval = 10\n", &[], Inline::Yes);
     let expected = portcullis_flow::RateTracking { bytes: 1 << 20, interval: Duration::from_secs(10) };
@@ -452,60 +328,4 @@ fn elephants_are_made_by_bytes_and_interval_together() {
         "`flow.rate-tracking.interval` needs `flow.rate-tracking.bytes`",
     );
     check(&["flow.rate-tracking={bytes=1,interval=0}"], "it must be at least 1");
-}
-
-#[test]
-fn timeouts_are_overridden_by_protocol_network_and_port() {
-    use portcullis_flow::{FlowMatch, Network, TimeoutOverride};
-    let text = r#"
-[[flow-timeouts.override]]
-port = 53
-proto = "udp"
-network = "10.0.0.0/8"
-timeout = 5
-new = 2
-
-[[flow-timeouts.override]]
-port = "6000:6010"
-established = 86400
-
-[[flow-timeouts.override]]
-proto = 47
-network = "2001:db8::1"
-bypassed = 7
-"#;
-    let address = |text: &str| text.parse().unwrap();
-    let dns =
-        FlowMatch { protocol: Some(17), network: Network::new(address("10.0.0.0"), 8), ports: Some(53..=53) };
-    let gre =
-        FlowMatch { protocol: Some(47), network: Network::new(address("2001:db8::1"), 128), ports: None };
-    let expected = [
-        TimeoutOverride {
-            flows: dns,
-            new: Some(2),
-            established: Some(5),
-            closed: Some(5),
-            bypassed: Some(5),
-        },
-        TimeoutOverride {
-            flows: FlowMatch { ports: Some(6000..=6010), ..FlowMatch::default() },
-            established: Some(86_400),
-            ..TimeoutOverride::default()
-        },
-        TimeoutOverride { flows: gre, bypassed: Some(7), ..TimeoutOverride::default() },
-    ];
-    assert_eq!(good(text, &[], Inline::Yes).flow_timeouts.overrides, expected);
-    let check = |table: &str, expected: &str| {
-        let text = format!("[[flow-timeouts.override]]\n{table}\n");
-        let error = parse(sources(&text, &[]), Inline::Yes).unwrap_err().to_string();
-        assert!(error.contains(expected) && error.contains("portcullis.toml:2:"), "{table}: {error}");
-    };
-    check("timeout = 5", "it names no flows");
-    check("port = 53", "it changes nothing");
-    check("port = \"2:1\"\ntimeout = 5", "a port or a range");
-    check("port = 70000\ntimeout = 5", "expected a port");
-    check("proto = \"http\"\ntimeout = 5", "expected a protocol such as");
-    check("network = \"10.0.0.0/33\"\ntimeout = 5", "expected a network such as");
-    check("timeout = 0\nport = 1", "0 is not within 1 to 1900800 seconds");
-    check("prot = 5\ntimeout = 5", "unknown setting `flow-timeouts.override[0].prot`");
 }

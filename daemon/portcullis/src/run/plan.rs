@@ -1,16 +1,21 @@
 //! From the configuration to what each part is told. Refuses what this build cannot do rather than
 //! doing something else.
 
-use super::dpdk;
+mod devices;
+mod set;
+
+pub(crate) use devices::Devices;
+pub(crate) use set::SetPlan;
+
 use super::link_watch::{LinkPlan, PairPlan};
 use crate::config::{
-    AfXdpRequire, BindMode, CaptureModule, Config, CopyMode, DpdkConfig, FailPolicy, InlineSet, LinksConfig,
-    LivenessConfig, OverloadPolicy, RssMode, Sources, Workers, XdpMode,
+    AfXdpRequire, BindMode, Config, CopyMode, FailPolicy, LinksConfig, LivenessConfig, RssMode, Sources,
+    Workers, XdpMode,
 };
 use crate::control::About;
 use crate::exit::Failure;
 use crate::{lists, settings};
-use portcullis_bpf::{Fail, GateConfig, GatePort, GateSet, ListRoom, Liveness, Overload, TunnelPorts};
+use portcullis_bpf::{Fail, GateConfig, GatePort, ListRoom, Liveness, TunnelPorts};
 use portcullis_capture_xdp::{BusyPoll, NapiDefer, XdpConfig};
 use portcullis_engine::EngineSettings;
 use portcullis_wire::{DecoderConfig, Ports};
@@ -19,16 +24,6 @@ use std::time::Duration;
 
 /// Most workers of an inline set.
 const MAX_WORKERS: u32 = 64;
-
-/// One inline set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SetPlan {
-    pub(crate) name: String,
-    /// How many ports it has, in the order of all ports.
-    pub(crate) ports: usize,
-    pub(crate) fail: FailPolicy,
-    pub(crate) overload: OverloadPolicy,
-}
 
 /// What the parts are told.
 #[derive(Debug)]
@@ -66,46 +61,6 @@ pub(crate) struct Plan {
     pub(crate) engine: EngineSettings,
     /// What DPDK is to open, where it brings the packets. Fail policy and liveness then mean nothing.
     pub(crate) devices: Option<Devices>,
-}
-
-/// DPDK's ports.
-#[derive(Debug)]
-#[cfg_attr(not(feature = "dpdk"), expect(dead_code, reason = "what DPDK would be told"))]
-pub(crate) struct Devices {
-    /// Name and device, by port.
-    pub(crate) ports: Vec<(String, String)>,
-    /// How many workers, if that was said.
-    workers: Option<u8>,
-    /// How they are opened.
-    pub(crate) settings: DpdkConfig,
-}
-
-impl Devices {
-    /// How many workers there will be: as was said, or one a pair of queues, or one a CPU.
-    pub(crate) fn workers(&self, cpus: &[usize]) -> u8 {
-        let auto = self.settings.queues.map_or(cpus.len(), usize::from);
-        self.workers.unwrap_or_else(|| u8::try_from(auto.clamp(1, MAX_WORKERS as usize)).unwrap_or(u8::MAX))
-    }
-
-    /// # Errors
-    /// This build has no DPDK, or a port has no device.
-    fn new(config: &Config, capture: &XdpConfig) -> Result<Option<Self>, Failure> {
-        if config.capture.module != CaptureModule::Dpdk {
-            return Ok(None);
-        }
-        dpdk::supported().map_err(|reason| Failure::Input(reason.to_owned()))?;
-        let settings = config.capture.dpdk.clone();
-        let device = |name: &str| {
-            let known = settings.ports.iter().find(|(other, _)| other == name);
-            known.cloned().ok_or_else(|| {
-                Failure::Input(format!(
-                    "capture.dpdk.ports names no device for {name:?}, which an inline set uses"
-                ))
-            })
-        };
-        let ports = capture.interfaces().map(device).collect::<Result<_, _>>()?;
-        Ok(Some(Self { ports, workers: capture.workers, settings }))
-    }
 }
 
 impl Plan {
@@ -256,43 +211,6 @@ impl Plan {
     }
 }
 
-impl SetPlan {
-    fn new(config: &Config, set: &InlineSet) -> Self {
-        Self {
-            name: set.name.clone(),
-            ports: set.pairs.len() * 2,
-            fail: set.fail.unwrap_or(config.fail),
-            overload: set.overload.unwrap_or(config.overload),
-        }
-    }
-
-    /// By port: do packets pass that their owner has no room for?
-    fn bypass(&self) -> impl Iterator<Item = bool> {
-        std::iter::repeat_n(self.overload == OverloadPolicy::Bypass, self.ports)
-    }
-
-    /// What the XDP program does with the set's frames.
-    fn gate(&self, latched_fail: Option<FailPolicy>) -> GateSet {
-        GateSet {
-            ports: self.ports,
-            fail: fail(self.fail),
-            overload: match self.overload {
-                OverloadPolicy::Drop => Overload::Drop,
-                OverloadPolicy::Bypass => Overload::Bypass,
-            },
-            latched_fail: fail(latched_fail.unwrap_or(self.fail)),
-        }
-    }
-}
-
-/// While links are being taken down nothing passes.
-const fn fail(policy: FailPolicy) -> Fail {
-    match policy {
-        FailPolicy::Open => Fail::Open,
-        FailPolicy::Closed | FailPolicy::LinkDown => Fail::Closed,
-    }
-}
-
 const fn copy_mode(mode: CopyMode) -> portcullis_capture_xdp::CopyMode {
     match mode {
         CopyMode::Ips => portcullis_capture_xdp::CopyMode::Ips,
@@ -309,7 +227,6 @@ const fn bind_mode(mode: BindMode) -> portcullis_capture_xdp::BindMode {
     }
 }
 
-/// Where nothing is forwarded, it makes no difference to traffic whether a worker lives.
 /// The ports that the decoder takes for a tunnel's, all in one list.
 fn tunnels(decoder: &DecoderConfig) -> TunnelPorts {
     let kinds = [&decoder.vxlan, &decoder.geneve, &decoder.teredo];
@@ -317,6 +234,7 @@ fn tunnels(decoder: &DecoderConfig) -> TunnelPorts {
     listed.map_or(TunnelPorts::Any, |ports| TunnelPorts::These(ports.concat()))
 }
 
+/// Where nothing is forwarded, it makes no difference to traffic whether a worker lives.
 fn liveness(config: &Config) -> Liveness {
     if config.copy_mode == CopyMode::Ids {
         return Liveness::default();
@@ -345,6 +263,7 @@ const fn xdp_mode(mode: XdpMode) -> portcullis_bpf::XdpMode {
 mod tests {
     use super::*;
     use crate::config::{Inline, Sources, parse};
+    use portcullis_bpf::{GateSet, Overload};
 
     const SET: &str = r#"inline-set = [{ name = "a", pairs = [["p0", "p1"]] }]"#;
 
