@@ -10,7 +10,12 @@ use portcullis_bpf::{Hold, Pulses};
 use portcullis_capture::Unseen;
 use portcullis_wire::Timestamp;
 use std::io;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
+
+/// A worker whose sockets leave the gate still judges and sends what it has, unless it has not looked for so long: other
+/// frames pass it because it leaves, and an end that nothing is to be lost in has to cope with a CPU that is wanted elsewhere.
+const LEAVING_LIMIT: u64 = 1_000_000_000;
 
 /// One lane's side of it.
 #[derive(Debug)]
@@ -89,7 +94,11 @@ impl Hearts {
 
     /// Was the last heartbeat so long ago that the program would have taken the worker for dead?
     fn is_late(&self, now: u64) -> bool {
-        self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > self.limit
+        self.is_older(now, self.limit)
+    }
+
+    fn is_older(&self, now: u64, limit: u64) -> bool {
+        self.limit > 0 && self.last > 0 && now.saturating_sub(self.last) > limit
     }
 
     fn beat(&mut self, now: u64) {
@@ -102,10 +111,17 @@ impl Hearts {
 
 impl XdpModule {
     /// Tells the program that this worker lives. One that was taken for dead first drops what it finds on its rings:
-    /// later frames have passed it by, or were dropped, and nothing is forwarded late.
+    /// later frames have passed it by, or were dropped, and nothing is forwarded late. One that leaves is passed by, too,
+    /// but what it has was there before, and only that order is lost.
     pub(crate) fn beat(&mut self) {
+        // In this order: what passed because the sockets leave is seen with the word that they do.
+        let mut passed_by = self.hearts.passed_by();
+        fence(Ordering::Acquire);
+        let leaves = self.shared.is_leaving();
         let now = coarse_now();
-        let passed_by = self.hearts.passed_by();
+        if leaves && !self.hearts.is_older(now, LEAVING_LIMIT.max(self.hearts.limit)) {
+            passed_by.clear();
+        }
         if !passed_by.is_empty() {
             self.discard_received(&passed_by);
             let until = self.clock;
@@ -114,7 +130,7 @@ impl XdpModule {
             self.shared.note_unseen(Unseen { since, until });
         }
         // Whose other queues' frames those are, and what passed there, is not known here.
-        if self.hearts.is_late(now) || !passed_by.is_empty() {
+        if !passed_by.is_empty() || (!leaves && self.hearts.is_late(now)) {
             self.discard_steered();
         }
         self.hearts.beat(now);

@@ -7,7 +7,7 @@ use portcullis_capture::mesh::{Ending, Ends};
 use portcullis_capture::{PacketMeta, Unseen, WorkerId};
 use portcullis_wire::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Packets that wait on the ring from one worker to another at most.
 const STEERING: usize = 1024;
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) bells: Vec<Arc<Doorbell>>,
     /// By worker: frames beyond the first of packets that wait to be judged there.
     more: Vec<AtomicU64>,
+    /// Are the sockets on their way out of the gate?
+    leaving: AtomicBool,
     pub(crate) ending: Ending,
     /// The last time in which a worker was taken for dead, on the wall clock: since, until.
     unseen: [AtomicU64; 2],
@@ -37,7 +39,17 @@ impl Shared {
         let bells = bells.map_err(|source| XdpError::System { action: "make an eventfd", source })?;
         let more = (0..workers).map(|_| AtomicU64::new(0)).collect();
         let unseen = [AtomicU64::new(0), AtomicU64::new(0)];
-        Ok(Arc::new(Self { bells, more, ending: Ending::new(workers), unseen }))
+        let (leaving, ending) = (AtomicBool::new(false), Ending::new(workers));
+        Ok(Arc::new(Self { bells, more, leaving, ending, unseen }))
+    }
+
+    /// Tells every worker that its sockets are about to leave the gate.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
     }
 
     /// Tells every worker that nothing will be received any more.

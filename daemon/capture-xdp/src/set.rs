@@ -131,6 +131,8 @@ impl InlineSet {
     /// # Errors
     /// The gate's. The workers end all the same.
     pub fn quiesce(&self, gate: &mut impl SocketSlots) -> Result<(), XdpError> {
+        // First, so that no worker takes what passes it from here on for a sign that it was taken for dead.
+        self.shared.leave();
         let mut result = Ok(());
         for (port, queue) in &self.slots {
             if let Err(error) = gate.clear_socket(*port, *queue) {

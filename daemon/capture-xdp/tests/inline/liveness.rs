@@ -62,6 +62,26 @@ fn a_worker_that_hangs_is_passed_by_and_forwards_nothing_late() {
 }
 
 #[test]
+fn a_worker_that_leaves_loses_nothing_of_what_it_has() {
+    let liveness = Liveness { beat_limit: PATIENCE, full_limit: PATIENCE, ..Liveness::default() };
+    let mut bench = Bench::new(&Options { fail: Fail::Open, liveness, ..Options::default() });
+    poll(&mut bench.modules[0], &mut |_| {});
+    send(&bench, 1..=3);
+    assert_eq!(seen(&bench, 3).socket, 3);
+    // The worker has had no time yet for what is on its rings.
+    bench.set.quiesce(&mut bench.gate).unwrap();
+    send(&bench, [4]);
+    assert!(arrives(&mut bench, 4, PATIENCE), "frame 4 passes in the kernel");
+    assert_eq!(bench.gate.counters().unwrap().no_socket, 1);
+    bench.run(3, |_, burst| all(burst, Verdict::Accept));
+    for tag in 1..=3 {
+        assert!(arrives(&mut bench, tag, PATIENCE), "frame {tag} was there before");
+    }
+    assert_eq!(bench.modules[0].stats().late_drops, 0);
+    bench.assert_nothing_lost();
+}
+
+#[test]
 fn a_sleeping_worker_lives() {
     let liveness = Liveness { beat_limit: LIMIT, full_limit: LIMIT, ..Liveness::default() };
     let mut bench = Bench::new(&Options { fail: Fail::Closed, liveness, ..Options::default() });
