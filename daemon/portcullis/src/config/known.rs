@@ -74,7 +74,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("autofp-scheduler", Nothing("every worker does everything for its packets")),
     ("threading", Nothing(NO_THREADS)),
     ("luajit", Nothing(NO_ENVIRONMENT)),
-    ("security", Nothing(NO_ENVIRONMENT)),
+    ("security.lua", Nothing(NO_ENVIRONMENT)),
     ("multi-detect", Nothing(NO_ENVIRONMENT)),
     ("firewall", Nothing(NO_ENVIRONMENT)),
     ("datasets", Nothing(NO_HOSTS)),

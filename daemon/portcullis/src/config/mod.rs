@@ -24,6 +24,7 @@ mod policy;
 mod rules;
 mod run_as;
 mod section;
+mod security;
 mod stream;
 mod tree;
 mod value;
@@ -50,6 +51,7 @@ pub use plugins::{PluginConfig, PluginPath, PluginValue, PluginsConfig};
 pub use policy::ExceptionPolicy;
 pub use rules::{Action, BudgetPolicy, RulesConfig};
 pub use run_as::RunAsConfig;
+pub use security::{LandlockConfig, SeccompConfig, SecurityConfig, SyscallAction, SyscallGroup};
 pub use stream::{AppLayerConfig, StreamConfig, UrgentWord};
 pub use vars::Vars;
 pub use verdict_cache::VerdictCacheConfig;
@@ -114,6 +116,8 @@ pub struct Config {
     pub overload: OverloadPolicy,
     /// `[run-as]`.
     pub run_as: RunAsConfig,
+    /// `[security]`.
+    pub security: SecurityConfig,
     /// `[liveness]`.
     pub liveness: LivenessConfig,
     /// `[verdict-cache]`.
@@ -264,6 +268,7 @@ impl Config {
             fail: root.or("fail", FailPolicy::Open),
             overload: root.or("overload", OverloadPolicy::Drop),
             run_as: root.section("run-as", RunAsConfig::read),
+            security: root.section("security", |section| SecurityConfig::read(section, folder)),
             verdict_cache: root.section("verdict-cache", VerdictCacheConfig::read),
             liveness: root.section("liveness", LivenessConfig::read),
             links: root.section("links", LinksConfig::read),

@@ -2,8 +2,8 @@
 //! and with `--fix` applies the mends that are safe.
 //!
 //! - `finding`: one line of what is said
-//! - `system`: the machine
-//! - `port`: one port as plain data; `xdp`, `offloads`, `owners`, `spread`, `pair`: what is made of it, by topic
+//! - `system`: the machine; `confinement`: what it has to confine the gate with
+//! - `port`: one port as plain data; `xdp`, `offloads`, `owners`, `spread`, `rss`, `pair`: what is made of it, by topic
 //! - `dpdk`: ports that DPDK is to drive
 //! - `fix`: applying mends
 //! - `source`: reading files of the kernel
@@ -11,6 +11,7 @@
 //! Invariants: what is asked for and what is made of it are apart, so that every check is a function of plain data;
 //! without `--fix` nothing is changed; nothing here needs a daemon, or disturbs one that runs.
 
+mod confinement;
 mod dpdk;
 mod finding;
 mod fix;
@@ -18,6 +19,7 @@ mod offloads;
 mod owners;
 mod pair;
 mod port;
+mod rss;
 mod source;
 mod spread;
 mod system;
@@ -26,7 +28,7 @@ mod xdp;
 pub use finding::{Finding, Level, Mend};
 
 use crate::cli::{ConfigArgs, DoctorArgs};
-use crate::config::{self, AfXdpRequire, BindMode, CaptureModule, Config, Inline};
+use crate::config::{self, AfXdpRequire, BindMode, CaptureModule, Config, Inline, RssMode};
 use crate::exit::Failure;
 use crate::output;
 use fix::Mended;
@@ -120,6 +122,7 @@ impl Wanted {
         }
         if self.dpdk().is_none() || !ports.is_empty() {
             findings.extend(System::gather(self.packet_memory(there())).check());
+            findings.extend(confinement::Facts::gather().check(self.security()));
         }
         for pair in &ports {
             for port in pair {
@@ -135,6 +138,15 @@ impl Wanted {
         findings
     }
 
+    /// What of the gate's rights it is to give up: all, unless the configuration says otherwise.
+    fn security(&self) -> confinement::Asked {
+        self.config.as_ref().map_or(confinement::Asked { seccomp: true, landlock: true }, |config| {
+            let wanted = &config.security;
+            let seccomp = wanted.seccomp.enabled || wanted.limit_noproc;
+            confinement::Asked { seccomp, landlock: wanted.landlock.enabled }
+        })
+    }
+
     /// The configuration, where its sets are DPDK's.
     fn dpdk(&self) -> Option<&Config> {
         self.config.as_ref().filter(|config| config.capture.module == CaptureModule::Dpdk)
@@ -148,7 +160,8 @@ impl Wanted {
         let cpus = self.config.as_ref().map(|config| config.capture.cpus.as_slice()).unwrap_or_default();
         let mut findings = xdp::check(port, zero_copy);
         findings.push(pair::check_mtu(port));
-        findings.extend(spread::check(port, cpus));
+        let rss = af_xdp.map_or(RssMode::Symmetric, |af_xdp| af_xdp.rss);
+        findings.extend(spread::check(port, cpus, rss));
         findings.extend(offloads::check(port));
         findings.extend(owners::check(port));
         findings

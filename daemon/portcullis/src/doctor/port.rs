@@ -1,6 +1,7 @@
 //! One port: everything that is asked of it, as plain data, so that what is made of it needs no port.
 
 use super::source::{cpus, link_name, names, read};
+use portcullis_bpf::device::{HashedBy, HashedFlow};
 use portcullis_bpf::facts::{self, Feature, Rss, XdpFacts};
 use portcullis_bpf::{GateError, device};
 use portcullis_capture_xdp::HostTies;
@@ -25,6 +26,8 @@ pub(crate) struct Port {
     pub(crate) private_flags: Vec<Feature>,
     /// How packets are spread.
     pub(crate) rss: Option<Rss>,
+    /// What of packets is hashed for that, by kind.
+    pub(crate) hashed: Vec<(HashedFlow, HashedBy)>,
     /// Addresses, as `ip address` shows them.
     pub(crate) addresses: Vec<String>,
     /// Does a default route leave by it?
@@ -76,6 +79,7 @@ impl Port {
             features: facts::features(name).unwrap_or_default(),
             private_flags: facts::private_flags(name).unwrap_or_default(),
             rss: facts::rss(name).ok(),
+            hashed: hashed(name),
             addresses: ties.addresses.iter().map(ToString::to_string).collect(),
             default_route: ties.default_route,
             place: Place::of(&Path::new("/sys/class/net").join(name), index),
@@ -87,6 +91,10 @@ impl Port {
     pub(crate) fn is_on(&self, name: &str) -> Option<&Feature> {
         self.features.iter().find(|feature| feature.name == name && feature.on)
     }
+}
+
+fn hashed(name: &str) -> Vec<(HashedFlow, HashedBy)> {
+    HashedFlow::ALL.into_iter().filter_map(|flow| Some((flow, device::hashed_by(name, flow).ok()?))).collect()
 }
 
 impl Place {

@@ -2,44 +2,19 @@
 
 use super::finding::Finding;
 use super::port::Port;
+use super::rss;
+use crate::config::RssMode;
 
-/// What a key repeats that is the same in both directions.
-const SYMMETRIC: [u8; 2] = portcullis_bpf::device::Rss::SYMMETRIC;
-
-/// Findings about one port; `cpus` are those that the configuration pins workers to.
-pub(crate) fn check(port: &Port, cpus: &[usize]) -> Vec<Finding> {
+/// Findings about one port; `cpus` are those that the configuration pins workers to, `mode` what it has the gate make of
+/// the card's own spread.
+pub(crate) fn check(port: &Port, cpus: &[usize], mode: RssMode) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("queues", format!("{} receive queues", port.queues))];
     if port.queues > 1 {
-        findings.push(hash(port));
+        findings.push(rss::check(port, mode));
         findings.extend(interrupts(port));
     }
     findings.extend(node(port, cpus));
     findings.into_iter().map(|finding| finding.at(&port.name)).collect()
-}
-
-fn hash(port: &Port) -> Finding {
-    let Some(rss) = port.rss.as_ref().filter(|rss| !rss.key.is_empty() && !rss.table.is_empty()) else {
-        return Finding::ok(
-            "rss",
-            "the driver does not tell how it spreads packets: workers pass on what is not theirs",
-        );
-    };
-    let mut used = rss.table.clone();
-    used.sort_unstable();
-    used.dedup();
-    if used.len() < port.queues as usize {
-        let text = format!("packets go to {} of {} queues only", used.len(), port.queues);
-        let command = format!("ethtool -X {} equal {}", port.name, port.queues);
-        return Finding::warning("rss", text).mended_by(&command);
-    }
-    let pairs = rss.key.chunks_exact(2);
-    if rss.symmetric || pairs.clone().all(|pair| Some(pair) == rss.key.get(..2)) {
-        return Finding::ok("rss", "both directions of a flow go to the same queue number");
-    }
-    let text = "the directions of a flow go to different queues: workers pass packets on to each other";
-    let key: Vec<String> =
-        (0..rss.key.len()).map(|at| format!("{:02x}", SYMMETRIC[at % SYMMETRIC.len()])).collect();
-    Finding::warning("rss", text).mended_by(&format!("ethtool -X {} hkey {}", port.name, key.join(":")))
 }
 
 fn interrupts(port: &Port) -> Option<Finding> {
@@ -75,35 +50,25 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
     use crate::doctor::port::Place;
-    use portcullis_bpf::facts::Rss;
 
-    fn port(table: &[u32], key: &[u8], symmetric: bool) -> Port {
-        let rss = Some(Rss { table: table.to_vec(), key: key.to_vec(), symmetric });
-        Port { name: "eth0".to_owned(), queues: 2, rss, ..Port::default() }
+    fn port() -> Port {
+        Port { name: "eth0".to_owned(), queues: 2, ..Port::default() }
     }
 
     fn check_one(port: &Port, cpus: &[usize], topic: &str, level: Level, text: &str) -> Option<String> {
-        let findings = check(port, cpus);
+        let findings = check(port, cpus, RssMode::Keep);
         let found = findings.iter().find(|finding| finding.topic == topic).unwrap();
         assert!(found.level == level && found.text.contains(text), "{found}");
         found.mend.as_ref().map(ToString::to_string)
     }
 
     #[test]
-    fn the_hash_is_judged() {
-        let plain = port(&[0, 1, 0, 1], &[1, 2, 3, 4], false);
-        let mend = check_one(&plain, &[], "rss", Level::Warning, "different queues");
-        assert_eq!(mend.unwrap(), "ethtool -X eth0 hkey 6d:5a:6d:5a");
-        for good in [port(&[0, 1], &[1, 2, 3, 4], true), port(&[0, 1], &[0x6d, 0x5a, 0x6d, 0x5a], false)] {
-            assert_eq!(check_one(&good, &[], "rss", Level::Ok, "same queue number"), None);
-        }
-        let lame = port(&[1, 1, 1], &[1, 2], true);
-        let mend = check_one(&lame, &[], "rss", Level::Warning, "1 of 2 queues");
-        assert_eq!(mend.unwrap(), "ethtool -X eth0 equal 2");
-        let silent = Port { rss: None, ..plain.clone() };
-        check_one(&silent, &[], "rss", Level::Ok, "does not tell");
-        let single = Port { queues: 1, ..plain };
-        assert!(check(&single, &[]).iter().all(|finding| finding.topic != "rss"));
+    fn one_queue_is_not_spread_to() {
+        let topics = |queues| {
+            let findings = check(&Port { queues, ..port() }, &[], RssMode::Keep);
+            findings.iter().any(|finding| finding.topic == "rss")
+        };
+        assert_eq!([1, 2].map(topics), [false, true]);
     }
 
     #[test]
@@ -111,7 +76,7 @@ mod tests {
         let at = |interrupts: &[(u32, Vec<usize>)], node_cpus: Vec<usize>| {
             let place =
                 Place { node: Some(1), node_cpus, interrupts: interrupts.to_vec(), ..Place::default() };
-            Port { place, ..port(&[0, 1], &[1, 1], false) }
+            Port { place, ..port() }
         };
         let crowded = at(&[(40, vec![0]), (41, vec![0])], vec![]);
         let mend = check_one(&crowded, &[], "interrupts", Level::Warning, "all 2 are served by CPU 0");

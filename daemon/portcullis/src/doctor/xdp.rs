@@ -15,6 +15,11 @@ pub(crate) fn check(port: &Port, zero_copy: bool) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.at(&port.name)).collect()
 }
 
+/// Does a gate stand here?
+pub(crate) fn is_guarded(port: &Port) -> bool {
+    port.xdp.program.as_ref().is_some_and(|program| OURS.contains(&program.name.as_str()))
+}
+
 fn support(port: &Port) -> Finding {
     let driver = if port.driver.is_empty() { "without a name" } else { &port.driver };
     let xdp = &port.xdp;

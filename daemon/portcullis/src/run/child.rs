@@ -163,6 +163,9 @@ impl Child {
 /// Says how a process ended.
 pub(crate) fn cause(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
+        (Some(libc::SIGSYS), _) => {
+            "was killed for a system call that it must not make (security.seccomp)".to_owned()
+        }
         (Some(signal), _) => {
             let core = if status.core_dumped() { ", core dumped" } else { "" };
             format!("was killed by signal {signal}{core}")
@@ -180,6 +183,7 @@ mod tests {
     fn causes() {
         assert_eq!(cause(ExitStatus::from_raw(9)), "was killed by signal 9");
         assert_eq!(cause(ExitStatus::from_raw(11 | 0x80)), "was killed by signal 11, core dumped");
+        assert!(cause(ExitStatus::from_raw(libc::SIGSYS)).ends_with("(security.seccomp)"));
         assert_eq!(cause(ExitStatus::from_raw(3 << 8)), "ended with status 3");
     }
 }

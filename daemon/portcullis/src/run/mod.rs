@@ -19,7 +19,7 @@
 //! - `witness`: what the program noted of connections that nobody judged
 //! - `wires`: the ports, whichever packet module serves them
 //! - `dpdk`: the ports of the other packet module, which keep their privileges (`no_dpdk` in a build without it)
-//! - `privileges`: how it gives them up
+//! - `confinement`: all that it gives up: `privileges`, files but those of some `folders`, `syscalls`
 //! - `worker`: the threads that judge, each on a CPU of its own
 //! - `start`: everything in its order, and undone where a step fails
 //! - `crew`: what the workers are made of; `announce`: how it all really stands
@@ -47,6 +47,7 @@ mod backoff;
 mod blind;
 mod cache;
 mod child;
+mod confinement;
 mod control;
 mod counters;
 mod crew;
@@ -55,6 +56,7 @@ mod dpdk;
 mod ending;
 #[cfg(feature = "dpdk")]
 mod flow_rules;
+mod folders;
 mod handover;
 mod iface_stat;
 mod keeper;
@@ -73,6 +75,7 @@ mod setup;
 mod signals;
 mod start;
 mod supervisor;
+mod syscalls;
 mod verdict_table;
 mod warden;
 mod watchdog;
@@ -124,6 +127,14 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 /// It cannot; what to do about it.
 pub(crate) const fn has_dpdk() -> Result<(), &'static str> {
     dpdk::supported()
+}
+
+/// The version of Landlock that this kernel has.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn landlock() -> Result<i32, &'static str> {
+    folders::supported()
 }
 
 /// Takes down what a dead process left of a gate: a gate without a warden is ended, the program taken off, the ports made

@@ -83,25 +83,6 @@ impl Identity {
         }
         Err(Failure::Runtime(format!("capabilities are left: {:?}", left.permitted)))
     }
-
-    /// Does something on a thread without privileges, so that the threads it starts have none.
-    ///
-    /// # Errors
-    /// Privileges could not be given up, or that of `act`.
-    pub(crate) fn without<T: Send>(
-        self,
-        act: impl FnOnce() -> Result<T, Failure> + Send,
-    ) -> Result<T, Failure> {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
-                self.assume()?;
-                act()
-            });
-            let thread =
-                thread.map_err(|error| Failure::Runtime(format!("cannot start a thread: {error}")))?;
-            thread.join().unwrap_or_else(|_| std::process::abort())
-        })
-    }
 }
 
 #[cfg(test)]
@@ -121,21 +102,5 @@ mod tests {
         let reason = find(Some("no such user"), None).unwrap_err().to_string();
         assert!(reason.contains("run-as.user"), "{reason}");
         assert!(find(None, Some("no such group")).unwrap_err().to_string().contains("run-as.group"));
-    }
-
-    #[test]
-    fn a_thread_without_privileges_starts_threads_without_privileges() {
-        portcullis_testkit::require_root();
-        let identity = Identity::find(&named(Some("nobody"), None)).unwrap();
-        let here = capabilities(None).unwrap();
-        let there = identity.without(|| {
-            let inner = std::thread::spawn(|| (capabilities(None).unwrap(), rustix::process::geteuid()));
-            Ok(inner.join().unwrap())
-        });
-        let (there, user) = there.unwrap();
-        assert!(there.permitted.is_empty() && there.effective.is_empty() && !here.permitted.is_empty());
-        assert!(!user.is_root());
-        assert!(rustix::process::geteuid().is_root(), "this thread stays who it was");
-        assert_eq!(capabilities(None).unwrap(), here);
     }
 }

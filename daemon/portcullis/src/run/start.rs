@@ -1,16 +1,16 @@
 //! Everything in its order: what can be checked without touching anything, then the ports and the program, which the
 //! warden sets up, the log, the workers with their memory, their queues, and at last the control socket. Whatever
-//! threads there are start without privileges; the one thread that needs them, to bind queues, gives them up before it
+//! threads there are start without privileges and confined; the one thread that needs them, to bind queues, gives them up before it
 //! publishes the queues. Where a step fails, the end of the process undoes it.
 
 use super::AbortOnPanic;
 use super::cache::CacheThread;
+use super::confinement::Confinement;
 use super::control::Desk;
 use super::link::{WardenLink, listen};
 use super::link_watch::LinkFacts;
 use super::lists::{Force, ListKeeper};
 use super::plan::{Devices, Plan};
-use super::privileges::Identity;
 use super::reload::Loader;
 use super::supervisor::{Event, Restarted};
 use super::wires::{Module, Wires};
@@ -140,9 +140,9 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     if !loaded.config.liveness.outlive_warden {
         warden.die_with()?;
     }
-    let identity = Identity::find(&loaded.config.run_as)?;
     let plugins = plugins::load(&loaded)?;
     let config = loaded.config;
+    let confinement = Confinement::new(&config, &arguments.config)?;
     let (rules, ruleset) =
         crew::load_rules(&config, arguments.init_errors_fatal, None, crew::first_generation())?;
     let lists = Lists::read(&config)?;
@@ -155,7 +155,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     // As the ports spread packets now: the warden may have changed that.
     plan.engine.spread = crew::spread(&plan, count);
     let folder = arguments.log_dir.as_deref().unwrap_or(&config.log_dir);
-    let (signals, mut log, reporters) = identity.without(|| {
+    let (signals, mut log, reporters) = confinement.within(|| {
         let signals = SignalWatch::start(sender.clone())?;
         listen(orders, sender.clone())?;
         let (log, reporters) = open_log(&config, folder, &plan, count, warden.clone())?;
@@ -163,7 +163,7 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     })?;
     let (parts, published) = crew::parts(&rules, &plugins, count, reporters);
     let (parts, cache) = crew::linked(parts, warden.facts(), &plan);
-    let (mut workers, cache, loader) = identity.without(|| {
+    let (mut workers, cache, loader) = confinement.within(|| {
         let workers = worker::spawn(&plan.engine, cpus.as_deref(), parts, published, &sender)?;
         let cache = cache.map(CacheThread::start).transpose()?;
         Ok((workers, cache, Loader::start(config.clone(), &rules, ruleset.counts, sender.clone())?))
@@ -182,12 +182,12 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     if let Some(cache) = &cache {
         cache.begin(rules.generation());
     }
-    let lists = identity.without(|| {
+    let lists = confinement.within(|| {
         let listed = log.take_listed();
         lists.map(|lists| ListKeeper::start(lists, listed)).transpose()
     })?;
     let (set, by_ports) =
-        take_queues(&plan, memory, (&mut workers, before), &mut warden, (identity, rules.generation()))?;
+        take_queues(&plan, memory, (&mut workers, before), &mut warden, (&confinement, rules.generation()))?;
     let cache = cache.or(by_ports);
     let server = match &config.control_socket {
         Some(_) => Some(serve(&warden, Desk::new(sender.clone(), plan.about(loaded.sources)))?),
@@ -260,13 +260,15 @@ fn take_queues(
     memory: Memory<'_>,
     (workers, before): (&mut [Worker], Before),
     warden: &mut WardenLink,
-    (identity, generation): (Identity, u32),
+    (confinement, generation): (&Confinement, u32),
 ) -> Result<(Wires, Option<CacheThread>), Failure> {
     let (mut set, modules) = match memory {
         Memory::Sockets(memory) => {
             let (set, modules) = memory.bind(warden).map_err(set_failure)?;
             announce::require_zero_copy(plan.require, &set)?;
-            identity.assume()?;
+            if !confinement.assume()? {
+                tracing::warn!("this kernel has no Landlock: the gate can read what its user can read");
+            }
             (Wires::Xdp(set), modules.into_iter().map(Box::new).map(Module::Xdp).collect())
         }
         Memory::Devices(devices, count) => {

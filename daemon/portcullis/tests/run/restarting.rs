@@ -1,6 +1,8 @@
 //! One gate follows another: what is lost, what passes uninspected, and what it takes to be replaced.
 
 use crate::gate::{Gate, PATIENCE, PROGRAM, Place, eventually, lab, lives, ping};
+use portcullis::control::client::Client;
+use portcullis::control::protocol::Outcome;
 use portcullis_testkit::Lab;
 use rustix::process::Signal;
 use std::fs;
@@ -264,6 +266,7 @@ fn no_thread_of_the_gate_has_privileges_and_logs_and_commands_go_on() {
                 assert!(status.contains(&format!("{line}:\t0000000000000000")), "{status}");
             }
             assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+            assert!(status.contains("Seccomp:\t2"), "{status}");
             assert!(status.contains(&format!("Uid:\t{expected}")), "{status}");
         }
         assert!(ping(&lab, 2, 5));
@@ -275,6 +278,36 @@ fn no_thread_of_the_gate_has_privileges_and_logs_and_commands_go_on() {
         assert!(ping(&lab, 2, 5));
         gate.end(&lab);
     }
+}
+
+#[test]
+fn a_gate_reads_its_rules_anew_and_nothing_that_is_elsewhere() {
+    let (lab, place, elsewhere) = (lab(), Place::new(), Place::new());
+    let rule = |sid| format!("alert icmp any any -> any any (sid:{sid};)\n");
+    let (linked, other) = (place.path("linked.rules"), elsewhere.write("other.rules", &rule(2)));
+    let link = |to| {
+        let _ = fs::remove_file(&linked);
+        std::os::unix::fs::symlink(to, &linked).unwrap();
+    };
+    link(elsewhere.write("first.rules", &rule(1)));
+    let config = place.configure("", "");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("[\"test.rules\"]", "[\"linked.rules\"]")).unwrap();
+    let gate = Gate::start_as(&lab, &place, &config);
+    // A link that leads where one led at the start.
+    link(other);
+    gate.ask("ruleset-reload-rules");
+    assert!(ping(&lab, 1, 5));
+    eventually("the other rule is in use", || {
+        place.records("alert").iter().any(|alert| alert["alert"]["signature_id"] == 2)
+    });
+    link("/etc/shadow".into());
+    let mut client = Client::connect(&place.socket()).unwrap();
+    let refused = client.command("ruleset-reload-rules").unwrap();
+    assert_ne!(refused.outcome, Outcome::Ok);
+    assert!(refused.message.to_string().contains("denied"), "{}", refused.message);
+    assert!(ping(&lab, 1, 5));
+    gate.end(&lab);
 }
 
 #[test]
