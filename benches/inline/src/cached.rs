@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     size: usize,
     /// The CPU that sends, and that the ports' work is done on.
     #[arg(long, default_value_t = 0)]
-    cpu: usize,
+    cpu: u32,
 }
 
 /// As the load generator sends them.

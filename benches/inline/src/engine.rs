@@ -3,14 +3,13 @@
 //! Memory and all flows are there before the first packet that counts. What counts is the CPU time of the thread, so
 //! that others who want its CPU do not; with and without the engine in turn.
 
-use crate::cpu;
 use crate::numbers::{self, Numbers};
 use crate::output::line;
 use anyhow::Result;
-use portcullis_bench_micro::cpu_time;
 use portcullis_bench_micro::frames::{self, Frame};
 use portcullis_bench_micro::rig::{Rig, accept_all, looped};
 use portcullis_bench_micro::spread::Spread;
+use portcullis_loadgen::thread::{cpu_time, pin};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,14 +26,14 @@ pub(crate) struct Arguments {
     packets: u32,
     /// The CPU to measure on.
     #[arg(long, default_value_t = 1)]
-    cpu: usize,
+    cpu: u32,
     /// Writes every number into this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    cpu::pin(arguments.cpu)?;
+    pin(Some(arguments.cpu))?;
     let mut all = Vec::new();
     for flows in &arguments.flows {
         let frames = frames::udp(*flows);

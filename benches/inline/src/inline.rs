@@ -5,7 +5,6 @@
 //! for round on the same module, under the same load, so that what else the machine does hits all alike. Each round
 //! with an engine is set against the rounds without one before and after it.
 
-use crate::cpu;
 use crate::load::{self, Load};
 use crate::numbers::{self, Numbers};
 use crate::output::line;
@@ -15,6 +14,7 @@ use crate::workers::{self, Tracking};
 use anyhow::{Result, ensure};
 use portcullis_bench_micro::spread::Spread;
 use portcullis_capture::{CaptureStats, PacketModule};
+use portcullis_loadgen::thread::pin;
 use portcullis_testkit::Lab;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,10 +38,10 @@ pub(crate) struct Arguments {
     size: usize,
     /// The CPU that sends, and that everything but the worker runs on.
     #[arg(long, default_value_t = 0)]
-    sender_cpu: usize,
+    sender_cpu: u32,
     /// The worker's CPU.
     #[arg(long, default_value_t = 1)]
-    worker_cpu: usize,
+    worker_cpu: u32,
     /// The packet module. DPDK starts once in a run, so its drivers take one number of flows.
     #[arg(long, value_enum, default_value_t = Over::AfXdp)]
     over: Over,
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let once = arguments.over == Over::AfXdp || arguments.flows.len() == 1;
     ensure!(once, "DPDK starts once in a run: give one number of --flows");
     // Threads and processes that are started from here on stay there.
-    cpu::pin(arguments.sender_cpu)?;
+    pin(Some(arguments.sender_cpu))?;
     let mut all = Vec::new();
     for flows in &arguments.flows {
         let load =
@@ -174,7 +174,7 @@ fn measure<M: PacketModule>(arguments: &Arguments, module: &mut M) -> Result<(Ve
     // The loggers first: they stay with everything else.
     let mut verified = Tracking::new(true)?;
     let mut unverified = Tracking::new(false)?;
-    cpu::pin(arguments.worker_cpu)?;
+    pin(Some(arguments.worker_cpu))?;
     let length = Duration::from_millis(arguments.round_ms);
     let mut rounds = Vec::new();
     let cycles = (0..=arguments.rounds).flat_map(|_| CYCLE);

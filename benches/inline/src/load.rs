@@ -19,7 +19,7 @@ pub(crate) struct Load {
     /// Frames a second; as many as go where not given.
     pub(crate) rate: Option<u32>,
     /// The CPU that sends.
-    pub(crate) cpu: usize,
+    pub(crate) cpu: u32,
 }
 
 /// A running load generator of which one end may be over before the other.

@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod cached;
-mod cpu;
 mod engine;
 mod inline;
 mod load;

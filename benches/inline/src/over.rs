@@ -42,7 +42,7 @@ pub(crate) fn af_xdp(scratch: &Path) -> Result<(Gate, InlineSet, XdpModule)> {
 
 /// The same with one of DPDK's drivers, whose own thread sleeps on `cpu`. Once a process.
 #[cfg(feature = "dpdk")]
-pub(crate) fn dpdk(driver: Over, cpu: usize) -> Result<(DpdkSet, DpdkModule)> {
+pub(crate) fn dpdk(driver: Over, cpu: u32) -> Result<(DpdkSet, DpdkModule)> {
     prepare()?;
     let (name, arguments) = match driver {
         // Its busy polling loses packets on interfaces without a NIC.
@@ -51,7 +51,12 @@ pub(crate) fn dpdk(driver: Over, cpu: usize) -> Result<(DpdkSet, DpdkModule)> {
     };
     let devices: Vec<String> =
         (0..).zip(PORTS).map(|(number, port)| format!("{name}{number},iface={port}{arguments}")).collect();
-    let eal = EalConfig { devices: devices.clone(), memory_mb: 256, cpu, ..EalConfig::default() };
+    let eal = EalConfig {
+        devices: devices.clone(),
+        memory_mb: 256,
+        cpu: usize::try_from(cpu)?,
+        ..EalConfig::default()
+    };
     let ports = PORTS.iter().zip(devices).map(|(port, device)| DpdkPort { name: (*port).to_owned(), device });
     let config = DpdkConfig { ports: ports.collect(), ..DpdkConfig::default() };
     let (set, modules) = DpdkSet::open(&config, &Eal::start(&eal)?)?;

@@ -1,7 +1,7 @@
 //! A module that ends after a while and tells what was done until then.
 
-use crate::cpu;
 use portcullis_capture::{Burst, CaptureStats, PacketModule, Poll, Properties, Wake};
+use portcullis_loadgen::thread;
 use portcullis_wire::Timestamp;
 use std::task::Waker;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub(crate) struct ForOneRound<'m, M> {
 impl<'m, M: PacketModule> ForOneRound<'m, M> {
     /// Begins a round now, on the thread that will poll.
     pub(crate) fn new(module: &'m mut M, length: Duration) -> Self {
-        let start = (module.stats(), cpu::clock(), cpu::thread_time());
+        let start = (module.stats(), thread::clock(), thread::cpu_time());
         // The module's time may be that of its last burst, some time ago.
         let end = wall_clock().after(length);
         Self { module, end, start, bursts: 0, round: None }
@@ -92,7 +92,7 @@ impl<'m, M: PacketModule> ForOneRound<'m, M> {
 
     fn end(&mut self) {
         let (before, wall, cpu) = self.start;
-        let (cpu, wall) = (cpu::thread_time() - cpu, cpu::clock() - wall);
+        let (cpu, wall) = (thread::cpu_time() - cpu, thread::clock() - wall);
         let after = self.module.stats();
         let forwarded = (after.accepted - before.accepted) - (after.send_errors - before.send_errors);
         self.round = Some(Round {

@@ -4,6 +4,7 @@
 //! - `trial`: sends from one interface to another and says, as JSON, what came of each frame
 //! - `send`, `receive`: one end alone, in the present namespace, with `key=value` lines as results
 //! - `forward`: peers for a gate to be compared with, and one that does known harm
+//! - [`thread`]: CPUs and clocks, for whoever carries this generator within itself, too
 //!
 //! Frames carry a number and a time (`maker`); the sender (`sender`) puts both in where frames leave, the receiver
 //! (`counts`) looks at them in the XDP program of the interface that they come to, by the same clock. Nothing else is
@@ -19,7 +20,7 @@ mod send;
 mod sender;
 mod skeleton;
 mod stop;
-mod thread;
+pub mod thread;
 mod trial;
 
 pub use portcullis_trial::{Forwarded, Outcome, Trial};
