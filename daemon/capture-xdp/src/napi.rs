@@ -40,7 +40,7 @@ pub fn napi_defer(name: &str) -> io::Result<NapiDefer> {
 ///
 /// # Errors
 /// As for [`napi_defer`].
-pub fn set_napi_defer(name: &str, settings: NapiDefer) -> io::Result<()> {
+pub(crate) fn set_napi_defer(name: &str, settings: NapiDefer) -> io::Result<()> {
     let folder = folder(name)?;
     let put = |file: &str, value: u64| -> io::Result<()> {
         let file = openat(&folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;

@@ -136,15 +136,14 @@ impl Ending {
     }
 
     /// Says whether a worker has had nothing to do for a while.
-    pub fn set_quiet(&self, worker: usize, quiet: bool) {
+    fn set_quiet(&self, worker: usize, quiet: bool) {
         if let Some(flag) = self.quiet.get(worker) {
             flag.store(quiet, Ordering::Release);
         }
     }
 
     /// Is every worker without work, or at its end? Then no ring between them will be written any more.
-    #[must_use]
-    pub fn all_quiet(&self) -> bool {
+    fn all_quiet(&self) -> bool {
         self.quiet.iter().all(|flag| flag.load(Ordering::Acquire))
     }
 

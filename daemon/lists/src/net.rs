@@ -162,7 +162,7 @@ impl Nets {
 
 /// What makes a network of IPv4 nobody's on the far side of a gate; `None` for the others.
 #[must_use]
-pub fn special_v4(net: Net<u32>) -> Option<&'static str> {
+pub(crate) fn special_v4(net: Net<u32>) -> Option<&'static str> {
     const NETS: [([u8; 4], u8, &str); 10] = [
         ([0, 0, 0, 0], 8, "this network (RFC 791)"),
         ([10, 0, 0, 0], 8, PRIVATE_V4),
@@ -183,7 +183,7 @@ pub fn special_v4(net: Net<u32>) -> Option<&'static str> {
 
 /// The same for IPv6.
 #[must_use]
-pub fn special_v6(net: Net<u128>) -> Option<&'static str> {
+pub(crate) fn special_v6(net: Net<u128>) -> Option<&'static str> {
     const NETS: [(u128, u8, &str); 6] = [
         (1, 128, "loopback"),
         (0xffff << 32, 96, "IPv4 in IPv6"),

@@ -137,7 +137,7 @@ pub type Register = unsafe extern "C" fn(host: *const Host, setup: *const Setup,
 impl Descriptor {
     /// The sizes of the host's and the plugin's table in the first release of this version: a plugin cannot
     /// know less.
-    pub const FIRST_SIZES: (usize, usize) = (272, 336);
+    pub(crate) const FIRST_SIZES: (usize, usize) = (272, 336);
 }
 
 /// The size of a table as it is told to the other side.
