@@ -29,6 +29,8 @@ pub(crate) struct Measures {
     pub(crate) busy_poll: bool,
     /// `links.mirror`
     pub(crate) mirror: bool,
+    /// Do its crashes leave core dumps in its folder?
+    pub(crate) dumps: bool,
 }
 
 impl Measures {
@@ -41,6 +43,7 @@ impl Measures {
         rule_count: 2,
         busy_poll: false,
         mirror: false,
+        dumps: false,
     };
 
     /// One as it is by default.
@@ -62,11 +65,13 @@ impl Measures {
     ) -> Result<Gate> {
         let Self { limit_ms, ring_size, flows, busy_poll, mirror, .. } = self;
         let memory = self.flow_memory();
+        let written = if self.dumps { format!("{folder:?}") } else { String::new() };
         let more = format!(
             r#"liveness = {{ limit-ms = {limit_ms}, outlive-warden = false }}
 flow = {{ memcap = "{memory}mb", prealloc = {flows} }}
 stats.interval = 1
 links.mirror = {mirror}
+security.landlock.directories.write = [{written}]
 [capture.af-xdp]
 ring-size = {ring_size}
 huge-pages = false

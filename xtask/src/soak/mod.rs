@@ -4,6 +4,7 @@
 
 mod bfd;
 mod chaos;
+mod cores;
 mod idle;
 mod links;
 mod measures;
@@ -24,6 +25,7 @@ use crate::program::Interrupt;
 use crate::{privilege, say, setup, workspace};
 use bfd::{Flaps, Session};
 use chaos::{Chaos, Random};
+use cores::Cores;
 use measures::Measures;
 use transfers::Transfers;
 
@@ -69,6 +71,9 @@ pub(crate) struct Options {
     /// With --table, only ends whose names have this in them, such as "restart".
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// With --table, have crashes dump the gate's memory.
+    #[arg(long, value_name = "WHERE")]
+    cores: Option<Cores>,
     /// With --idle, leave the drivers' receive loops to the workers (`enable-busy-poll`).
     #[arg(long)]
     busy_poll: bool,
@@ -95,6 +100,7 @@ impl Options {
         ];
         words.extend(flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned()));
         words.push(format!("--flows={}", self.flows));
+        words.extend(self.cores.map(|cores| format!("--cores={}", cores.word())));
         words.extend(self.only.iter().map(|only| format!("--only={only}")));
         words.extend(self.rules.map(|rules| format!("--rules={rules}")));
         words.extend([format!("--rate={}", self.rate), format!("--turns={}", self.turns.max(1))]);
@@ -103,7 +109,12 @@ impl Options {
 
     /// The gate that is measured, with its rules in `folder`.
     fn measures(&self, folder: &Path) -> Result<Measures> {
-        let mut measures = Measures { flows: self.flows, busy_poll: self.busy_poll, ..Measures::LARGE };
+        let mut measures = Measures {
+            flows: self.flows,
+            busy_poll: self.busy_poll,
+            dumps: self.cores == Some(Cores::File),
+            ..Measures::LARGE
+        };
         if let Some(count) = self.rules {
             let path = folder.join("made-up.rules");
             let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -150,8 +161,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let files = folder()?;
     let measures = options.measures(files.path())?;
     if options.table {
-        let extent =
-            table::Extent { rate: options.rate, turns: options.turns.max(1), only: options.only.as_deref() };
+        let Options { rate, turns, cores, .. } = *options;
+        let extent = table::Extent { rate, turns: turns.max(1), only: options.only.as_deref(), cores };
         return table::measure(&binary, &measures, extent, &interrupt);
     }
     if options.idle {

@@ -2,12 +2,14 @@
 //! arrive was lost. What passed while nobody judged is the kernel's to tell.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use portcullis_testkit::Lab;
 
+use super::cores::{Cores, Dumping};
 use super::measures::Measures;
 use super::stream::Stream;
 use crate::gate::Gate;
@@ -27,6 +29,8 @@ pub(crate) struct Extent<'a> {
     pub(crate) turns: usize,
     /// Only those ends whose names have this in them.
     pub(crate) only: Option<&'a str>,
+    /// Do crashes dump the gate's memory?
+    pub(crate) cores: Option<Cores>,
 }
 
 const ENDS: [End; 7] =
@@ -102,7 +106,7 @@ pub(crate) fn measure(
     extent: Extent<'_>,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let Extent { rate, turns, only } = extent;
+    let Extent { rate, turns, only, cores } = extent;
     say::step(&format!(
         "Meeting a stream of {rate} packets a second, each {turns} times: {} flow slots, {} rules",
         measures.flows, measures.rule_count
@@ -118,8 +122,13 @@ pub(crate) fn measure(
                 // A new one each time: those that die often are replaced later.
                 let lab = Lab::inline()?;
                 let folder = super::folder()?;
+                let _dumping = cores.map(|cores| Dumping::start(cores, folder.path())).transpose()?;
                 let gate = measures.start(binary, &lab, folder.path(), fail, interrupt)?;
                 costs.push(meet(&lab, &gate, end, rate, interrupt)?);
+                if cores.is_some() && matches!(end, End::Crash | End::Abort) {
+                    let said = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+                    ensure!(said.contains("core dumped"), "no core was dumped: {said}");
+                }
                 gate.end(&lab)?;
             }
             costs.sort_unstable();
