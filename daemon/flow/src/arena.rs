@@ -146,8 +146,16 @@ impl Arena {
         u32::try_from(self.hot.len()).unwrap_or(u32::MAX)
     }
 
+    #[inline]
     pub(crate) fn hot(&self, slot: SlotIndex) -> &Hot {
         &self.hot.as_slice()[slot.place()]
+    }
+
+    /// Is the flow with this key in this slot (of whatever number), and in the table? Those that have left it say
+    /// why, and spare ones have the key of no packet.
+    #[inline]
+    pub(crate) fn holds(&self, slot: SlotIndex, key: &FlowKey) -> bool {
+        self.hot.as_slice().get(slot.place()).is_some_and(|hot| hot.end == 0 && hot.key.same(key))
     }
 
     pub(crate) fn cold_mut(&mut self, slot: SlotIndex) -> &mut Cold {
@@ -198,6 +206,7 @@ impl Arena {
     }
 
     /// Asks for what a packet of a known flow needs.
+    #[inline]
     pub(crate) fn prefetch(&self, slot: SlotIndex) {
         self.hot.prefetch(slot.place());
     }

@@ -238,6 +238,13 @@ impl Flow<'_> {
         self.hot.action
     }
 
+    /// Is nothing decided about its further packets, and is it not bypassed?
+    #[must_use]
+    #[inline]
+    pub fn is_undecided(&self) -> bool {
+        self.hot.action.is_none() && self.hot.state != FlowState::Bypassed
+    }
+
     /// Decides about its further packets. The first decision counts: a later one changes nothing
     /// and gives `false`.
     pub fn set_action(&mut self, action: FlowAction) -> bool {

@@ -23,6 +23,7 @@ impl Hasher {
     }
 
     /// The key's hash under this seed.
+    #[inline]
     pub(crate) fn hash(&self, key: &FlowKey) -> FlowHash {
         let [a, b, c, d, e, f] = *key.words();
         let [ra, rb, rc, rd, re, rf] = self.rounds;

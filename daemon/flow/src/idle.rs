@@ -135,6 +135,11 @@ impl Idle {
         }
     }
 
+    /// Is the flow's idle timeout that of all like it?
+    pub(crate) const fn is_shared(self) -> bool {
+        self.0 == 0
+    }
+
     pub(crate) const fn raw(self) -> u16 {
         self.0
     }

@@ -75,11 +75,13 @@ impl Index {
     }
 
     /// Asks for the home bucket's cache line.
+    #[inline]
     pub(crate) fn prefetch(&self, hash: FlowHash) {
         self.buckets.prefetch(self.home(hash));
     }
 
     /// The first slot in the home bucket whose tag fits: most likely the flow.
+    #[inline]
     pub(crate) fn guess(&self, hash: FlowHash) -> Option<SlotIndex> {
         let bucket = &self.buckets.as_slice()[self.home(hash)];
         let mut matches = matching(&bucket.lanes, tag(hash));
@@ -161,6 +163,7 @@ impl Index {
     }
 
     /// The high half of the hash, spread evenly over the buckets without a division.
+    #[inline]
     fn home(&self, hash: FlowHash) -> usize {
         // There are fewer buckets than flows, and so fewer than 2^32.
         let spread = (hash.0 >> 32) * self.buckets.len() as u64;

@@ -178,6 +178,7 @@ impl FlowKey {
 
     /// Equality without a call or a branch a word, for the comparison that every packet makes; the derived
     /// one calls `memcmp`.
+    #[inline]
     pub(crate) fn same(&self, other: &Self) -> bool {
         let differences = self.words.iter().zip(&other.words).map(|(mine, theirs)| mine ^ theirs);
         differences.fold(0, |all, difference| all | difference) == 0

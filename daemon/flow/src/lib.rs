@@ -73,7 +73,7 @@ pub use rates::RateTracking;
 pub use settings::{FlowSettings, FlowTimeouts, SetupError, Timeouts};
 pub use stats::FlowStats;
 pub use storage::{Storage, StorageId};
-pub use table::{FlowTable, Share};
+pub use table::{FlowGuess, FlowTable, Share};
 pub use tcp::{TcpState, TcpSummary};
 pub use track::{Tracked, TrackedInput};
 pub use words::{FreeWords, WordsId};

@@ -72,6 +72,7 @@ impl<T: Copy> Mapped<T> {
     }
 
     /// The values.
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: the first len values were written by extend, T is Copy (nothing to drop, nothing
         // invalidated by moves), the mapping lives as long as self and is borrowed with it.
@@ -79,12 +80,14 @@ impl<T: Copy> Mapped<T> {
     }
 
     /// The values, to be changed.
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as for as_slice, and self is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().cast::<T>(), self.len) }
     }
 
     /// Asks the processor to load the cache lines of a value; nothing where it is not there.
+    #[inline]
     pub(crate) fn prefetch(&self, index: usize) {
         if let Some(value) = self.as_slice().get(index) {
             prefetch(value);
@@ -93,6 +96,7 @@ impl<T: Copy> Mapped<T> {
 }
 
 /// Asks the processor to load the first cache line of some bytes; nothing where there are none.
+#[inline]
 pub fn prefetch_start(bytes: &[u8]) {
     if let Some(first) = bytes.first() {
         prefetch(first);
@@ -100,6 +104,7 @@ pub fn prefetch_start(bytes: &[u8]) {
 }
 
 /// Asks the processor to load a value's cache lines, for reading and writing soon.
+#[inline]
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -12,6 +12,9 @@ pub(crate) struct Slot(u32);
 pub(crate) struct SlotIndex(pub(crate) u32);
 
 impl SlotIndex {
+    /// No flow's: there are fewer places.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
     /// Its place in the arena.
     pub(crate) const fn place(self) -> usize {
         self.0 as usize

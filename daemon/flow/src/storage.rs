@@ -169,6 +169,11 @@ impl Storage {
         self.rates = settings.map(Rates::new);
     }
 
+    /// Are rates of flows kept?
+    pub(crate) const fn tracks_rates(&self) -> bool {
+        self.rates.is_some()
+    }
+
     pub(crate) const fn rates_mut(&mut self) -> Option<&mut Rates> {
         self.rates.as_mut()
     }

@@ -44,6 +44,21 @@ pub struct Share {
     pub workers: u8,
 }
 
+/// Where a flow most likely is. It may be wrong: nothing is found there then that has another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowGuess(pub(crate) SlotIndex);
+
+impl FlowGuess {
+    /// Anywhere.
+    pub const NONE: Self = Self(SlotIndex::NONE);
+}
+
+impl Default for FlowGuess {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// The flow table of one worker.
 #[derive(Debug)]
 pub struct FlowTable {
@@ -161,19 +176,27 @@ impl FlowTable {
 
     /// The hash of a key under this table's seed.
     #[must_use]
+    #[inline]
     pub fn hash(&self, key: &FlowKey) -> FlowHash {
         self.hasher.hash(key)
     }
 
     /// Asks for the cache line that [`prefetch_flow`](Self::prefetch_flow) will read.
+    #[inline]
     pub fn prefetch_bucket(&self, hash: FlowHash) {
         self.index.prefetch(hash);
     }
 
-    /// Asks for the cache lines of the flow that most likely has this hash.
-    pub fn prefetch_flow(&self, hash: FlowHash) {
-        if let Some(slot) = self.index.guess(hash) {
-            self.arena.prefetch(slot);
+    /// Asks for the cache lines of the flow that most likely has this hash, and says which that is, for
+    /// [`track_guessed`](Self::track_guessed).
+    #[inline]
+    pub fn prefetch_flow(&self, hash: FlowHash) -> FlowGuess {
+        match self.index.guess(hash) {
+            Some(slot) => {
+                self.arena.prefetch(slot);
+                FlowGuess(slot)
+            }
+            None => FlowGuess::NONE,
         }
     }
 

@@ -8,31 +8,40 @@ use crate::key::protocol;
 use crate::settings::FlowTimeouts;
 use portcullis_wire::Timestamp;
 
+/// Places in the table: of the protocol class and of the state that are looked at apart.
+const TCP: usize = 1;
+const CLOSED: usize = 2;
+
 /// The settings as a table, and the mode.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     /// Nanoseconds by mode (normal, emergency), protocol class, and state.
     table: [[[u64; 4]; 4]; 2],
     emergency: bool,
+    /// The shortest of all that a flow may have in this mode, unless it has one of its own.
+    least: u64,
     /// What decides about single flows before the table does.
     overrides: Option<Box<dyn IdleTimeouts>>,
 }
 
 impl Expiry {
     pub(crate) fn new(timeouts: &FlowTimeouts) -> Self {
-        Self { table: in_nanos(timeouts), emergency: false, overrides: None }
+        let table = in_nanos(timeouts);
+        Self { least: least(&table, false), table, emergency: false, overrides: None }
     }
 
     pub(crate) fn set_timeouts(&mut self, timeouts: &FlowTimeouts) {
         self.table = in_nanos(timeouts);
+        self.least = least(&self.table, self.emergency);
     }
 
     pub(crate) const fn emergency(&self) -> bool {
         self.emergency
     }
 
-    pub(crate) const fn set_emergency(&mut self, emergency: bool) {
+    pub(crate) fn set_emergency(&mut self, emergency: bool) {
         self.emergency = emergency;
+        self.least = least(&self.table, emergency);
     }
 
     pub(crate) fn set_overrides(&mut self, overrides: Option<Box<dyn IdleTimeouts>>) {
@@ -57,10 +66,9 @@ impl Expiry {
     }
 
     /// When the flow is over, if nothing more is seen of it.
-    #[inline]
     pub(crate) fn end_of(&self, hot: &Hot) -> Timestamp {
         let class = match hot.key.protocol() {
-            protocol::TCP => 1,
+            protocol::TCP => TCP,
             protocol::UDP => 2,
             protocol::ICMP | protocol::ICMPV6 => 3,
             _ => 0,
@@ -68,7 +76,7 @@ impl Expiry {
         let state = match hot.state {
             FlowState::New => 0,
             FlowState::Established => 1,
-            FlowState::Closed => 2,
+            FlowState::Closed => CLOSED,
             FlowState::Bypassed => 3,
         };
         let shared = self.table[usize::from(self.emergency)][class][state];
@@ -81,14 +89,26 @@ impl Expiry {
     }
 
     /// Is the flow over at `now`? Idle for exactly its timeout is over.
+    #[inline]
     pub(crate) fn is_over(&self, hot: &Hot, now: Timestamp) -> bool {
-        self.end_of(hot) <= now
+        // Nearly every packet comes sooner than any flow is over.
+        let too_soon = now.as_nanos().saturating_sub(hot.last_seen.as_nanos()) < self.least;
+        !(too_soon && hot.idle.is_shared()) && self.end_of(hot) <= now
     }
 
     /// The second in which to look at the flow again.
     pub(crate) fn deadline(&self, hot: &Hot) -> u32 {
         u32::try_from(self.end_of(hot).as_secs()).unwrap_or(NO_DEADLINE).min(NO_DEADLINE - 1)
     }
+}
+
+/// The shortest timeout in a mode. Only TCP flows are ever closed.
+fn least(table: &[[[u64; 4]; 4]; 2], emergency: bool) -> u64 {
+    let classes = table[usize::from(emergency)].iter().enumerate();
+    let states = classes.flat_map(|(class, states)| {
+        states.iter().enumerate().filter(move |(state, _)| class == TCP || *state != CLOSED)
+    });
+    states.map(|(_, nanos)| *nanos).min().unwrap_or(0)
 }
 
 fn in_nanos(timeouts: &FlowTimeouts) -> [[[u64; 4]; 4]; 2] {
@@ -135,6 +155,10 @@ mod tests {
             let end = 1_000_000_000 * (1000 + idle);
             assert_eq!(expiry.end_of(&hot), Timestamp::from_nanos(end), "{number} {state:?} {mode}");
             assert!(expiry.is_over(&hot, Timestamp::from_nanos(end)), "idle for its timeout is over");
+            for idle in [0, 1, expiry.least - 1, expiry.least, expiry.least + 1] {
+                let now = Timestamp::from_nanos(hot.last_seen.as_nanos() + idle);
+                assert_eq!(expiry.is_over(&hot, now), expiry.end_of(&hot) <= now, "{idle}");
+            }
             assert!(!expiry.is_over(&hot, Timestamp::from_nanos(end - 1)));
             assert_eq!(u64::from(expiry.deadline(&hot)), 1000 + idle);
         }

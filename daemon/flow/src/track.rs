@@ -6,7 +6,7 @@ use crate::hash::FlowHash;
 use crate::key::{FlowKey, Keyed, protocol};
 use crate::slot::{Slot, SlotIndex};
 use crate::stats::FlowStats;
-use crate::table::{BLOCK, FlowTable};
+use crate::table::{BLOCK, FlowGuess, FlowTable};
 use crate::tcp::{self, Session};
 use portcullis_capture::PortId;
 use portcullis_wire::decoded::Transport;
@@ -50,22 +50,51 @@ impl FlowTable {
     /// Finds the packet's flow, or makes it, and takes the packet in: counters, TTL, TCP flags and
     /// state, time. A flow that is found to be over, or replaced by a new TCP session, goes to the
     /// work queue and a new one takes its place. Looks at a bounded number of buckets and flows.
+    #[inline]
     pub fn track(&mut self, packet: &TrackedInput<'_>) -> Tracked<'_> {
-        let key = &packet.keyed.key;
-        let arena = &self.arena;
-        let following = self.follow_tcp.then_some(self.midstream);
-        let found = self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
-        if let Some(slot) = found.filter(|slot| self.is_current(*slot, packet)) {
-            let unseen = self.is_unseen(slot);
-            if unseen {
-                self.mark_unseen(slot);
-            }
-            let mut flow = Flow { unseen, ..Flow::at(slot, &mut self.arena, &mut self.storage) };
-            let direction = flow.direction_of(packet.keyed);
-            flow.take_in(packet, direction, following);
-            count_elephant(&mut self.stats, &mut flow, packet, direction);
-            return Tracked::Known(flow, direction);
+        self.track_guessed(packet, FlowGuess::NONE)
+    }
+
+    /// The same, quicker where the flow is where [`prefetch_flow`](Self::prefetch_flow) guessed it to be.
+    #[inline]
+    pub fn track_guessed(&mut self, packet: &TrackedInput<'_>, guess: FlowGuess) -> Tracked<'_> {
+        let found = self.find(packet, guess);
+        match found.filter(|slot| self.is_current(*slot, packet)) {
+            Some(slot) => self.known(slot, packet),
+            None => self.unknown(packet),
         }
+    }
+
+    /// The slot of the packet's flow. A key is in the table once: who is there with it needs no look into the index.
+    #[inline]
+    fn find(&self, packet: &TrackedInput<'_>, guess: FlowGuess) -> Option<SlotIndex> {
+        let (arena, key) = (&self.arena, &packet.keyed.key);
+        let look_up = || self.index.find(packet.hash, |slot| arena.hot(slot).key.same(key));
+        if arena.holds(guess.0, key) {
+            debug_assert_eq!(Some(guess.0), look_up(), "a flow in the table is in the index");
+            return Some(guess.0);
+        }
+        look_up()
+    }
+
+    /// Takes a packet of a flow in that is there.
+    #[inline]
+    fn known(&mut self, slot: SlotIndex, packet: &TrackedInput<'_>) -> Tracked<'_> {
+        let following = self.follow_tcp.then_some(self.midstream);
+        let unseen = self.is_unseen(slot);
+        if unseen {
+            self.mark_unseen(slot);
+        }
+        let mut flow = Flow { unseen, ..Flow::at(slot, &mut self.arena, &mut self.storage) };
+        let direction = flow.direction_of(packet.keyed);
+        flow.take_in(packet, direction, following);
+        count_elephant(&mut self.stats, &mut flow, packet, direction);
+        Tracked::Known(flow, direction)
+    }
+
+    /// Makes a flow of a packet that has none, if it may begin one.
+    #[inline(never)]
+    fn unknown(&mut self, packet: &TrackedInput<'_>) -> Tracked<'_> {
         if packet.keyed.quoted || !packet.may_create {
             return Tracked::Untracked;
         }
@@ -77,6 +106,7 @@ impl FlowTable {
             self.stats.memcap += 1;
             return Tracked::Refused;
         };
+        let following = self.follow_tcp.then_some(self.midstream);
         let direction = first_direction(packet.decoded, self.midstream);
         let mut flow = Flow::at(slot, &mut self.arena, &mut self.storage);
         flow.take_in(packet, direction, following);
@@ -195,6 +225,7 @@ impl FlowTable {
 
 impl Flow<'_> {
     /// Which way a packet with this key goes.
+    #[inline]
     fn direction_of(&self, keyed: &Keyed) -> Direction {
         let from_client = keyed.swapped == (self.hot.flags & flow::CLIENT_IS_HIGHER != 0);
         if from_client { Direction::ToServer } else { Direction::ToClient }
@@ -202,6 +233,7 @@ impl Flow<'_> {
 
     /// Brings the flow up to date with one of its packets. `following`: TCP sessions are followed here, and
     /// this says whether they may begin midstream.
+    #[inline]
     fn take_in(&mut self, packet: &TrackedInput<'_>, direction: Direction, following: Option<bool>) {
         let side = direction.index();
         self.hot.last_seen = self.hot.last_seen.max(packet.now);
@@ -212,24 +244,36 @@ impl Flow<'_> {
             // It comes from a router: neither an answer nor a sign of how far the peer is.
             return;
         }
-        let first = !self.seen(direction);
-        self.hot.flags |= flow::SEEN << side;
         let ttl = packet.decoded.ttl;
-        self.hot.ttl_min[side] = if first { ttl } else { self.hot.ttl_min[side].min(ttl) };
+        let first = !self.seen(direction);
+        if first {
+            self.take_first(packet.decoded, direction);
+        }
+        self.hot.ttl_min[side] = self.hot.ttl_min[side].min(ttl);
         self.hot.ttl_max[side] = self.hot.ttl_max[side].max(ttl);
-        match packet.decoded.transport {
+        if let (Some(midstream), Transport::Tcp(tcp)) = (following, &packet.decoded.transport)
             // Its receiver will not believe it (RFC 9293 §3.1).
-            Transport::Tcp(_) if packet.decoded.bad_checksums.transport => {}
-            Transport::Tcp(tcp) => {
-                let Some(midstream) = following else { return };
-                self.hot.session.observe(direction, &tcp, packet.decoded.payload.len(), midstream);
-                self.progress(self.hot.session.state().flow_state());
-            }
-            Transport::Icmpv4(icmp) | Transport::Icmpv6(icmp) if first => {
+            && !packet.decoded.bad_checksums.transport
+        {
+            self.hot.session.observe(direction, tcp, packet.decoded.payload.len(), midstream);
+            self.progress(self.hot.session.state().flow_state());
+        }
+    }
+
+    /// Takes the first packet in a direction in. What is not TCP is established once both have one.
+    fn take_first(&mut self, decoded: &Decoded, direction: Direction) {
+        let side = direction.index();
+        self.hot.flags |= flow::SEEN << side;
+        self.hot.ttl_min[side] = decoded.ttl;
+        match decoded.transport {
+            Transport::Tcp(_) => return,
+            Transport::Icmpv4(icmp) | Transport::Icmpv6(icmp) => {
                 self.cold.icmp[side] = [icmp.kind, icmp.code];
-                self.progress_when_answered();
             }
-            _ => self.progress_when_answered(),
+            _ => {}
+        }
+        if self.seen(direction.opposite()) {
+            self.progress(FlowState::Established);
         }
     }
 
@@ -243,12 +287,6 @@ impl Flow<'_> {
         self.hot.bytes[side] += counts.bytes;
     }
 
-    fn progress_when_answered(&mut self) {
-        if self.seen(Direction::ToServer) && self.seen(Direction::ToClient) {
-            self.progress(FlowState::Established);
-        }
-    }
-
     /// Sets the state, unless the flow is bypassed: it stays so.
     fn progress(&mut self, state: FlowState) {
         if self.hot.state != FlowState::Bypassed {
@@ -259,13 +297,14 @@ impl Flow<'_> {
 
 /// Takes the packet into the flow's rate, where rates are kept, and counts a flow that becomes an
 /// elephant.
+#[inline]
 fn count_elephant(
     stats: &mut FlowStats,
     flow: &mut Flow<'_>,
     packet: &TrackedInput<'_>,
     direction: Direction,
 ) {
-    if !flow.became_elephant(direction, packet.length, packet.now) {
+    if !flow.storage.tracks_rates() || !flow.became_elephant(direction, packet.length, packet.now) {
         return;
     }
     stats.elephant += u64::from(!flow.elephant(direction.opposite()));
