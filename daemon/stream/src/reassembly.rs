@@ -242,13 +242,13 @@ impl Track {
         if !self.chain.is_empty() {
             pages.release_all(&mut self.chain);
         }
-        if let Some(offset) = self.offset(number) {
-            self.move_base(offset);
-            self.run_start = offset;
-            self.contiguous = offset;
-            self.inspected = offset;
-            self.highest = offset;
-        }
+        // A number from before all that is kept, as a session that was taken over may have, is none to go back to.
+        let offset = self.offset(number).unwrap_or(self.contiguous);
+        self.move_base(offset);
+        self.run_start = offset;
+        self.contiguous = offset;
+        self.inspected = offset;
+        self.highest = offset;
     }
 
     /// Forgets all payload and begins at this number again.

@@ -135,3 +135,30 @@ fn read_runs<'b>(reader: &mut Reader<'b>, highest: u64) -> Option<Runs<'b>> {
     }
     Some(runs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What nobody wants is given back, and the session can still go on elsewhere.
+    #[test]
+    fn what_is_told_can_be_read_wherever_it_goes_on() {
+        let mut pages = Pages::reserve(1 << 20, 4).unwrap();
+        let mut stats = StreamStats::default();
+        for number in [100, 118, 5000, 99, 0] {
+            let mut track = Track::default();
+            track.begin(100);
+            let new =
+                Insert { seq: 100, payload: b"eighteen bytes now", policy: None, depth: 0, max_regions: 0 };
+            let _ = track.insert(&mut pages, &mut stats, &new);
+            assert_eq!(track.contiguous(), 18);
+            track.follow(&mut pages, number);
+            let mut told = Vec::new();
+            track.tell(&pages, true, &u64::from, &mut told);
+            let mut copy = Track::default();
+            let runs = copy.read(&u64::from, &mut Reader::new(&told));
+            assert!(runs.is_some_and(|runs| runs.is_empty()), "at {number}: {track:?}");
+            assert_eq!(copy.contiguous(), copy.inspected(), "at {number}");
+        }
+    }
+}
