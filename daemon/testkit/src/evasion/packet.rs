@@ -10,6 +10,10 @@ use std::time::Duration;
 /// How far away a far host is: what lives no longer dies on the way.
 const HOPS: u8 = 5;
 
+/// Bytes of the largest packet that gets to it whole: the least that links must carry (RFC 791, RFC 8200).
+const NARROW: usize = 576;
+const NARROW_V6: usize = 1280;
+
 /// What IP delivers: TCP, from whom.
 pub(super) type Delivered = Vec<u8>;
 
@@ -118,7 +122,8 @@ fn ipv4(wire: &Wire, manner: &Manner, packet: &[u8]) -> Option<(u8, Part)> {
     let address =
         |at: usize| -> Option<IpAddr> { Some(Ipv4Addr::from(*header.get(at..)?.first_chunk::<4>()?).into()) };
     let ours = address(12)? == wire.attacker.1 && address(16)? == wire.host.1;
-    let arrives = header[8] > if manner.far { HOPS } else { 0 };
+    let fits = !manner.far || header[6] & 0x40 == 0 || total <= NARROW;
+    let arrives = header[8] > if manner.far { HOPS } else { 0 } && fits;
     if !ours || !arrives || frame::sum(&[&packet[..length]]) != 0xffff {
         return None;
     }
@@ -161,7 +166,8 @@ fn ipv6(wire: &Wire, manner: &Manner, packet: &[u8]) -> Option<(u8, Part)> {
         Some(Ipv6Addr::from(*header.get(at..)?.first_chunk::<16>()?).into())
     };
     let ours = address(8)? == wire.attacker.1 && address(24)? == wire.host.1;
-    if !ours || header[7] <= if manner.far { HOPS } else { 0 } {
+    // Routers fragment nothing in IPv6.
+    if !ours || header[7] <= if manner.far { HOPS } else { 0 } || manner.far && length + 40 > NARROW_V6 {
         return None;
     }
     let mut next = header[6];

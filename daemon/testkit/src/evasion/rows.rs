@@ -1,7 +1,7 @@
 //! The matrix.
 
 use super::segment::{Segment, Step, Text, Wire};
-use super::{fields, strategies, streams};
+use super::{fields, published, strategies, streams};
 
 type Make = Box<dyn Fn(&Wire, &Text) -> Vec<Step>>;
 
@@ -78,6 +78,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = streams::rows();
     rows.extend(strategies::rows());
     rows.extend(fields::rows());
+    rows.extend(published::rows());
     rows
 }
 

@@ -26,12 +26,12 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-fn place(at: usize) -> i64 {
+pub(super) fn place(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(0)
 }
 
 /// The begin, what `make` gives, and the text from the keyword's middle on.
-fn between(name: &str, make: impl Fn(&Text, i64) -> Vec<Segment> + 'static) -> Row {
+pub(super) fn between(name: &str, make: impl Fn(&Text, i64) -> Vec<Segment> + 'static) -> Row {
     Row::new(name, move |wire, text| {
         let [start, half, rest] = cut(text);
         let mut all = vec![Segment::part(&text.bytes, start)];
