@@ -3,7 +3,7 @@
 use crate::script::{Rig, check, ids, inline, tell};
 use portcullis_flow::Direction;
 use portcullis_flow::portable::Reader;
-use portcullis_stream::{Fate, SetupError, Share, StreamSettings, Streams};
+use portcullis_stream::{Fate, SetupError, Share, StreamEvent, StreamSettings, Streams};
 
 const OPEN: &str = "> S 100 ws=7 -> syn_sent
     < SA 300 101 w=65535 ws=7 -> syn_recv
@@ -61,6 +61,69 @@ fn payload_within_memcap() {
     assert_eq!(rig.stats().segment_memcap_drop, refused);
     rig.streams.release(rig.session.unwrap());
     assert_eq!(rig.stats().reassembly_memuse, 0);
+}
+
+/// However little is left of the memory: a segment is kept whole or refused.
+#[test]
+fn what_is_taken_in_is_there_whole() {
+    for (spare, size) in [(0, 1000), (300, 1024), (700, 1500), (1100, 3000), (1300, 100), (2600, 9000)] {
+        let mut settings = inline();
+        settings.reassembly.memcap = (90 << 10) + spare;
+        settings.reassembly.depth = 0;
+        let mut rig = check(&settings, OPEN);
+        let (mut sent, mut seq) = (Vec::new(), 101);
+        loop {
+            let mut told = tell(&format!("> A {seq} 301"));
+            told.payload = (0..size).map(|at| (at % 251) as u8 ^ (seq % 253) as u8).collect();
+            if rig.packet(&told).fate == Fate::ReassemblyMemcap {
+                break;
+            }
+            sent.extend_from_slice(&told.payload);
+            seq += size;
+        }
+        let mut kept = Vec::new();
+        rig.streams.transcribe(rig.session.unwrap(), Direction::ToServer, 1 << 20, &mut kept);
+        assert!(!sent.is_empty() && kept == sent, "{size}, {spare}: {} of {}", kept.len(), sent.len());
+    }
+}
+
+#[test]
+fn what_is_missing_is_noted_where_a_stream_is_shown() {
+    let script = format!(
+        "{OPEN}> A 101 301 \"abc\" -> established added \"|abc\"
+         > A 110 301 \"def\" -> established added \"|def\""
+    );
+    let rig = check(&inline(), &script);
+    let shown = |limit| {
+        let mut shown = Vec::new();
+        rig.streams.transcribe(rig.session.unwrap(), Direction::ToServer, limit, &mut shown);
+        String::from_utf8(shown).unwrap()
+    };
+    assert_eq!([shown(100), shown(3), shown(2)], ["abc[6 bytes missing]def", "abc", "ab"]);
+}
+
+#[test]
+fn other_syns_are_forgotten_with_their_session() {
+    let mut streams = Streams::new(&inline(), Share { workers: 1, seed: 1 }).unwrap();
+    let (one, other) = (tell("> S 100"), tell("> S 200"));
+    // More than there is room for at the same time.
+    for _ in 0..5000 {
+        let session = streams.packet(None, &one.segment()).session;
+        assert_eq!(streams.packet(session, &other.segment()).fate, Fate::Valid);
+        streams.release(session.unwrap());
+    }
+}
+
+#[test]
+fn each_event_is_counted_once() {
+    let far = "> A 9000 301 \"x\" -> established est_packet_out_of_window invalid\n";
+    let mut rig =
+        check(&inline(), &format!("{}{far}{far}", OPEN.replace(" ws=7", "").replace(" w=65535", "")));
+    rig.streams.note_invalid_checksum();
+    let stats = rig.stats();
+    let told: Vec<_> = stats.events.iter().filter(|count| **count > 0).collect();
+    assert_eq!((told, stats.invalid_checksum), (vec![&2], 1));
+    assert_eq!(stats.events[StreamEvent::EstablishedOutOfWindow as usize], 2);
 }
 
 #[test]
