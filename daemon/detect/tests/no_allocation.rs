@@ -15,7 +15,7 @@ const RULES: &str = r#"
     alert tcp any any -> any any (content:"ab"; sid:4;)
     alert tcp any any -> any any (pcre:"/ne+dle\s+in/i"; sid:5;)
     alert tcp any any -> any any (pcre:"/(\w+) in (?!b)/"; sid:6;)
-    alert tcp any any -> any any (pcre:"/^(a+)+\1[bc]$/"; sid:7;)
+    alert tcp any any -> any any (pcre:"/^(a+)+\1(?!b)[bc]$/"; sid:7;)
     alert tcp any any -> any any (content:"stack"; pcre:"/(\d)\1/R"; sid:8;)
     alert tcp any any -> any any (byte_extract:1,0,n; byte_math:bytes 1,offset 1,oper +,rvalue n,result m; isdataat:m; sid:9;)
     alert tcp [10.0.0.1,10.0.0.9,2001:db8::/32] any -> any any (flags:*PA; sid:10;)
@@ -32,11 +32,12 @@ fn matching_allocates_nothing() {
     assert_eq!(loaded.errors, []);
     let rules = loaded.rules;
     let mut scratch = Scratch::new(&rules);
-    let payloads: [Vec<u8>; 6] = [
+    let payloads: [Vec<u8>; 7] = [
         b"a NEEDLE in the hay stack 11".to_vec(),
         b"\x01\x02\x00\x01Needle in".to_vec(),
         [b"needle in ".as_slice(), &[b'a'; 1200]].concat(),
         vec![b'a'; 1400],
+        [&[b'a'; 1400][..], b"b"].concat(),
         (0..=255).cycle().take(1400).collect(),
         Vec::new(),
     ];

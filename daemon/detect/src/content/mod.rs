@@ -7,6 +7,7 @@
 //! Suricata does.
 
 pub(crate) mod bytes;
+mod counted;
 pub(crate) mod pcre;
 mod plain;
 

@@ -2,7 +2,8 @@
 //!
 //! A pattern whose meaning is the same in every engine and whose automaton stays small becomes a full DFA:
 //! its search is linear and needs no memory. All others (look-around, back references, long counted
-//! repetitions) go to PCRE2, compiled to machine code, with a match limit.
+//! repetitions) go to PCRE2, compiled to machine code, with a match limit. Those that could look at as many bytes as the
+//! square of the length are rewritten before, so that the limit sees all they do (`counted`).
 //!
 //! Searching allocates nothing: PCRE2 works in the [`Memory`] that each worker brings.
 
@@ -14,6 +15,7 @@ use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
+use super::counted::{self, Rewritten};
 use super::plain::is_plain;
 use super::{Unsure, Work};
 
@@ -32,6 +34,15 @@ const STACK_MAX: usize = 256 << 10;
 /// Up to this length, what grows with the square of it is charged so: a window of a stream may be far longer, and is
 /// nearly never what the square is met with.
 const SQUARE_MOST: usize = 2048;
+
+/// How often a rewritten pattern may go on in one search: first little, which is enough for nearly all payloads, and where
+/// that is too little once more with as much as one packet is worth.
+const COUNTED_MAX: [u32; 2] = [4096, 32_768];
+
+/// What a search that may go on so often is charged, in bytes. Each time takes 5 ns at most, of which 13 are a step.
+const fn counted_cost(limit: u32) -> usize {
+    limit as usize * 12
+}
 
 /// A pattern as a rule writes it, its flags told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +83,28 @@ impl PcreSpec {
         let ungreedy = if self.ungreedy { "(?U)" } else { "" };
         let (open, close) = if self.anchored { (r"\A(?:", ")") } else { ("", "") };
         format!("(*LIMIT_MATCH={MATCH_LIMIT}){open}{ungreedy}{}{close}", self.pattern)
+    }
+
+    /// The pattern rewritten, and a DFA that rules out most of what it does not match, where that is possible.
+    fn counted(&self, is_fixed: bool) -> Option<Counted> {
+        let Rewritten { counted, skim, keeps } = counted::rewrite(self)?;
+        let keeps = if keeps { "(*NO_AUTO_POSSESS)" } else { "" };
+        let ungreedy = if self.ungreedy { "(?U)" } else { "" };
+        let begin = match (self.anchored, is_fixed) {
+            (true, _) => r"\A".to_owned(),
+            (false, true) => String::new(),
+            (false, false) => format!(r"\G(?s:.{{0,{}}}?)\K", counted::STARTS - 1),
+        };
+        let compile = |limit| {
+            let text = format!("{keeps}(*LIMIT_MATCH={limit}){begin}(?:{ungreedy}{counted})");
+            let mut builder = self.builder();
+            builder.jit_if_available(true).max_jit_stack_size(Some(STACK_MAX));
+            builder.build(&text).ok()
+        };
+        let [few, many] = COUNTED_MAX.map(compile);
+        let skim = Self { pattern: skim, ungreedy: false, ..self.clone() }.dfa();
+        let skim = skim.map(|dfa| (dfa, if self.anchored { Anchored::Yes } else { Anchored::No }));
+        Some(Counted { skim, regexes: [few?, many?], is_fixed })
     }
 
     fn builder(&self) -> RegexBuilder {
@@ -122,8 +155,63 @@ impl PcreSpec {
 /// May backtracking look at as many bytes as the square of the length? From each place a repetition without end can reach
 /// to the end and come back, which the match limit does not see; from one place two of them, one within the other's reach.
 fn is_square(pattern: &str, anchored: bool) -> bool {
-    let endless = pattern.matches(['*', '+']).count() + pattern.matches(",}").count();
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let long = pattern.split(['{', ',']).filter(|text| digits(text) >= 2).count();
+    let endless = pattern.matches(['*', '+']).count() + pattern.matches(",}").count() + long;
     endless > usize::from(anchored)
+}
+
+/// A pattern for PCRE2 of which all work is counted.
+struct Counted {
+    skim: Option<(dense::DFA<Vec<u32>>, Anchored)>,
+    /// By [`COUNTED_MAX`].
+    regexes: [Regex; 2],
+    /// Can it match only where a search begins?
+    is_fixed: bool,
+}
+
+impl Counted {
+    fn find(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        work: &mut Work<'_>,
+    ) -> Result<Option<(usize, usize)>, Unsure> {
+        if let Some((dfa, anchored)) = &self.skim {
+            work.charge((bytes.len() - start) * 4)?;
+            let input = Input::new(bytes).range(start..).anchored(*anchored);
+            if dfa.try_search_fwd(&input).map_err(|_| Unsure::Pcre)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut from = start;
+        while from <= bytes.len() {
+            let found = self.find_among(bytes, from, work)?;
+            if found.is_some() || self.is_fixed {
+                return Ok(found);
+            }
+            from += counted::STARTS;
+        }
+        Ok(None)
+    }
+
+    /// The first match that begins at one of the places from `from` on.
+    fn find_among(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        work: &mut Work<'_>,
+    ) -> Result<Option<(usize, usize)>, Unsure> {
+        for (regex, limit) in self.regexes.iter().zip(COUNTED_MAX) {
+            work.charge(counted_cost(limit))?;
+            let Some(locations) = work.memory.as_deref_mut() else { return Err(Unsure::Pcre) };
+            // Any error is a limit: the pattern was checked when it was loaded.
+            if let Ok(found) = regex.captures_read_at(&mut locations.0, bytes, from) {
+                return Ok(found.map(|found| (found.start(), found.end())));
+            }
+        }
+        Err(Unsure::Pcre)
+    }
 }
 
 /// A compiled pattern.
@@ -139,6 +227,8 @@ enum Engine {
     Dfa(Box<dense::DFA<Vec<u32>>>, Anchored),
     /// And whether what it looks at may grow with the square of the length.
     Backtracking(Box<Regex>, bool),
+    /// What would be of the square, if it were not counted.
+    Counted(Box<Counted>),
     /// It was accepted and then could not be compiled: no match can be ruled out.
     Unknown,
 }
@@ -153,14 +243,7 @@ impl Pcre {
         let retry = retry && !anchored;
         let engine = match if retry { None } else { spec.dfa() } {
             Some(dfa) => Engine::Dfa(Box::new(dfa), if spec.anchored { Anchored::Yes } else { Anchored::No }),
-            None => {
-                let mut builder = spec.builder();
-                builder.jit_if_available(true).max_jit_stack_size(Some(STACK_MAX));
-                let built = builder.build(&spec.for_pcre2());
-                built.map_or(Engine::Unknown, |regex| {
-                    Engine::Backtracking(Box::new(regex), is_square(&spec.pattern, anchored))
-                })
-            }
+            None => Engine::backtracking(spec, anchored),
         };
         Self { engine, negated: spec.negated, relative: spec.relative, retry }
     }
@@ -181,8 +264,9 @@ impl Pcre {
                 let end = dfa.try_search_fwd(&input).map_err(|_| Unsure::Pcre)?;
                 Ok(end.map(|end| (start, end.offset())))
             }
+            Engine::Counted(counted) => counted.find(bytes, start, work),
             Engine::Backtracking(regex, square) => {
-                let more = if *square { length.min(SQUARE_MOST).pow(2) / 8 } else { 0 };
+                let more = if *square { length.min(SQUARE_MOST).pow(2) / 2 } else { 0 };
                 work.charge(length * 16 + more)?;
                 let Some(locations) = work.memory.as_deref_mut() else { return Err(Unsure::Pcre) };
                 // Any error is a limit: the pattern was checked when it was loaded.
@@ -198,8 +282,25 @@ impl Pcre {
     pub(super) fn captures(&self) -> Option<(usize, &Regex)> {
         match &self.engine {
             Engine::Backtracking(regex, _) => Some((regex.captures_len(), regex)),
+            Engine::Counted(counted) => {
+                let [few, _] = &counted.regexes;
+                Some((few.captures_len(), few))
+            }
             Engine::Dfa(..) | Engine::Unknown => None,
         }
+    }
+}
+
+impl Engine {
+    fn backtracking(spec: &PcreSpec, anchored: bool) -> Self {
+        let square = is_square(&spec.pattern, anchored);
+        if square && let Some(counted) = spec.counted(anchored) {
+            return Self::Counted(Box::new(counted));
+        }
+        let mut builder = spec.builder();
+        builder.jit_if_available(true).max_jit_stack_size(Some(STACK_MAX));
+        let built = builder.build(&spec.for_pcre2());
+        built.map_or(Self::Unknown, |regex| Self::Backtracking(Box::new(regex), square))
     }
 }
 
@@ -208,6 +309,7 @@ impl fmt::Debug for Pcre {
         let engine = match &self.engine {
             Engine::Dfa(..) => "dfa",
             Engine::Backtracking(..) => "pcre2",
+            Engine::Counted(..) => "pcre2, counted",
             Engine::Unknown => "unknown",
         };
         out.debug_struct("Pcre")
@@ -251,3 +353,6 @@ impl fmt::Debug for Memory {
         out.debug_struct("Memory").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

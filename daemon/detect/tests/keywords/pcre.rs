@@ -73,10 +73,10 @@ fn faults_say_what_is_wrong() {
 #[test]
 fn a_pattern_without_end_hits_its_limit_and_is_reported() {
     use portcullis_detect::{Input, LoadOptions, RuleSet, Scratch, Source};
-    let text = br#"drop udp any any -> any any (pcre:"/^(a+)+\1[bc]$/"; sid:1;)"#;
+    let text = br#"drop udp any any -> any any (pcre:"/^(a+)+\1(?!b)[bc]$/"; sid:1;)"#;
     let loaded = RuleSet::load(&[Source { name: "rules", text }], &LoadOptions::default());
     assert_eq!(loaded.errors, []);
-    let frame = v4().udp(1, 2).payload(&[b'a'; 1000]).to_vec();
+    let frame = v4().udp(1, 2).payload(&[&[b'a'; 1000][..], b"b"].concat()).to_vec();
     let decoded = portcullis_wire::decode::Decoder::default().decode(
         portcullis_wire::LinkType::Ethernet,
         None,

@@ -63,7 +63,7 @@ fn group(number: u16) -> Vec<Frame> {
         out().tcp(port, 80).flags(flags).seq(seq).ack(501).payload(payload).to_vec()
     };
     let names: [&[u8]; 4] =
-        [b"a good NAME", b"a bad name", b"nothing", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaB"];
+        [b"a good NAME", b"a bad name", b"nothing", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaBb1"];
     let name = names[usize::from(number % 4)];
     let to = |port, payload: &[u8]| (0, out().udp(number, port).payload(payload).to_vec());
     let port = 1024 + number;
