@@ -1,6 +1,7 @@
 //! Formatting, lints and every test, with one line at the end that sums them up.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -26,6 +27,7 @@ struct Tally {
 pub(crate) fn run() -> Result<()> {
     say::step("Checking the formatting");
     succeed(workspace::cargo()?.args(["fmt", "--all", "--check"]), "cargo fmt")?;
+    succeed(Command::new("rustfmt").args(["--check", "--edition=2024"]).args(keywords()?), "rustfmt")?;
     say::step("Checking the lints");
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     succeed(workspace::cargo()?.args(clippy), "cargo clippy")?;
@@ -53,6 +55,13 @@ pub(crate) fn run() -> Result<()> {
     ensure!(success && tally.failed == 0, "tests failed");
     ensure!(tally.passed > 0, "cargo ran no test");
     Ok(())
+}
+
+/// The files of the rules' keywords: a macro declares them, and `cargo fmt` does not look into macros.
+fn keywords() -> Result<Vec<PathBuf>> {
+    let folder = workspace::root()?.join("daemon/detect/src/keywords");
+    let files = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    files.map(|file| Ok(file?.path())).collect()
 }
 
 /// Lints and tests of DPDK's packet module and of the gate over it: what is not there without the feature.

@@ -11,7 +11,7 @@
 //! - [`RuleError`]: why and where a rule was refused
 //!
 //! Every keyword is an entry of the table in `keywords`: its names, how its value is read into a rule,
-//! and, for the keywords that look at packets, the test it adds. A new keyword is one file and one entry.
+//! and, for the keywords that look at packets, the test it adds. A new keyword is one file and one line.
 //!
 //! Invariants: a rule is loaded as it is written or refused with file, line, column and reason. A rule
 //! set never changes after loading and holds no state about traffic (that about hosts is in `host`). Inspection does not allocate, lock,
