@@ -96,6 +96,8 @@ pub(crate) struct Draft {
     pub(crate) flow_names: Vec<(usize, FlowName, Vec<u8>)>,
     /// What it has to do with state about hosts.
     pub(crate) host: HostNeeds,
+    /// Where it asks for different ports, which its protocol must have.
+    pub(crate) distinct_at: Option<usize>,
     /// The places and names of hosts' bits.
     pub(crate) host_names: Vec<(usize, BitName, Vec<u8>)>,
     pub(crate) bypass: bool,
@@ -157,6 +159,9 @@ impl Draft {
             || flow.no_stream && header.protocol == Protocol::TcpStream
         {
             return Err(Fault::new(end, "the protocol and `flow` contradict each other about streams"));
+        }
+        if let Some(at) = self.distinct_at.filter(|_| !header.protocol.has_ports()) {
+            return Err(Fault::new(at, "`unique_on` needs a protocol with ports: tcp, udp or sctp"));
         }
         let has_contents = !self.parts.is_empty();
         let ip_only = !has_contents

@@ -47,6 +47,11 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
+    /// Has each of its packets two ports?
+    pub(crate) const fn has_ports(self) -> bool {
+        matches!(self, Self::Tcp | Self::TcpPacket | Self::TcpStream | Self::Udp | Self::Sctp)
+    }
+
     fn parse(word: Word<'_>) -> Result<Self, Fault> {
         let name = word.text.to_ascii_lowercase();
         Ok(match name.as_str() {

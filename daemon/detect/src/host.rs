@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use portcullis_host::{BitName, HostTable, Key, Limit, LimitKind, Ruling, Who};
+use portcullis_host::{BitName, Counted, HostTable, Key, Limit, LimitKind, Ruling, Who};
 use portcullis_wire::{Decoded, Timestamp};
 
 use crate::address::AddressSet;
+use crate::header::ports;
 use crate::signature::Action;
 
 /// State about hosts as [`RuleSet::inspect_with`](crate::RuleSet::inspect_with) needs it: the same table for
@@ -37,6 +38,28 @@ pub(crate) enum Track {
 pub(crate) struct Filter {
     pub(crate) track: Track,
     pub(crate) limit: Limit,
+    /// `unique_on`: not matches are counted, but how many values of this port they have.
+    pub(crate) distinct: Option<PortOf>,
+}
+
+impl Filter {
+    fn count(&self, table: &HostTable, key: &Key, packet: &Decoded, now: Timestamp) -> Counted {
+        let Some(of) = self.distinct else { return table.count(key, &self.limit, now) };
+        match (ports(packet), of) {
+            (Some((port, _)), PortOf::Source) | (Some((_, port)), PortOf::Destination) => {
+                table.count_distinct(key, port, &self.limit, now)
+            }
+            // A fragment, which shows none.
+            (None, _) => Counted { ruling: self.limit.kind.without_state(), refused: false },
+        }
+    }
+}
+
+/// Which of a packet's ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortOf {
+    Source,
+    Destination,
 }
 
 /// Whose alerts are not wanted.
@@ -175,7 +198,7 @@ impl HostNeeds {
         let mut count = |filter: &Filter, number: u8| {
             let key = |who| Key::matches(gid, sid, number, who, hosts.tenant);
             let counted = hosts.table.zip(filter.track.of(packet, hosts)).map(|(table, who)| {
-                let counted = table.count(&key(who), &filter.limit, hosts.now);
+                let counted = filter.count(table, &key(who), packet, hosts.now);
                 refused += u32::from(counted.refused);
                 counted.ruling
             });

@@ -197,7 +197,7 @@ fn rate(fields: &Fields<'_>) -> Result<(Filter, Action), Fault> {
     };
     let kind = LimitKind::Rate { timeout: fields.seconds("timeout")? };
     let limit = Limit { kind, count: fields.count()?, seconds: fields.seconds("seconds")? };
-    Ok((Filter { track: fields.track()?, limit }, action))
+    Ok((Filter { track: fields.track()?, limit, distinct: None }, action))
 }
 
 fn suppress(fields: &Fields<'_>, options: &LoadOptions) -> Result<Suppress, Fault> {

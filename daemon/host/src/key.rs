@@ -42,6 +42,9 @@ pub enum Who {
     Flow(u64),
 }
 
+/// The family of counts (1) becomes that of single ports (5), which no other key has.
+const PORT_FAMILY: u64 = 4;
+
 /// What an entry is about. Keys that differ in anything have entries of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -60,6 +63,15 @@ impl Key {
     #[must_use]
     pub fn bit(name: BitName, who: Who, tenant: u16) -> Self {
         Self::new(2, 0, name.0, who, tenant)
+    }
+
+    /// The one value `port` of what these matches have, for [`HostTable::count_distinct`].
+    ///
+    /// [`HostTable::count_distinct`]: crate::HostTable::count_distinct
+    pub(crate) fn with_port(&self, port: u16) -> Self {
+        let [what, rest @ ..] = self.words;
+        let [subject, a, b, c, d] = rest;
+        Self { words: [what | u64::from(port) << 48 | PORT_FAMILY, subject, a, b, c, d] }
     }
 
     fn new(family: u8, kind: u8, subject: u64, who: Who, tenant: u16) -> Self {
@@ -122,6 +134,8 @@ mod tests {
             Key::matches(2, 1, 0, host(4, a), 0),
             Key::matches(1, 2, 0, Who::All, 0),
             Key::matches(1, 2, 0, Who::Flow(7), 0),
+            Key::matches(1, 2, 0, host(4, a), 0).with_port(0),
+            Key::matches(1, 2, 0, host(4, a), 0).with_port(1),
             Key::bit(name, host(4, a), 0),
             Key::bit(BitName::named(b"two"), host(4, a), 0),
         ];

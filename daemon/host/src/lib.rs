@@ -1,7 +1,7 @@
 //! State about hosts, shared by all workers: how often a rule matched for whom, and the bits that rules
 //! set on addresses.
 //!
-//! - [`HostTable`]: the state; [`HostTable::count`] for thresholds, [`HostTable::set`] and its sisters
+//! - [`HostTable`]: the state; [`HostTable::count`] for thresholds, [`HostTable::count_distinct`] for ports, [`HostTable::set`] and its sisters
 //!   for bits
 //! - [`Key`] with [`Who`]: what an entry is about
 //! - [`Limit`] with [`LimitKind`]: what is counted for; [`Ruling`]: what follows for the rule

@@ -8,7 +8,7 @@
 
 use crate::hash::{Hashed, Hasher};
 use crate::key::Key;
-use crate::limit::{Counted, Limit};
+use crate::limit::{Counted, Limit, Ruling};
 use crate::slot::{EMPTY, Slot, micros, micros_after, tag};
 use portable_atomic::AtomicU128;
 use portcullis_wire::Timestamp;
@@ -86,6 +86,40 @@ impl HostTable {
             Some(ruling) => Counted { ruling, refused: false },
             None => Counted { ruling: limit.kind.without_state(), refused: true },
         }
+    }
+
+    /// Counts a match of what `key` is about by its port: `limit` is about how many different ports matched within its
+    /// time. Each port takes an entry of its own, until there are more than `limit.count`.
+    ///
+    /// The time begins with the first match; with the first after its end another begins, of which nothing is known.
+    pub fn count_distinct(&self, key: &Key, port: u16, limit: &Limit, now: Timestamp) -> Counted {
+        let now = micros(now);
+        let refused = Counted { ruling: limit.kind.without_state(), refused: true };
+        let ruling = |count| if count > limit.count { Ruling::Apply } else { Ruling::Nothing };
+        let whole = self.hasher.hash(key);
+        let fresh = Slot { end: micros_after(now, limit.seconds), count: 0, acting: false };
+        let begin = |slot: Option<Slot>| (slot.unwrap_or(fresh), slot.unwrap_or(fresh));
+        let Some(known) = self.table.change(whole, now, begin) else { return refused };
+        if known.count > limit.count {
+            return Counted { ruling: ruling(known.count), refused: false };
+        }
+        // A port is known if it was seen in the same time; of several workers one is told that it is not.
+        let seen = |slot: Option<Slot>| {
+            (Slot { end: known.end, count: 1, acting: false }, slot.is_none_or(|slot| slot.end != known.end))
+        };
+        let Some(is_new) = self.table.change(self.hasher.hash(&key.with_port(port)), now, seen) else {
+            return refused;
+        };
+        let count = if is_new {
+            let more = |slot: Option<Slot>| {
+                let slot = slot.unwrap_or(known).count_to(limit.count + 1);
+                (slot, slot.count)
+            };
+            self.table.change(whole, now, more)
+        } else {
+            Some(known.count)
+        };
+        count.map_or(refused, |count| Counted { ruling: ruling(count), refused: false })
     }
 
     /// Is the bit set?

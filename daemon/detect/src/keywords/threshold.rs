@@ -44,6 +44,7 @@ pub(crate) fn filter(fields: &Fields<'_>) -> Result<Filter, Fault> {
         return Ok(Filter {
             track,
             limit: Limit { kind: LimitKind::Backoff { multiplier }, count, seconds: 0 },
+            distinct: None,
         });
     }
     if let Some(multiplier) = fields.optional("multiplier") {
@@ -58,5 +59,6 @@ pub(crate) fn filter(fields: &Fields<'_>) -> Result<Filter, Fault> {
             return Err(Fault::new(kind.at, reason));
         }
     };
-    Ok(Filter { track, limit: Limit { kind, count, seconds: fields.seconds("seconds")? } })
+    let limit = Limit { kind, count, seconds: fields.seconds("seconds")? };
+    Ok(Filter { track, limit, distinct: None })
 }

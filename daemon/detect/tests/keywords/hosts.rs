@@ -96,6 +96,69 @@ fn check(action: &str, options: &str, seconds: &[u64], expect: &[(bool, &'static
 }
 
 #[test]
+fn a_detection_filter_counts_different_ports() {
+    let udp = |source: [u8; 4], ports: (u16, u16)| {
+        v4().ipv4(source, B).udp(ports.0, ports.1).payload(b"x").to_vec()
+    };
+    // When, from where, the ports, and whether the rule matches.
+    type Packet = (u64, [u8; 4], (u16, u16), bool);
+    let check = |options: &str, packets: &[Packet]| {
+        let mut bench = Bench::new(&rule("drop", options), "");
+        for (number, &(second, source, ports, matches)) in packets.iter().enumerate() {
+            let expect = if matches { Said(vec![1], "drop") } else { Said(vec![], "") };
+            assert_eq!(
+                bench.judge(second, Some(1), &udp(source, ports)),
+                expect,
+                "{options}: packet {number}"
+            );
+        }
+    };
+    let scan = "detection_filter: track by_src, count 2, seconds 10, unique_on dst_port";
+    check(
+        scan,
+        &[
+            (0, A, (1, 80), false),
+            (1, A, (2, 80), false),
+            (2, A, (3, 81), false),
+            (3, C, (3, 82), false),
+            (4, A, (3, 81), false),
+            (5, A, (3, 82), true),
+            (6, A, (3, 80), true),
+            (11, A, (3, 80), false),
+            (12, A, (3, 81), false),
+        ],
+    );
+    let sources = "detection_filter: track by_dst, count 2, seconds 10, unique_on src_port";
+    check(
+        sources,
+        &[(0, A, (1, 22), false), (0, C, (1, 22), false), (0, C, (2, 22), false), (1, A, (3, 22), true)],
+    );
+}
+
+#[test]
+fn different_ports_are_asked_of_protocols_that_have_them() {
+    let text = |protocol: &str| {
+        format!(
+            "alert {protocol} any any -> any any (detection_filter: track by_src, count 1, seconds 1, unique_on dst_port; sid:1;)"
+        )
+    };
+    for protocol in ["tcp", "tcp-pkt", "tcp-stream", "udp", "sctp"] {
+        load(&text(protocol), "");
+    }
+    for protocol in ["ip", "icmp", "pkthdr", "ipv6"] {
+        let loaded = RuleSet::load(&[source(&text(protocol))], &LoadOptions::default());
+        let reasons: Vec<_> =
+            loaded.errors.iter().map(|error| (error.reason.as_str(), error.column)).collect();
+        let column = text(protocol).find("dst_port").map_or(0, |at| at + 1);
+        assert_eq!(
+            reasons,
+            [("`unique_on` needs a protocol with ports: tcp, udp or sctp", column)],
+            "{protocol}"
+        );
+    }
+}
+
+#[test]
 fn thresholds_hold_back_alerts_and_actions_as_documented() {
     let limit = "threshold: type limit, track by_src, count 1, seconds 10";
     check("alert", limit, &[0, 1, 10, 11], &[(true, ""), (false, ""), (false, ""), (true, "")]);
@@ -358,8 +421,16 @@ fn faults_say_what_is_wrong() {
     let twice = "threshold: type limit, track by_src, count 1, seconds 1; detection_filter: track by_src, count 1, seconds 1;";
     check(twice, "a rule has one `threshold` or one `detection_filter`");
     check(
-        "detection_filter: track by_src, count 1, seconds 1, unique_on dst_port;",
-        "unknown field `unique_on`, expected one of: track, count, seconds",
+        "detection_filter: track by_src, count 1, seconds 1, unique_on dst_ip;",
+        "expected src_port or dst_port, found `dst_ip`",
+    );
+    check(
+        "detection_filter: track by_src, count 65536, seconds 1, unique_on dst_port;",
+        "more than 65536 ports there are not: nothing would ever match",
+    );
+    check(
+        "threshold: type both, track by_src, count 1, seconds 1, unique_on dst_port;",
+        "unknown field `unique_on`, expected one of: type, track, count, seconds, multiplier",
     );
     check("xbits:set,a;", "`track` is missing: ip_src, ip_dst or ip_pair");
     check("xbits:set;", "expected an action, a name and `track`");

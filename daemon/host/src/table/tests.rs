@@ -38,6 +38,68 @@ fn each_key_has_a_count_of_its_own() {
 }
 
 #[test]
+fn different_ports_are_counted_once_each() {
+    let table = table(4096);
+    let limit = Limit { kind: LimitKind::Detection, count: 2, seconds: 10 };
+    let key = Key::matches(1, 7, 4, host(1), 0);
+    let check = |second: u64, port: u16, expect: Ruling| {
+        let counted = table.count_distinct(&key, port, &limit, at(second));
+        assert_eq!(counted, Counted { ruling: expect, refused: false }, "port {port} at {second}");
+    };
+    for _ in 0..3 {
+        check(0, 80, Ruling::Nothing);
+        check(1, 81, Ruling::Nothing);
+    }
+    check(2, 82, Ruling::Apply);
+    check(3, 80, Ruling::Apply);
+    check(10, 83, Ruling::Apply);
+    // Another time: nothing is known of the ports of the one before.
+    check(11, 82, Ruling::Nothing);
+    check(11, 80, Ruling::Nothing);
+    check(12, 82, Ruling::Nothing);
+    check(12, 81, Ruling::Apply);
+    let other = Key::matches(1, 7, 4, host(2), 0);
+    assert_eq!(table.count_distinct(&other, 83, &limit, at(12)).ruling, Ruling::Nothing);
+}
+
+#[test]
+fn many_threads_count_each_port_once() {
+    let table = Arc::new(table(1 << 14));
+    let limit = Limit { kind: LimitKind::Detection, count: 2000, seconds: 60 };
+    let key = Key::matches(1, 7, 4, Who::All, 0);
+    let applied = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..4_u16)
+        .map(|thread| {
+            let (table, applied) = (Arc::clone(&table), Arc::clone(&applied));
+            std::thread::spawn(move || {
+                // All have the same ports, each in another order.
+                for step in 0..2000_u16 {
+                    let port = step.wrapping_mul(2 * thread + 1) % 2000;
+                    let counted = table.count_distinct(&key, port, &limit, at(0));
+                    assert!(!counted.refused);
+                    applied.fetch_add(u32::from(counted.ruling == Ruling::Apply), Ordering::Relaxed);
+                }
+                for port in 0..2000 {
+                    let counted = table.count_distinct(&key, port, &limit, at(0));
+                    applied.fetch_add(u32::from(counted.ruling == Ruling::Apply), Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(applied.load(Ordering::Relaxed), 0, "there are 2000 ports, and no more were counted");
+    assert_eq!(table.count_distinct(&key, 2000, &limit, at(0)).ruling, Ruling::Apply);
+}
+
+#[test]
+fn ports_without_a_place_are_refused() {
+    let table = table(0);
+    let limit = Limit { kind: LimitKind::Detection, count: 1, seconds: 10 };
+    let counted = table.count_distinct(&Key::matches(1, 7, 4, host(1), 0), 80, &limit, at(0));
+    assert_eq!(counted, Counted { ruling: Ruling::Nothing, refused: true });
+}
+
+#[test]
 fn bits_are_set_toggled_unset_and_end() {
     let table = table(64);
     let key = Key::bit(BitName::named(b"seen"), host(1), 0);
