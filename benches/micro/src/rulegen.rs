@@ -38,25 +38,37 @@ pub fn rules(count: u32, with_lists: bool) -> String {
     text
 }
 
-/// Rules that hold nothing but so many networks, a thousand in each.
+/// Rules that hold nothing but so many networks of an IP version, a thousand in each.
 #[must_use]
-pub fn lists(networks: u32) -> String {
+pub fn lists(networks: u32, version: u8) -> String {
     let mut random = Random::new(13);
     let mut text = String::new();
     for sid in 1..=networks.div_ceil(1000) {
-        let networks: Vec<String> = (0..1000)
-            .map(|_| {
-                let [a, b, c, d] =
-                    [random.below(223) + 1, random.below(256), random.below(256), random.below(256)];
-                if random.chance(50) { format!("{a}.{b}.{c}.0/24") } else { format!("{a}.{b}.{c}.{d}") }
-            })
-            .collect();
+        let network = |_| if version == 6 { network_v6(&mut random) } else { network_v4(&mut random) };
+        let networks: Vec<String> = (0..1000).map(network).collect();
         text.push_str(&format!(
             "alert ip [{}] any -> any any (msg:\"list {sid}\"; sid:{sid};)\n",
             networks.join(",")
         ));
     }
     text
+}
+
+fn network_v4(random: &mut Random) -> String {
+    let [a, b, c, d] = [random.below(223) + 1, random.below(256), random.below(256), random.below(256)];
+    if random.chance(50) { format!("{a}.{b}.{c}.0/24") } else { format!("{a}.{b}.{c}.{d}") }
+}
+
+/// A provider's, a customer's, a link's or one host's, of what is given away (2000::/3).
+fn network_v6(random: &mut Random) -> String {
+    let [a, b, c, d] =
+        [0x2000 + random.below(0x2000), random.below(1 << 16), random.below(1 << 16), random.below(1 << 16)];
+    match random.below(10) {
+        0 => format!("{a:x}:{b:x}::/32"),
+        1..4 => format!("{a:x}:{b:x}:{c:x}::/48"),
+        4..8 => format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"),
+        _ => format!("{a:x}:{b:x}:{c:x}:{d:x}::{:x}", 1 + random.below(1 << 16)),
+    }
 }
 
 /// What the rules' text looks for.

@@ -25,6 +25,19 @@ pub(crate) struct Arguments {
     /// Rounds over each corpus
     #[arg(long, default_value_t = 20)]
     rounds: usize,
+
+    /// One corpus instead of both
+    #[arg(long)]
+    corpus: Option<Corpus>,
+}
+
+/// What is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Corpus {
+    /// Requests, pages, scripts, data
+    Http,
+    /// Nothing but contents of the rules
+    Dense,
 }
 
 /// Measures and prints.
@@ -35,20 +48,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let rules = load(&text)?;
         // Of these very rules: whole patterns, which have to be judged.
         let dense = rulegen::dense(arguments.payloads, &rulegen::sought(&text));
-        for (name, corpus) in [("HTTP-like", &http), ("match-dense", &dense)] {
+        let corpora = [(Corpus::Http, "HTTP-like", &http), (Corpus::Dense, "match-dense", &dense)];
+        for (_, name, corpus) in
+            corpora.into_iter().filter(|(kind, ..)| arguments.corpus.is_none_or(|one| one == *kind))
+        {
             for direction in [Direction::ToServer, Direction::ToClient] {
                 let rate = judge(&rules, corpus, direction, arguments.rounds);
                 println!("  {name} {}: {rate:.1} Gbit/s of payload", direction.name());
             }
         }
     }
-    let lists = load(&rulegen::lists(arguments.networks))?;
     let none = RuleSet::default();
-    for (name, rules) in [("no rules", &none), ("lists of addresses", &lists)] {
-        println!(
-            "  {name}: {:.1} ns a packet that is the first of its flow",
-            addresses(rules, arguments.rounds)
-        );
+    for version in [4, 6] {
+        let lists = load(&rulegen::lists(arguments.networks, version))?;
+        for (name, rules) in [("no rules", &none), ("lists of addresses", &lists)] {
+            let took = addresses(rules, version, arguments.rounds);
+            println!("  IPv{version}, {name}: {took:.1} ns a packet that is the first of its flow");
+        }
     }
     Ok(())
 }
@@ -86,16 +102,27 @@ fn judge(rules: &RuleSet, corpus: &[Vec<u8>], direction: Direction, rounds: usiz
 }
 
 /// Nanoseconds of a packet without payload, each between other addresses.
-fn addresses(rules: &RuleSet, rounds: usize) -> Spread {
+fn addresses(rules: &RuleSet, version: u8, rounds: usize) -> Spread {
     const PACKETS: u32 = 20_000;
     let mut scratch = Scratch::new(rules);
     let flow = FlowFacts { first_in_direction: true, ..FlowFacts::default() };
-    let mut decoded = packet(Direction::ToServer);
+    let mut decoded = Decoded { ip_version: version, ..packet(Direction::ToServer) };
+    let address = |number: u32, spread: u32| {
+        let number = number.wrapping_mul(spread);
+        match version {
+            4 => mapped(number.to_be_bytes()),
+            // Its networks are spread over 2000::/3.
+            _ => {
+                (0x2000_u128 << 112 | u128::from(number) << 93 | u128::from(number.rotate_left(9)) << 64 | 1)
+                    .to_be_bytes()
+            }
+        }
+    };
     Spread::of((0..rounds).map(|_| {
         let before = cpu_time();
         for number in 0..PACKETS {
-            decoded.source = mapped(number.wrapping_mul(2_654_435_761).to_be_bytes());
-            decoded.destination = mapped(number.wrapping_mul(3_148_259_783).to_be_bytes());
+            decoded.source = address(number, 2_654_435_761);
+            decoded.destination = address(number, 3_148_259_783);
             let input = Input { decoded: &decoded, frame: &[], payload: &[], flow: Some(flow), bits: None };
             let _ = std::hint::black_box(rules.inspect(&input, &mut scratch));
         }
