@@ -20,9 +20,12 @@ const FLOW_ROUND: usize = 128;
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Sleep while there is nothing to do: first short, for traffic comes in bursts, then doubled up
-/// to the longest. Producers never wake us, for that would be a system call on their side.
+/// to the longest. Until then producers never wake us, for that would be a system call on their side.
 const SHORTEST_NAP: Duration = Duration::from_micros(200);
 const LONGEST_NAP: Duration = Duration::from_millis(10);
+
+/// Where nothing came for all those naps the next record wakes us: one that is not heard waits so long at most.
+const SLEEP: Duration = Duration::from_millis(500);
 
 /// What the logger did since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,12 +113,25 @@ impl LoggerThread {
             } else if ending {
                 break;
             } else {
-                thread::park_timeout(nap);
+                self.sleep(nap);
                 nap = (nap * 2).min(LONGEST_NAP);
             }
         }
         flushed.map_err(LoggerError::Unwritten)?;
         Ok(self.output.counts)
+    }
+
+    /// A nap, or after the longest one until somebody has something to write. Whose end is being waited for tells nobody of it.
+    fn sleep(&self, nap: Duration) {
+        if nap < LONGEST_NAP || self.output.shared.closed.load(Ordering::Acquire) {
+            return thread::park_timeout(nap);
+        }
+        let rings = || self.evidence.iter().chain(&self.flow);
+        rings().for_each(RecordConsumer::set_alarm);
+        if rings().all(RecordConsumer::is_empty) {
+            thread::park_timeout(SLEEP);
+        }
+        rings().for_each(RecordConsumer::unset_alarm);
     }
 
     /// Told to end, and no producer left?

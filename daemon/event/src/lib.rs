@@ -16,6 +16,7 @@
 //! never holds part of a record.
 #![forbid(unsafe_code)]
 
+mod alarm;
 pub mod alert;
 pub mod blind;
 mod bytes;

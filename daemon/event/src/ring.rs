@@ -3,10 +3,12 @@
 //! Each worker has two, evidence apart from flows, so that a flood of cheap records never
 //! displaces an alert. A record is moved as one chunk of bytes: the reader sees all of it or
 //! nothing. Neither side makes a system call on the way, but for a lossless producer that finds
-//! its ring full.
+//! its ring full, and for one that has the first record for a reader that has gone to sleep for long.
 
+use crate::alarm::Alarm;
 use crate::record::{Class, MAX_RECORD, Record};
 use rtrb::RingBuffer;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a lossless producer looks again before it sleeps.
@@ -53,8 +55,9 @@ pub struct RingCounts {
 pub fn ring(capacity: usize, mode: RingMode) -> (RecordProducer, RecordConsumer) {
     let (producer, consumer) = RingBuffer::new(capacity.max(MAX_RECORD));
     let scratch = Vec::with_capacity(MAX_RECORD);
-    let producer = RecordProducer { bytes: producer, scratch, mode, counts: RingCounts::default() };
-    (producer, RecordConsumer { bytes: consumer })
+    let alarm = Arc::new(Alarm::default());
+    let reader = RecordConsumer { bytes: consumer, alarm: Arc::clone(&alarm) };
+    (RecordProducer { bytes: producer, scratch, mode, counts: RingCounts::default(), alarm }, reader)
 }
 
 /// The two rings of a worker, of at least these many bytes each.
@@ -108,6 +111,7 @@ pub struct RecordProducer {
     scratch: Vec<u8>,
     mode: RingMode,
     counts: RingCounts,
+    alarm: Arc<Alarm>,
 }
 
 impl RecordProducer {
@@ -126,6 +130,7 @@ impl RecordProducer {
             Ok(()) => {
                 self.counts.pushed += 1;
                 self.counts.truncated += u64::from(truncated);
+                self.alarm.ring();
             }
             Err(_) => self.counts.refused += 1,
         }
@@ -163,6 +168,7 @@ impl RecordProducer {
 #[derive(Debug)]
 pub struct RecordConsumer {
     bytes: rtrb::Consumer<u8>,
+    alarm: Arc<Alarm>,
 }
 
 impl RecordConsumer {
@@ -173,6 +179,23 @@ impl RecordConsumer {
         let Some(length) = self.next_length() else { return false };
         record.resize(length, 0);
         self.bytes.pop_entire_slice(record).is_ok()
+    }
+
+    /// Has the next record unpark this thread, which is about to sleep for long; what is in the ring already has not. The
+    /// thread has to be the same each time. A record of this very moment may unpark nobody.
+    pub fn set_alarm(&self) {
+        self.alarm.set();
+    }
+
+    /// Ends that: the thread is awake.
+    pub fn unset_alarm(&self) {
+        self.alarm.unset();
+    }
+
+    /// Is there nothing to be read now?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Is the producer gone, and everything read?

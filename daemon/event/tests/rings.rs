@@ -187,3 +187,26 @@ fn alert() -> Alert<'static> {
         rule: b"",
     }
 }
+
+#[test]
+fn a_reader_that_sleeps_is_woken_by_the_next_record() {
+    let (mut producer, mut consumer) = ring(1 << 16, RingMode::Live);
+    let (asleep, is_asleep) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            consumer.set_alarm();
+            asleep.send(()).unwrap();
+            while consumer.is_empty() {
+                thread::park();
+            }
+            consumer.unset_alarm();
+            assert!(consumer.pop(&mut bytes));
+        }
+    });
+    for number in 0..3 {
+        is_asleep.recv().unwrap();
+        producer.push(&numbered(number)).unwrap();
+    }
+    reader.join().unwrap();
+}
