@@ -140,6 +140,33 @@ fn read_runs<'b>(reader: &mut Reader<'b>, highest: u64) -> Option<Runs<'b>> {
 mod tests {
     use super::*;
 
+    /// Wherever what is kept begins: what is said to be there without a gap comes along, or it is no stream.
+    #[test]
+    fn what_is_said_to_be_there_is_there() {
+        let mut pages = Pages::reserve(1 << 20, 4).unwrap();
+        let mut stats = StreamStats::default();
+        for released in [0, 3000] {
+            let mut track = Track::default();
+            track.begin(100);
+            let payload = [7; 5000];
+            let new = Insert { seq: 100, payload: &payload, policy: None, depth: 0, max_regions: 0 };
+            let _ = track.insert(&mut pages, &mut stats, &new);
+            track.release(&mut pages, released, 0);
+            let mut told = Vec::new();
+            track.tell(&pages, true, &u64::from, &mut told);
+            let kept = usize::try_from(track.contiguous() - track.base).unwrap();
+            let read = |told: &[u8]| {
+                Track::default().read(&u64::from, &mut Reader::new(told)).map(|runs| runs.len())
+            };
+            assert_eq!(read(&told), Some(1), "{released}");
+            // The same without its payload.
+            let count = told.len() - kept - 9;
+            assert_eq!(std::mem::replace(&mut told[count], 0), 1);
+            told.truncate(count + 1);
+            assert_eq!(read(&told), None, "{released}");
+        }
+    }
+
     /// What nobody wants is given back, and the session can still go on elsewhere.
     #[test]
     fn what_is_told_can_be_read_wherever_it_goes_on() {
