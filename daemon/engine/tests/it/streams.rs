@@ -2,7 +2,8 @@
 
 use crate::rig::{CLIENT, SERVER};
 use crate::rig::{Rig, ethernet, inline};
-use portcullis_capture::Verdict;
+use portcullis_capture::{DropReason, Verdict};
+use portcullis_engine::EngineSettings;
 use portcullis_wire::decoded::TcpFlags;
 
 const RULE: &str = r#"drop tcp any any -> any any (content:"forbidden"; sid:1;)"#;
@@ -20,7 +21,11 @@ fn opened(isn: u32) -> Rig {
 }
 
 fn opened_with(rules: &str, isn: u32) -> Rig {
-    let mut rig = Rig::new(&inline(), rules);
+    opened_as(&inline(), rules, isn)
+}
+
+fn opened_as(settings: &EngineSettings, rules: &str, isn: u32) -> Rig {
+    let mut rig = Rig::new(settings, rules);
     let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
     let next = isn.wrapping_add(1);
     let handshake = [
@@ -96,4 +101,40 @@ fn a_packet_that_met_its_flow_s_verdict_leaves_nothing_to_the_next() {
     let datagram = ethernet().ipv4(CLIENT, SERVER).udp(53, 53).payload(b"harmless").to_vec();
     assert_eq!(rig.send(&[datagram]), [Verdict::Accept], "it has no session to be invalid in");
     assert_eq!(rig.finish().ips_drop_reason_stream_error, 0);
+}
+
+#[test]
+fn what_is_invalid_in_its_session_is_dropped_unless_that_is_not_wanted() {
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let stray = || tcp(true, data, 0x7000_0000, 501, b"far beyond any window");
+    let evil = || tcp(true, data, 0x7000_0000, 501, b"forbidden, and far beyond");
+    let good = || tcp(true, data, 101, 501, b"in its place");
+    let check = |drop_invalid: bool, inline_mode: bool, expected: Verdict| {
+        let mut settings = EngineSettings { stream_drop_invalid: drop_invalid, ..inline() };
+        (settings.inline, settings.stream.inline) = (inline_mode, inline_mode);
+        let mut rig = opened_as(&settings, RULE, 100);
+        let verdicts = rig.send(&[stray(), good()]);
+        assert_eq!(verdicts, [expected, Verdict::Accept], "{drop_invalid}, {inline_mode}");
+        // A rule sees it all the same, and drops what it must.
+        let seen = rig.send(&[evil()]);
+        assert_eq!(matches!(seen[..], [Verdict::Drop(_)]), inline_mode, "{drop_invalid}: {seen:?}");
+        let counters = rig.finish();
+        assert_eq!(counters.ips_drop_reason_stream_error, u64::from(expected != Verdict::Accept));
+        assert_eq!(counters.stream_est_packet_out_of_window, 2);
+    };
+    check(true, true, Verdict::Drop(DropReason::StreamError));
+    check(false, true, Verdict::Accept);
+    check(true, false, Verdict::Accept);
+}
+
+/// A flow has one worker, so no packet is on a wrong one: a rule about that loads, and never matches.
+#[test]
+fn no_packet_is_on_a_wrong_thread() {
+    let rule = "alert tcp any any -> any any (stream-event:wrong_thread; sid:1;)";
+    let mut rig = opened_with(rule, 100);
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let _ = rig.send(&[tcp(true, data, 101, 501, b"hello"), tcp(true, data, 0x7000_0000, 501, b"stray")]);
+    let counters = rig.finish();
+    let told = (counters.detect_alert, counters.tcp_pkt_on_wrong_thread, counters.stream_wrong_thread);
+    assert_eq!(told, (0, 0, 0));
 }
