@@ -132,25 +132,26 @@ fn rig(choice: u8, limits: u8, salt: u8) -> Rig {
         drop_invalid: choice & 2 != 0,
         ..EngineSettings::default()
     };
-    settings.flow.memcap = if limits & 1 == 0 { 1 << 20 } else { 60_000 };
+    // Memory that is cleared and mapped for each execution: as little as does for all frames.
+    settings.flow.memcap = if limits & 1 == 0 { 1 << 17 } else { 60_000 };
     settings.flow.prealloc = 8;
     settings.flow.midstream = choice & 4 != 0;
     settings.stream.midstream = choice & 4 != 0;
     settings.stream.inline = inline;
-    settings.stream.memcap = 1 << 20;
+    settings.stream.memcap = 1 << 16;
     settings.stream.prealloc_sessions = 4;
-    settings.stream.reassembly.memcap = if limits & 2 == 0 { 1 << 20 } else { 1 << 18 };
+    settings.stream.reassembly.memcap = if limits & 2 == 0 { 1 << 18 } else { 90_000 };
     settings.stream.reassembly.segment_prealloc = 4;
     settings.defrag.inline = inline;
-    settings.defrag.memcap = if limits & 4 == 0 { 1 << 20 } else { 1 << 18 };
-    settings.defrag.trackers = 8;
+    settings.defrag.memcap = 1 << 18;
+    settings.defrag.trackers = if limits & 4 == 0 { 8 } else { 1 };
     let mut registry = Registry::default();
     let make = |_| Box::new(|_: &mut WorkerContext, _: &mut Flow<'_>| {}) as Box<dyn RemovalHook>;
     let removal = registry.removal_hook("removal", Box::new(make)).expect("a new name");
     let make = move |_| Box::new(Chance { salt: u64::from(salt), removal }) as Box<dyn FlowCallbacks>;
     registry.register("chance", Box::new(make)).expect("a new name");
     registry.freeze();
-    let (reporter, records) = ring::rings(1 << 17, 1 << 17, RingMode::Live);
+    let (reporter, records) = ring::rings(1 << 15, 1 << 15, RingMode::Live);
     let (publisher, published) = publish::channel();
     let now = Timestamp::from_secs(1_700_000_000);
     let parts = WorkerParts {

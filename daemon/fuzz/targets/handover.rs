@@ -135,12 +135,12 @@ fn alter(slice: &mut Vec<u8>, change: &[u8]) {
 
 fn settings() -> EngineSettings {
     let mut settings = EngineSettings { inline: true, may_send: true, ..EngineSettings::default() };
-    settings.flow.memcap = 1 << 18;
+    settings.flow.memcap = 1 << 16;
     settings.flow.prealloc = 8;
     settings.stream.inline = true;
-    settings.stream.memcap = 1 << 16;
+    settings.stream.memcap = 1 << 14;
     settings.stream.prealloc_sessions = 4;
-    settings.stream.reassembly.memcap = 1 << 18;
+    settings.stream.reassembly.memcap = 1 << 17;
     settings.stream.reassembly.segment_prealloc = 4;
     settings.defrag.inline = true;
     settings.defrag.memcap = 1 << 18;
@@ -150,7 +150,7 @@ fn settings() -> EngineSettings {
 
 impl Rig {
     fn new() -> Self {
-        let (reporter, records) = ring::rings(1 << 15, 1 << 15, RingMode::Live);
+        let (reporter, records) = ring::rings(1 << 12, 1 << 12, RingMode::Live);
         let (publisher, published) = publish::channel();
         let parts = WorkerParts {
             id: WorkerId(0),
