@@ -71,10 +71,11 @@ fn what_is_taken_in_is_there_whole() {
         settings.reassembly.memcap = (90 << 10) + spare;
         settings.reassembly.depth = 0;
         let mut rig = check(&settings, OPEN);
-        let (mut sent, mut seq) = (Vec::new(), 101);
+        let (mut sent, mut seq) = (Vec::new(), 101_u32);
         loop {
             let mut told = tell(&format!("> A {seq} 301"));
-            told.payload = (0..size).map(|at| (at % 251) as u8 ^ (seq % 253) as u8).collect();
+            // Bytes by which each place of the stream is known.
+            told.payload = (seq..seq + size).map(|at| (at * 31 % 251).to_le_bytes()[0]).collect();
             if rig.packet(&told).fate == Fate::ReassemblyMemcap {
                 break;
             }
