@@ -50,8 +50,9 @@ impl<'a> StreamWindow<'a> {
 
     /// Where the payload stands in the window, if it does.
     pub(crate) fn place_of(&self, payload: &[u8]) -> Option<usize> {
-        let there = self.bytes.get(self.new_from..self.new_from + payload.len());
-        (there == Some(payload)).then_some(self.new_from)
+        let there = self.bytes.get(self.new_from..self.new_from + payload.len())?;
+        // Comparing takes as long as a fifth of the search, and most often they are one and the same.
+        (std::ptr::eq(there, payload) || there == payload).then_some(self.new_from)
     }
 
     /// From where `rule` is to be asked; `None` where it is not to be asked at all.
