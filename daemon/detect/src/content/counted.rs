@@ -25,9 +25,6 @@ pub(super) const STARTS: usize = 512;
 /// Most repetitions that are written out.
 const REPEATED_MAX: u32 = 8192;
 
-/// Up to which number the DFA counts.
-const SKIMMED_MAX: u32 = 4;
-
 /// A pattern and what became of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
@@ -222,16 +219,14 @@ impl Quantifier {
         }
     }
 
-    /// The same for the DFA, which counts to `limit` and takes more for enough.
-    fn skimmed(self, limit: u32) -> String {
-        let most = self.most.filter(|most| *most <= limit);
-        match (self.least.min(limit), most) {
-            (0, None) => "*".to_owned(),
-            (1, None) => "+".to_owned(),
-            (0, Some(1)) => "?".to_owned(),
-            (1, Some(1)) => String::new(),
-            (least, None) => format!("{{{least},}}"),
-            (least, Some(most)) => format!("{{{least},{most}}}"),
+    /// The same for the DFA, which does not count: it takes more than one for enough: what would count is what takes longest to
+    /// compile.
+    const fn skimmed(self) -> &'static str {
+        match (self.least, self.most) {
+            (0, Some(0 | 1)) => "?",
+            (0, _) => "*",
+            (1, Some(1)) => "",
+            _ => "+",
         }
     }
 }
@@ -293,7 +288,7 @@ impl Writer {
             return Some(());
         };
         self.keeps |= quantifier.suffix == "+";
-        self.skim(&quantifier.skimmed(SKIMMED_MAX));
+        self.skim(quantifier.skimmed());
         self.counted.push_str(&self.in_pieces(byte, quantifier)?);
         Some(())
     }
@@ -324,7 +319,7 @@ impl Writer {
             self.counted.insert_str(inside, "(?:|(?!))");
             self.counted.push_str(&quantifier.text());
             if is_skimmed {
-                self.skim(&quantifier.skimmed(1));
+                self.skim(quantifier.skimmed());
             }
         }
         Some(())
