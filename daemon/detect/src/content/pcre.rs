@@ -74,7 +74,9 @@ impl PcreSpec {
             Ok(_) => Ok(()),
             Err(error) => {
                 let at = error.offset().map(|at| at.saturating_sub(before).min(self.pattern.len()));
-                Err((at, error.to_string()))
+                let reason = error.to_string();
+                // Before it PCRE2 says where, counted in what stands before the rule's pattern, too.
+                Err((at, reason.splitn(3, ": ").last().unwrap_or_default().to_owned()))
             }
         }
     }
