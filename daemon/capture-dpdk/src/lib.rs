@@ -1,11 +1,11 @@
 //! DPDK ports as a packet module: the same gate where an operator's NIC or habit is DPDK.
 //!
-//! - [`config`]: what to open
-//! - [`set`]: [`DpdkSet`], opens all ports for all workers, and ends them gracefully
-//! - [`module`]: [`DpdkModule`], one worker's queues as a `PacketModule`
-//! - [`rules`]: [`FlowDrops`], flows whose packets devices drop by themselves
-//! - [`error`]: every way in which opening can fail, with what to do about it
-//! - [`sys`]: DPDK itself, behind types that cannot be misused: [`Eal`], pools, buffers, ports
+//! - `config`: what to open
+//! - `set`: `DpdkSet`, opens all ports for all workers, and ends them gracefully
+//! - `module`: `DpdkModule`, one worker's queues as a `PacketModule`
+//! - `rules`: `FlowDrops`, flows whose packets devices drop by themselves
+//! - `error`: every way in which opening can fail, with what to do about it
+//! - `sys`: DPDK itself, behind types that cannot be misused: `Eal`, pools, buffers, ports
 //!
 //! Without the feature `dpdk` the crate is empty, so that nobody else needs DPDK to build.
 //!

@@ -7,7 +7,7 @@
 //! - [`frame`]: frames that we own, sources and sinks of them
 //! - [`offline`]: the packet module over any such source and sink
 //! - [`memory`]: that module over memory, for tests and benchmarks
-//! - [`suite`]: what every packet module must pass (feature `suite`)
+//! - `suite`: what every packet module must pass (feature `suite`)
 //! - [`mesh`]: what the workers of a live module share, whatever their packets lie in
 //! - [`outbox`]: what the engine wants sent or offloaded beyond the verdicts
 //!

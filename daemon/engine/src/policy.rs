@@ -1,6 +1,6 @@
 //! Exception policies: what happens to a packet or flow when the engine meets a limit or something it
 //! cannot make sense of. Owns what was decided at start for each place where one applies, and the faults
-//! that tests inject; carrying them out is [`crate::judge`]'s. Which policy a place can have, and what it is
+//! that tests inject; carrying them out is `judge`'s. Which policy a place can have, and what it is
 //! where none was set, is decided by whoever reads the configuration: here nothing is refused.
 
 use portcullis_capture::DropReason;

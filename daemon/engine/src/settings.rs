@@ -84,11 +84,11 @@ pub struct EngineSettings {
     pub defrag: DefragSettings,
     /// Idle timeouts of some flows, in place of those of `flow`.
     pub timeout_overrides: Vec<TimeoutOverride>,
-    /// The inline set of each port, by [`PortId`](portcullis_capture::PortId); a port beyond the list is of set
+    /// The inline set of each port, by [`PortId`]; a port beyond the list is of set
     /// 0. With [`KeyOptions::inline_set`](portcullis_flow::KeyOptions::inline_set) (`livedev.use-for-tracking`)
     /// the same endpoints in two sets are two flows.
     pub inline_sets: Vec<u8>,
-    /// Of each port, by [`PortId`](portcullis_capture::PortId): is nothing dropped that comes in by it, and alerts
+    /// Of each port, by [`PortId`]: is nothing dropped that comes in by it, and alerts
     /// tell what would have been? Not for a port beyond the list.
     pub would_drop: Vec<bool>,
     /// May the engine send packets of its own, which is how rejected ones are answered? Not where traffic is

@@ -1,4 +1,4 @@
-//! EVE JSON: the only crate that knows JSON.
+//! EVE JSON: the only crate that writes records as JSON.
 //!
 //! - [`options`]: what is logged of each kind of record, with the defaults of the shipped
 //!   `suricata.yaml`

@@ -31,7 +31,8 @@ const SEED: u64 = 0x706f_7274_6375_6c6c;
 /// Runs the replay and prints what it came to.
 ///
 /// # Errors
-/// As for [`replay`]; also where the capture is damaged, after what is before the damage.
+/// The configuration, the rules or the file cannot be used, or an output fails; also where the capture is damaged,
+/// after what is before the damage.
 pub fn run(arguments: &ReplayArgs) -> Result<(), Failure> {
     let replayed = replay(arguments)?;
     output::summary(&replayed.summary);

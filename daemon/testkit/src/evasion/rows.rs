@@ -65,7 +65,7 @@ impl Row {
         self.version.is_none_or(|version| (version == 6) == wire.is_v6())
     }
 
-    /// What the attacker does, the handshake not included where the row does not [open](Self::opens).
+    /// What the attacker does, the handshake not included where the row does not open.
     #[must_use]
     pub fn steps(&self, wire: &Wire, text: &Text) -> Vec<Step> {
         (self.make)(wire, text)
