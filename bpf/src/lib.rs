@@ -8,7 +8,7 @@
 //! - [`passed`]: which TCP connections passed while nobody judged
 //! - [`lists`]: static bypasses, the allow-list and blocklists
 //! - [`switch`]: the panic switch, which any process with the rights to may turn
-//! - [`tuple`]: who talks to whom, as the program takes it from a frame's headers
+//! - [`tuple`](mod@tuple): who talks to whom, as the program takes it from a frame's headers
 //! - [`cache`]: flows that are decided, which the program answers by itself
 //! - [`device`]: facts and switches of a network interface, by ioctl
 //! - [`error`]: every way in which loading can fail, with what to do about it
