@@ -1,8 +1,8 @@
 //! Lists of addresses as data: allow-lists and blocklists from files.
 //!
 //! - [`net`]: [`Net`], a network of either family, and what is special about some of them
-//! - [`line`]: one line of a list file
-//! - [`file`]: a whole list from its files, with what was wrong with them
+//! - [`line`](mod@line): one line of a list file
+//! - [`file`](mod@file): a whole list from its files, with what was wrong with them
 //! - [`set`]: [`NetSet`], the networks of a list, sorted and without what others cover
 //! - [`change`]: how much differs between two sets
 //! - [`table`]: [`Table`], many lists in one: which of them an address is on
