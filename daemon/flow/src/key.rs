@@ -306,7 +306,15 @@ impl Endpoints {
     fn new(source: (&Address, u16), destination: (&Address, u16)) -> Self {
         let source = (u128::from_be_bytes(*source.0), source.1);
         let destination = (u128::from_be_bytes(*destination.0), destination.1);
-        let swapped = source > destination;
+        // As words that are at hand: the addresses have just been written, in other pieces than a comparison of whole
+        // ones would read.
+        let halves = |address| [high_half(address), low_half(address)];
+        let ([high, low], [other_high, other_low]) = (halves(source.0), halves(destination.0));
+        let swapped = if (high ^ other_high) | (low ^ other_low) == 0 {
+            source.1 > destination.1
+        } else {
+            (high, low) > (other_high, other_low)
+        };
         let (lower, higher) = if swapped { (destination, source) } else { (source, destination) };
         Self { lower, higher, swapped }
     }

@@ -45,7 +45,7 @@ pub type Address = [u8; 16];
 #[inline]
 pub const fn mapped(octets: [u8; 4]) -> Address {
     // As a number, so that it is written as two words.
-    (0xffff_0000_0000 | u32::from_be_bytes(octets) as u128).to_be_bytes()
+    ((u32::from_le_bytes(octets) as u128) << 96 | 0xffff_0000 << 64).to_le_bytes()
 }
 
 /// Most VLAN tags that are read, as in Suricata.
