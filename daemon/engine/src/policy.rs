@@ -115,6 +115,15 @@ impl Faults {
     pub fn defrag_memcap(&self, packet: u64) -> bool {
         self.defrag_memcap == Some(packet)
     }
+
+    /// What is to be missing where this packet is a TCP segment.
+    #[must_use]
+    pub fn of_segment(&self, packet: u64) -> portcullis_stream::Faults {
+        portcullis_stream::Faults {
+            session: self.tcp_ssn_memcap == Some(packet),
+            payload: self.tcp_reassembly_memcap == Some(packet),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl Alike {
     }
 }
 
+#[inline(never)]
 fn add(counters: &mut Counters, layers: Layers, packets: u64) {
     for layer in layers.iter() {
         *layer_counter(counters, layer) += packets;
@@ -42,6 +43,7 @@ fn add(counters: &mut Counters, layers: Layers, packets: u64) {
 }
 
 /// Counts a packet that is about to be judged: `decoder.*` and the flags under `tcp.*`.
+#[inline]
 pub(crate) fn packet(counters: &mut Counters, alike: &mut Alike, decoded: &Decoded, length: u64) {
     counters.decoder_pkts += 1;
     counters.decoder_bytes += length;
@@ -50,18 +52,24 @@ pub(crate) fn packet(counters: &mut Counters, alike: &mut Alike, decoded: &Decod
 }
 
 /// Counts a packet that came out of another one: what was found in it, but no packet more.
+#[inline]
 pub(crate) fn contents(counters: &mut Counters, alike: &mut Alike, decoded: &Decoded) {
     counters.decoder_invalid += u64::from(decoded.invalid.is_some());
     alike.count(counters, decoded.layers);
     if let Transport::Tcp(tcp) = &decoded.transport {
-        let flags = tcp.flags;
-        let syn = flags.has(TcpFlags::SYN);
-        counters.tcp_syn += u64::from(syn && !flags.has(TcpFlags::ACK));
-        counters.tcp_synack += u64::from(syn && flags.has(TcpFlags::ACK));
-        counters.tcp_rst += u64::from(flags.has(TcpFlags::RST));
-        counters.tcp_urg += u64::from(flags.has(TcpFlags::URG));
         counters.tcp_invalid_checksum += u64::from(decoded.bad_checksums.transport);
+        if tcp.flags.0 & (TcpFlags::SYN | TcpFlags::RST | TcpFlags::URG) != 0 {
+            flags(counters, tcp.flags);
+        }
     }
+}
+
+fn flags(counters: &mut Counters, flags: TcpFlags) {
+    let syn = flags.has(TcpFlags::SYN);
+    counters.tcp_syn += u64::from(syn && !flags.has(TcpFlags::ACK));
+    counters.tcp_synack += u64::from(syn && flags.has(TcpFlags::ACK));
+    counters.tcp_rst += u64::from(flags.has(TcpFlags::RST));
+    counters.tcp_urg += u64::from(flags.has(TcpFlags::URG));
 }
 
 /// Takes back what the datagram has of its fragment, and was counted with it: all but its own IP header.

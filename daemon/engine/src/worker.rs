@@ -7,7 +7,7 @@
 use crate::columns::Columns;
 use crate::drops::{DropNote, Explained, Question};
 use crate::handover::Head;
-use crate::judge::{Fragments, Judge, Unwrapping};
+use crate::judge::{Fragments, Judge, Sought, Unwrapping};
 use crate::offload::OffloadLink;
 use crate::owner::Owner;
 use crate::publish::Publisher;
@@ -19,7 +19,7 @@ use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{BURST, Burst, CaptureStats, Verdict, WorkerId};
 use portcullis_event::{Reporter, RingMode};
 use portcullis_flow::{
-    Blind, Callbacks, FlowHash, FlowKey, FlowSelector, FlowSettings, FlowTable, IdleTimeouts, Keyed, Share,
+    Blind, Callbacks, FlowGuess, FlowKey, FlowSelector, FlowSettings, FlowTable, IdleTimeouts, Share,
     TimeoutOverride, TimeoutOverrides, prefetch_start,
 };
 use portcullis_stream::{self as stream, Streams};
@@ -74,7 +74,7 @@ pub struct FlowWorker {
 #[derive(Clone, Copy, Debug, Default)]
 struct Lane {
     decoded: Decoded,
-    keyed: Option<(Keyed, FlowHash)>,
+    sought: Option<Sought>,
     steer: Option<WorkerId>,
 }
 
@@ -124,20 +124,22 @@ impl FlowWorker {
             self.decoder.decode_into(meta.link, meta.vlan, trusted, packet.bytes(), &mut lane.decoded);
             lane.steer = if meta.steered { None } else { self.owner.of(&lane.decoded) };
             lane.steer = lane.steer.filter(|owner| *owner != self.id);
-            lane.keyed = None;
+            lane.sought = None;
             if lane.steer.is_none()
                 && let Some(keyed) = FlowKey::of(&lane.decoded, self.scopes.at(meta.ingress))
             {
                 let hash = self.table.hash(&keyed.key);
                 self.table.prefetch_bucket(hash);
-                lane.keyed = Some((keyed, hash));
+                lane.sought = Some(Sought { keyed, hash, guess: FlowGuess::NONE });
             }
         }
-        for (_, hash) in self.lanes.iter().take(burst.len()).filter_map(|lane| lane.keyed) {
-            self.table.prefetch_flow(hash);
+        for lane in self.lanes.get_mut(..burst.len()).unwrap_or_default() {
+            if let Some(sought) = &mut lane.sought {
+                sought.guess = self.table.prefetch_flow(sought.hash);
+            }
         }
         for index in 0..burst.len() {
-            let Some(verdict) = self.judge_one(burst, index) else { return };
+            let Some(verdict) = self.judge_one(burst, index) else { break };
             burst.judge(index, verdict);
         }
     }
@@ -247,13 +249,14 @@ impl FlowWorker {
         rules.give_back();
     }
 
+    #[inline]
     fn judge_one(&mut self, burst: &mut Burst<'_>, index: usize) -> Option<Verdict> {
         let lane = self.lanes.get(index)?;
         if let Some(owner) = lane.steer {
             return Some(Verdict::Steer(owner));
         }
         let (packet, outbox) = burst.packet_and_outbox(index)?;
-        Some(self.judge.packet(&mut self.table, &lane.decoded, lane.keyed.as_ref(), packet, outbox))
+        Some(self.judge.packet(&mut self.table, &lane.decoded, lane.sought.as_ref(), packet, outbox))
     }
 
     pub(crate) fn finish_flows(&mut self, budget: usize, now: Timestamp) -> usize {

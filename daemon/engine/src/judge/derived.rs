@@ -6,14 +6,14 @@
 //! flows within know its flow. A frame has one packet within it, which may have one within it, and so on, at
 //! most as many as `decoder.max-layers`: a chain, and never a tree.
 
-use super::{Case, Judge};
+use super::{Case, Judge, Sought};
 use crate::scopes::Scopes;
 use crate::settings::EngineSettings;
 use crate::tally;
 use portcullis_capture::burst::ChecksumStatus;
 use portcullis_capture::{DropReason, Packet, PacketMeta, Verdict};
 use portcullis_event::{PacketSource, Tunnel};
-use portcullis_flow::{FlowHash, FlowKey, FlowTable, Keyed};
+use portcullis_flow::{FlowGuess, FlowKey, FlowTable};
 use portcullis_wire::decoded::{Address, Encapsulation, Inner};
 use portcullis_wire::{Decoded, Decoder};
 
@@ -84,7 +84,7 @@ impl Judge {
         &mut self,
         table: &mut FlowTable,
         decoded: &Decoded,
-        keyed: Option<&(Keyed, FlowHash)>,
+        sought: Option<&Sought>,
         packet: &mut Packet<'_>,
         verdict: Verdict,
     ) -> Verdict {
@@ -94,7 +94,7 @@ impl Judge {
         }
         let reason = DropReason::TunnelPacketDrop;
         // The flow's first packet to be dropped is reported, so the flow has to be asked.
-        match keyed.and_then(|(keyed, hash)| table.look_up(keyed, *hash)) {
+        match sought.and_then(|sought| table.look_up(&sought.keyed, sought.hash)) {
             Some((mut flow, direction)) => {
                 let mut case = Case { decoded, flow: Some((&mut flow, direction)) };
                 self.report_drop(&mut case, packet, reason, None);
@@ -152,8 +152,11 @@ impl Judge {
         // Fragments of an ICMP error meet where its own addresses lead, and the flow that it quotes may be
         // another worker's: so that this makes no difference, it is no flow's anywhere.
         let keyed = keyed.filter(|keyed| !(keyed.quoted && source == PacketSource::Defrag));
-        let keyed = keyed.map(|keyed| (keyed, table.hash(&keyed.key)));
-        let verdict = self.alone(table, decoded, keyed.as_ref(), packet);
+        let sought = keyed.map(|keyed| {
+            let hash = table.hash(&keyed.key);
+            Sought { keyed, hash, guess: FlowGuess::NONE }
+        });
+        let verdict = self.alone(table, decoded, sought.as_ref(), packet);
         let verdict = self.contents(table, decoded, packet, verdict);
         self.origin = before;
         verdict

@@ -4,6 +4,7 @@ use crate::columns::Columns;
 use crate::drops::DropLog;
 use crate::offload::OffloadLink;
 use crate::owner::Owner;
+use crate::policy::Faults;
 use crate::reject;
 use crate::report::{self, PacketReport};
 use crate::rules::{NewRules, Rules};
@@ -14,7 +15,8 @@ use portcullis_capture::{DropReason, Outbox, Packet, Verdict, WorkerId};
 use portcullis_detect::{self as detect, Scratch};
 use portcullis_event::{Counters, RejectTarget, Reporter};
 use portcullis_flow::{
-    Callbacks, Direction, EndReason, Flow, FlowHash, FlowTable, HookCost, Keyed, Share, WorkerContext,
+    Callbacks, Direction, EndReason, Flow, FlowGuess, FlowHash, FlowTable, HookCost, Keyed, Share,
+    WorkerContext,
 };
 use portcullis_stream::Streams;
 use portcullis_wire::decoded::Layer;
@@ -42,6 +44,8 @@ pub(crate) use fragments::Fragments;
 #[derive(Debug)]
 pub(crate) struct Judge {
     settings: EngineSettings,
+    /// Those of the settings, where there are any.
+    faults: Option<Faults>,
     owner: Owner,
     rules: Arc<Rules>,
     scratch: Scratch,
@@ -83,6 +87,14 @@ pub(crate) struct Judge {
     alike: tally::Alike,
 }
 
+/// The flow that a packet is of: its key, and where it most likely is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    pub(crate) keyed: Keyed,
+    pub(crate) hash: FlowHash,
+    pub(crate) guess: FlowGuess,
+}
+
 /// A packet on its way, with its flow where it has one.
 pub(crate) struct Case<'c, 'f> {
     pub(crate) decoded: &'c Decoded,
@@ -101,6 +113,7 @@ impl Judge {
     ) -> Self {
         let mut judge = Self {
             settings: settings.clone(),
+            faults: Some(settings.faults).filter(|faults| *faults != Faults::default()),
             owner: Owner::new(share.workers, settings.seed).with_spread(settings.spread.clone()),
             scratch: Scratch::new(rules.set()),
             rules,
@@ -149,11 +162,11 @@ impl Judge {
         &mut self,
         table: &mut FlowTable,
         decoded: &Decoded,
-        keyed: Option<&(Keyed, FlowHash)>,
+        sought: Option<&Sought>,
         packet: &mut Packet<'_>,
         outbox: &mut Outbox,
     ) -> Verdict {
-        if self.settings.faults.packet_loss.is_some_and(|lost| lost == packet.meta.id) {
+        if self.faults.is_some_and(|faults| faults.packet_loss == Some(packet.meta.id)) {
             return Verdict::Accept;
         }
         self.rejected = None;
@@ -161,9 +174,9 @@ impl Judge {
         let length = u64::from(captured_length(packet));
         tally::packet(&mut self.counters, &mut self.alike, decoded, length);
         self.context.now = packet.meta.clock;
-        let mut verdict = self.alone(table, decoded, keyed, packet);
+        let mut verdict = self.alone(table, decoded, sought, packet);
         if decoded.inner.is_some() {
-            verdict = self.with_contents(table, decoded, keyed, packet, verdict);
+            verdict = self.with_contents(table, decoded, sought, packet, verdict);
         }
         tally::verdict(&mut self.counters, verdict, self.rejected.is_some());
         if let Some(to) = self.rejected.filter(|_| self.settings.may_send) {
@@ -176,17 +189,18 @@ impl Judge {
     }
 
     /// Judges a packet without what it carries.
+    #[inline(always)]
     fn alone(
         &mut self,
         table: &mut FlowTable,
         decoded: &Decoded,
-        keyed: Option<&(Keyed, FlowHash)>,
+        sought: Option<&Sought>,
         packet: &mut Packet<'_>,
     ) -> Verdict {
         // One whose flow was decided before did not ask what its session said.
         self.at_stream = None;
-        match keyed {
-            Some((keyed, hash)) => self.tracked(table, decoded, keyed, *hash, packet),
+        match sought {
+            Some(sought) => self.tracked(table, decoded, sought, packet),
             None if decoded.invalid.is_some() => self.invalid(decoded, packet),
             None if decoded.fragment.is_some() => self.fragment(table, decoded, packet),
             None if decoded.ip_version == 0 => self.without_network(decoded, packet),

@@ -29,17 +29,21 @@ pub(super) struct AtStream {
 }
 
 impl Judge {
-    /// Has the packet's session take it in, and the flow know what that is now. `unseen`: nothing of the
-    /// packet's payload is to be kept, for it is dropped or need not be inspected.
-    pub(super) fn follow_stream(&mut self, case: &mut Case<'_, '_>, packet: &mut Packet<'_>, unseen: bool) {
+    /// Has the packet's session take it in, and the flow know what that is now; what is to become of the packet by
+    /// it. `unseen`: nothing of the packet's payload is to be kept, for it is dropped or need not be inspected.
+    pub(super) fn follow_stream(
+        &mut self,
+        case: &mut Case<'_, '_>,
+        tcp: &Tcp,
+        packet: &mut Packet<'_>,
+        unseen: bool,
+    ) -> Fate {
         let decoded = case.decoded;
-        let (Transport::Tcp(tcp), Some((flow, direction))) = (decoded.transport, case.flow.as_mut()) else {
-            return;
-        };
+        let Some((flow, direction)) = case.flow.as_mut() else { return Fate::Valid };
         if decoded.bad_checksums.transport {
             // Its receiver will not believe it (RFC 9293 §3.1).
             self.streams.note_invalid_checksum();
-            return;
+            return Fate::Valid;
         }
         let session = StreamHandle::from_bits(flow.stream());
         if let Some(session) = session.filter(|_| flow.was_unseen()) {
@@ -49,11 +53,9 @@ impl Judge {
         let unknown = session.is_none() && !self.settings.stream.midstream;
         let pick_up = unknown && (flow.uninspected() || self.may_pick_up(decoded, packet));
         let frame = packet.bytes();
-        let fault = |at: Option<u64>| at.is_some_and(|at| at == packet.meta.id);
-        let faults = &self.settings.faults;
         let segment = Segment {
             direction: *direction,
-            tcp,
+            tcp: *tcp,
             options: tcp.options.of(frame),
             payload: decoded.payload.of(frame),
             ip_version: decoded.ip_version,
@@ -61,33 +63,12 @@ impl Judge {
             now: packet.meta.clock,
             lost: unseen,
             pick_up,
-            faults: Faults {
-                session: fault(faults.tcp_ssn_memcap),
-                payload: fault(faults.tcp_reassembly_memcap),
-            },
+            faults: self.faults.map_or_else(Faults::default, |faults| faults.of_segment(packet.meta.id)),
         };
-        let seen = self.streams.packet(session, &segment);
-        flow.set_stream(seen.session.map_or(0, StreamHandle::to_bits));
-        if seen.forgiven && seen.session.is_some() {
-            self.counters.tcp_midstream_grace += 1;
-            if flow.set_uninspected() {
-                self.uninspected += 1;
-                self.grace.take();
-            }
+        let mut seen = self.streams.packet(session, &segment);
+        if !seen.unchanged {
+            self.note_session(flow, &seen);
         }
-        let summary = seen.session.and_then(|session| self.streams.summary(session)).unwrap_or_default();
-        let [isn_ts, isn_tc] = [summary.to_server.isn, summary.to_client.isn];
-        let tcp = TcpSummary {
-            session: seen.session.is_some(),
-            state: summary.state,
-            flags_ts: summary.to_server.flags,
-            flags_tc: summary.to_client.flags,
-        };
-        flow.set_tcp(tcp, [isn_ts, isn_tc]);
-        if seen.bypass {
-            flow.set_bypass(Bypass::Local);
-        }
-        let mut seen = seen;
         if let Some(session) =
             seen.session.filter(|_| seen.conflict && self.settings.drops_from(packet.meta.ingress))
         {
@@ -98,7 +79,39 @@ impl Judge {
                 self.rewrite(session, *direction, decoded, packet);
             }
         }
-        self.at_stream = Some(AtStream { session: seen.session, seen, summary, rest: false });
+        // Only rules want to know more.
+        if !self.rules.set().is_empty() {
+            let summary = self.summary(&seen);
+            self.at_stream = Some(AtStream { session: seen.session, seen, summary, rest: false });
+        }
+        seen.fate
+    }
+
+    /// Has the flow know what its session is now.
+    fn note_session(&mut self, flow: &mut Flow<'_>, seen: &Seen) {
+        flow.set_stream(seen.session.map_or(0, StreamHandle::to_bits));
+        if seen.forgiven && seen.session.is_some() {
+            self.counters.tcp_midstream_grace += 1;
+            if flow.set_uninspected() {
+                self.uninspected += 1;
+                self.grace.take();
+            }
+        }
+        let summary = self.summary(seen);
+        let tcp = TcpSummary {
+            session: seen.session.is_some(),
+            state: summary.state,
+            flags_ts: summary.to_server.flags,
+            flags_tc: summary.to_client.flags,
+        };
+        flow.set_tcp(tcp, [summary.to_server.isn, summary.to_client.isn]);
+        if seen.bypass {
+            flow.set_bypass(Bypass::Local);
+        }
+    }
+
+    fn summary(&self, seen: &Seen) -> SessionSummary {
+        seen.session.and_then(|session| self.streams.summary(session)).unwrap_or_default()
     }
 
     /// Has the packet's connection, which nobody knows, a grace?
@@ -112,11 +125,20 @@ impl Judge {
         self.grace.is_granted(packet.meta.clock, passing)
     }
 
-    /// What becomes of a packet by its session, and then by the rules.
-    pub(super) fn in_stream(&mut self, case: &mut Case<'_, '_>, packet: &mut Packet<'_>) -> Verdict {
-        let fate = self.at_stream.as_ref().map_or(Fate::Valid, |at| at.seen.fate);
+    /// What becomes of a packet by what its session said, and then by the rules.
+    #[inline]
+    pub(super) fn in_stream(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>, fate: Fate) -> Verdict {
+        match fate {
+            Fate::Valid => self.apply_rules(case, packet),
+            _ => self.doubted(case, packet, fate),
+        }
+    }
+
+    /// What becomes of a packet that its session cannot just have.
+    #[inline(never)]
+    fn doubted(&mut self, case: &mut Case<'_, '_>, packet: &Packet<'_>, fate: Fate) -> Verdict {
         let (target, reason) = match fate {
-            Fate::Valid => return self.apply_rules(case, packet),
+            Fate::Valid => (None, None),
             Fate::Midstream => (Some(ExceptionTarget::StreamMidstream), None),
             Fate::SessionMemcap => (Some(ExceptionTarget::StreamMemcap), None),
             Fate::ReassemblyMemcap => (Some(ExceptionTarget::StreamReassemblyMemcap), None),
