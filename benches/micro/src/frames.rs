@@ -4,6 +4,7 @@ use portcullis_capture::PortId;
 use portcullis_wire::Timestamp;
 use portcullis_wire::builder::PacketBuilder;
 use portcullis_wire::decoded::TcpFlags;
+use std::time::Duration;
 
 /// A frame as the memory modules take it.
 pub type Frame = (Timestamp, PortId, Vec<u8>);
@@ -61,7 +62,8 @@ pub fn connections(flows: u32) -> Connections {
     Connections { handshakes, acknowledgements }
 }
 
-/// Whole connections: opened, `rounds` times a segment of `payload` each way, closed. One packet of each in turn.
+/// Whole connections: opened, `rounds` times a segment of `payload` each way, closed. One packet of each in turn. The
+/// last acknowledgements come so late that everything is over: lent again, all of them begin anew.
 #[must_use]
 pub fn conversations(flows: u32, rounds: u32, payload: &[u8]) -> Vec<Frame> {
     let length = u32::try_from(payload.len()).unwrap_or(0);
@@ -85,6 +87,10 @@ pub fn conversations(flows: u32, rounds: u32, payload: &[u8]) -> Vec<Frame> {
     add(true, TcpFlags::FIN | ack, sent, sent, &[]);
     add(false, TcpFlags::FIN | ack, sent, sent + 1, &[]);
     add(true, ack, sent + 1, sent + 1, &[]);
+    let last = frames.len().saturating_sub(flows as usize);
+    for (stamp, ..) in frames.iter_mut().skip(last) {
+        *stamp = stamp.after(Duration::from_secs(1000));
+    }
     frames
 }
 
