@@ -2,6 +2,7 @@
 //! their structs. Only one build ever reads what it wrote, so there is no version.
 
 mod packet;
+mod plain_flow;
 mod shared;
 mod whole_flow;
 
@@ -20,6 +21,8 @@ const NETFLOW: u8 = 3;
 const STATS: u8 = 4;
 const BLIND: u8 = 5;
 const LISTED: u8 = 6;
+/// A flow of which all fits into one block.
+const PLAIN_FLOW: u8 = 7;
 
 /// Bytes before the fields: the length of what follows it, the kind, the flag.
 const HEADER: usize = LENGTH + 2;
@@ -30,6 +33,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
     let kind = match record {
         Record::Alert(_) => ALERT,
         Record::Drop(_) => DROP,
+        Record::Flow(record) if plain_flow::is_plain(record) => PLAIN_FLOW,
         Record::Flow(_) => FLOW,
         Record::Netflow(_) => NETFLOW,
         Record::Stats(_) => STATS,
@@ -41,6 +45,7 @@ pub(crate) fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
     match record {
         Record::Alert(record) => packet::put_alert_record(&mut writer, record, start),
         Record::Drop(record) => packet::put_drop_record(&mut writer, record),
+        Record::Flow(record) if kind == PLAIN_FLOW => plain_flow::put(&mut writer, record),
         Record::Flow(record) => whole_flow::put_flow(&mut writer, record),
         Record::Netflow(record) => whole_flow::put_netflow(&mut writer, record),
         Record::Stats(record) => put_stats(&mut writer, record),
@@ -80,6 +85,7 @@ fn fields<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, DecodeError> {
         ALERT => Record::Alert(packet::alert_record(reader, truncated)?),
         DROP => Record::Drop(packet::drop_record(reader, truncated)?),
         FLOW => Record::Flow(whole_flow::flow(reader)?),
+        PLAIN_FLOW => Record::Flow(plain_flow::take(reader)?),
         NETFLOW => Record::Netflow(whole_flow::netflow(reader)?),
         STATS => Record::Stats(stats(reader)?),
         BLIND => Record::Blind(blind(reader)?),

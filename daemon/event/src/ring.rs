@@ -198,6 +198,35 @@ impl RecordConsumer {
         self.bytes.is_empty()
     }
 
+    /// Takes up to `limit` records, the oldest first, and tells their number. Each is lent where it lies in the ring; one
+    /// that lies at its end and its beginning is put together in `scratch`. Their room is given back all at once.
+    pub fn drain(&mut self, limit: usize, scratch: &mut Vec<u8>, mut take: impl FnMut(&[u8])) -> usize {
+        let Ok(chunk) = self.bytes.read_chunk(self.bytes.slots()) else { return 0 };
+        let (front, back) = chunk.as_slices();
+        let (mut place, mut taken) = (0_usize, 0);
+        while taken < limit {
+            let (front, back) = match place.checked_sub(front.len()) {
+                None => (front.get(place..).unwrap_or_default(), back),
+                Some(place) => (back.get(place..).unwrap_or_default(), &[][..]),
+            };
+            let Some(length) = record_length(front, back) else { break };
+            if let Some(record) = front.get(..length) {
+                take(record);
+            } else if let Some(rest) = back.get(..length - front.len()) {
+                scratch.clear();
+                scratch.extend_from_slice(front);
+                scratch.extend_from_slice(rest);
+                take(scratch);
+            } else {
+                break;
+            }
+            place += length;
+            taken += 1;
+        }
+        chunk.commit(place);
+        taken
+    }
+
     /// Is the producer gone, and everything read?
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -206,15 +235,27 @@ impl RecordConsumer {
 
     /// Length of the oldest record, prefix included.
     fn next_length(&mut self) -> Option<usize> {
-        let mut prefix = [0; PREFIX];
         // Never committed: the prefix stays in the ring and is taken with the record.
         let chunk = self.bytes.read_chunk(PREFIX).ok()?;
         let (front, back) = chunk.as_slices();
-        for (byte, read) in prefix.iter_mut().zip(front.iter().chain(back)) {
-            *byte = *read;
-        }
-        usize::try_from(u32::from_le_bytes(prefix)).ok().map(|length| length + PREFIX)
+        record_length(front, back)
     }
+}
+
+/// Length of the record that begins in `front` and may go on in `back`, prefix included.
+fn record_length(front: &[u8], back: &[u8]) -> Option<usize> {
+    let prefix = match front.first_chunk() {
+        Some(prefix) => *prefix,
+        None => {
+            let mut bytes = front.iter().chain(back);
+            let mut prefix = [0; PREFIX];
+            for byte in &mut prefix {
+                *byte = *bytes.next()?;
+            }
+            prefix
+        }
+    };
+    usize::try_from(u32::from_le_bytes(prefix)).ok().map(|length| length + PREFIX)
 }
 
 /// In this order: what the producer wrote before it went is seen by the second look.

@@ -48,7 +48,39 @@ fn read_all(mut consumer: RecordConsumer) -> Vec<u64> {
     }
 }
 
+/// The same, some at a time.
+fn drain_all(mut consumer: RecordConsumer, limit: usize) -> Vec<u64> {
+    let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
+    loop {
+        let finished = consumer.is_finished();
+        while consumer.drain(limit, &mut scratch, |bytes| {
+            let record = Record::decode(bytes).unwrap();
+            let Record::Netflow(netflow) = &record else { panic!("another kind") };
+            assert_eq!(record, numbered(netflow.pkts));
+            numbers.push(netflow.pkts);
+        }) == limit
+        {}
+        if finished {
+            return numbers;
+        }
+        thread::yield_now();
+    }
+}
+
 const RECORDS: u64 = 30_000;
+
+#[test]
+fn records_that_are_taken_many_at_a_time_are_the_same() {
+    for limit in [1, 7, 10_000] {
+        let (mut producer, consumer) = ring(0, RingMode::Lossless);
+        let reader = thread::spawn(move || drain_all(consumer, limit));
+        for number in 0..RECORDS {
+            assert_eq!(producer.push(&numbered(number)), Ok(()));
+        }
+        drop(producer);
+        assert_eq!(reader.join().unwrap(), (0..RECORDS).collect::<Vec<_>>());
+    }
+}
 
 #[test]
 fn lossless_loses_nothing_and_keeps_the_order() {

@@ -4,7 +4,11 @@
 mod parts;
 
 use parts::{Parts, parts};
-use portcullis_event::{AlertRecord, Class, DecodeError, MAX_RECORD, Record, TextListBuf};
+use portcullis_event::{
+    AlertRecord, Class, Common, DecodeError, FlowRecord, MAX_RECORD, PolicyTargets, Record, TextList,
+    TextListBuf,
+};
+use portcullis_wire::decoded::VlanIds;
 use proptest::prelude::*;
 
 fn encoded(record: &Record<'_>) -> (Vec<u8>, bool) {
@@ -22,6 +26,52 @@ proptest! {
             prop_assert!(!truncated);
             prop_assert_eq!(Record::decode(&bytes), Ok(record));
         }
+    }
+
+    /// What is plain is shorter, and comes back whole as well.
+    #[test]
+    fn plain_flows_come_back_whole(parts in parts(0), unusual in 0..20_u8) {
+        let given = parts.flow_record();
+        let mut record = FlowRecord {
+            bypassed: given.bypassed.filter(|_| unusual == 1),
+            bypass: given.bypass.filter(|_| unusual == 2),
+            elephant_toserver: given.elephant_toserver && unusual == 3,
+            elephant_toclient: given.elephant_toclient && unusual == 4,
+            action: given.action.filter(|_| unusual == 5),
+            ..given
+        };
+        if unusual != 6 {
+            record.exception_policies = PolicyTargets::default();
+        }
+        record.common = Common {
+            flow_id: if unusual == 7 { given.common.flow_id } else { Some(given.common.flow_id.unwrap_or(1)) },
+            parent_id: given.common.parent_id.filter(|_| unusual == 8),
+            pcap_cnt: given.common.pcap_cnt.filter(|_| unusual == 9),
+            icmp: given.common.icmp.filter(|_| unusual == 10),
+            response_icmp: given.common.response_icmp.filter(|_| unusual == 11),
+            spi: given.common.spi.filter(|_| unusual == 12),
+            pkt_src: given.common.pkt_src.filter(|_| unusual == 13),
+            tunnel: given.common.tunnel.filter(|_| unusual == 14),
+            ..given.common
+        };
+        if unusual != 15 {
+            record.common.vlans = VlanIds::default();
+        }
+        if unusual != 16 {
+            record.common.ether.source = &[];
+        }
+        if unusual != 17 {
+            record.common.ether.destination = &[];
+        }
+        if unusual != 18 {
+            record.common.flowbits = TextList::default();
+        }
+        let (bytes, truncated) = encoded(&Record::Flow(record));
+        prop_assert!(!truncated);
+        if unusual == 0 {
+            prop_assert_eq!(bytes.len(), 120);
+        }
+        prop_assert_eq!(Record::decode(&bytes), Ok(Record::Flow(record)));
     }
 
     #[test]
@@ -46,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..6) {
+    fn any_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..9) {
         let mut framed = u32::try_from(bytes.len() + 2).unwrap().to_le_bytes().to_vec();
         framed.extend([kind, 0]);
         framed.extend(&bytes);

@@ -11,10 +11,10 @@ use portcullis_flow::flow::Bypass;
 use portcullis_flow::{EndReason, FlowAction, FlowState, TcpState};
 
 /// Each in the order of their discriminants.
-const STATES: [FlowState; 4] =
+pub(super) const STATES: [FlowState; 4] =
     [FlowState::New, FlowState::Established, FlowState::Closed, FlowState::Bypassed];
 const BYPASSES: [Bypass; 2] = [Bypass::Local, Bypass::Capture];
-const REASONS: [EndReason; 6] = [
+pub(super) const REASONS: [EndReason; 6] = [
     EndReason::TcpReuse,
     EndReason::Forced,
     EndReason::Shutdown,
@@ -108,7 +108,7 @@ pub(super) fn netflow<'a>(reader: &mut Reader<'a>) -> Result<NetflowRecord<'a>, 
     })
 }
 
-fn by_code<T: Copy>(values: &[T], code: u8) -> Option<T> {
+pub(super) fn by_code<T: Copy>(values: &[T], code: u8) -> Option<T> {
     values.get(usize::from(code)).copied()
 }
 
