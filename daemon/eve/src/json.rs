@@ -21,7 +21,7 @@ pub(crate) use dropped::dropped;
 pub(crate) use flow::{flow, netflow};
 pub(crate) use listed::listed;
 pub(crate) use plain_flow::plain_flow;
-pub(crate) use stats::stats;
+pub(crate) use stats::{TreeOrder, stats};
 
 /// What the objects are made with.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(crate) struct Scope<'a> {
     /// By port, `in_iface` with its key, as it stands between other keys.
     pub(crate) interfaces: &'a [Vec<u8>],
     pub(crate) clock: &'a mut Clock,
+    pub(crate) counters: &'a TreeOrder,
 }
 
 impl Scope<'_> {

@@ -91,7 +91,7 @@ impl LoggerThread {
     }
 
     fn run(mut self) -> Result<LogCounts, LoggerError> {
-        let mut record = Vec::with_capacity(portcullis_event::MAX_RECORD);
+        let mut torn = Vec::with_capacity(portcullis_event::MAX_RECORD);
         let mut nap = SHORTEST_NAP;
         let mut flushed_at = Instant::now();
         let mut flushed = Ok(());
@@ -101,7 +101,7 @@ impl LoggerThread {
             }
             // Looked up first: what was pushed before the last producer went is then seen below.
             let ending = self.is_ending();
-            let taken = self.take_round(&mut record);
+            let taken = self.take_round(&mut torn);
             let idle = taken == 0;
             if idle || flushed_at.elapsed() >= FLUSH_EVERY {
                 flushed = self.output.flush();
@@ -140,33 +140,18 @@ impl LoggerThread {
         self.output.shared.closed.load(Ordering::Acquire) && rings.all(RecordConsumer::is_finished)
     }
 
-    /// Takes what evidence there is and some of the flow records; tells how many.
-    fn take_round(&mut self, record: &mut Vec<u8>) -> usize {
+    /// Takes what evidence there is and some of the flow records; tells how many. Those that are in two parts in their ring
+    /// are put together in `torn`.
+    fn take_round(&mut self, torn: &mut Vec<u8>) -> usize {
         let mut taken = 0;
         for ring in &mut self.evidence {
-            taken += drain(ring, EVIDENCE_ROUND, record, |bytes| self.output.write(bytes));
+            taken += ring.drain(EVIDENCE_ROUND, torn, |bytes| self.output.write(bytes));
         }
         for ring in &mut self.flow {
-            taken += drain(ring, FLOW_ROUND, record, |bytes| self.output.write(bytes));
+            taken += ring.drain(FLOW_ROUND, torn, |bytes| self.output.write(bytes));
         }
         taken
     }
-}
-
-/// Takes up to `limit` records out of a ring; tells how many.
-fn drain(
-    ring: &mut RecordConsumer,
-    limit: usize,
-    record: &mut Vec<u8>,
-    mut write: impl FnMut(&[u8]),
-) -> usize {
-    for taken in 0..limit {
-        if !ring.pop(record) {
-            return taken;
-        }
-        write(record);
-    }
-    limit
 }
 
 /// What other threads hold of the logger.
