@@ -1,22 +1,18 @@
 //! A classic capture file replayed by one worker from which nothing leaves: frames are lent where they were read, so
-//! that none is copied, and no window keeps their order.
+//! that none is copied, and no window keeps their order. A long file is read ahead ([`crate::ahead`]).
 
+use crate::ahead::{Piece, Pieces};
 use crate::classic::{Classic, Step};
 use crate::error::{Damage, PcapError};
 use crate::input::{Progress, Unread};
-use crate::reader::MAX_CAPTURED;
 use portcullis_capture::{
     BURST, Burst, CaptureStats, Outbox, Packet, PacketMeta, PacketModule, Poll, Properties, Wake,
 };
 use portcullis_wire::{LinkType, Timestamp};
-use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
-
-/// Bytes held at a time: a record of the largest packet always fits, and the caches hold what was just read.
-const BUFFER: usize = 2 * MAX_CAPTURED as usize;
 
 /// The largest frame a port here is said to send, as [`Offline`](portcullis_capture::Offline) has it.
 const MTU: u32 = 1514;
@@ -25,16 +21,14 @@ const MTU: u32 = 1514;
 #[derive(Debug)]
 pub(crate) struct Direct {
     path: PathBuf,
-    file: std::fs::File,
+    pieces: Pieces,
     classic: Classic,
     link: LinkType,
-    /// What was read and not lent yet is between `start` and `end`.
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    /// What was read and not lent yet.
+    piece: Piece,
     /// There is nothing more to be read.
     is_read: bool,
-    /// Where in the file `start` is.
+    /// Where in the file `piece` goes on.
     offset: u64,
     progress: Progress,
     clock: Timestamp,
@@ -57,18 +51,13 @@ impl Direct {
     /// Goes on where a reader is that has read the file header.
     pub(crate) fn new(path: PathBuf, classic: Classic, unread: Unread) -> Self {
         let Unread { file, bytes, offset, progress } = unread;
-        let mut buffer = vec![0; BUFFER.max(bytes.len())].into_boxed_slice();
-        if let Some(place) = buffer.get_mut(..bytes.len()) {
-            place.copy_from_slice(&bytes);
-        }
+        let length = (progress.total() > 0).then(|| progress.total().saturating_sub(offset));
         Self {
             path,
-            file,
+            pieces: Pieces::of(file, length),
             link: LinkType::from_number(classic.link()),
             classic,
-            buffer,
-            start: 0,
-            end: bytes.len(),
+            piece: Piece::holding(&bytes),
             is_read: false,
             offset,
             progress,
@@ -83,7 +72,7 @@ impl Direct {
     /// Lends what is there, up to a burst. How many packets that were, or why none.
     fn lend(&mut self, inspect: &mut dyn FnMut(&mut Burst<'_>)) -> Result<usize, Step> {
         let mut burst = Burst::new(&mut self.outbox);
-        let mut rest = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
+        let mut rest = self.piece.rest_mut();
         let held = rest.len();
         let stopped = loop {
             if burst.len() == BURST {
@@ -121,21 +110,16 @@ impl Direct {
         }
         self.stats.forged_refused += self.outbox.forged().count() as u64;
         self.outbox.clear();
-        self.start += lent;
+        self.piece.take(lent);
         self.offset += lent as u64;
         self.progress.set(self.offset);
         Ok(count)
     }
 
-    /// Reads on, after what is left; one call of the system.
+    /// Reads on, after what is left.
     fn fill(&mut self) -> Result<(), PcapError> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        match self.file.read(room) {
-            Ok(0) => self.is_read = true,
-            Ok(count) => self.end += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        match self.pieces.next(&mut self.piece) {
+            Ok(is_more) => self.is_read = !is_more,
             Err(source) => {
                 return Err(PcapError::Read { path: self.path.clone(), offset: self.offset, source });
             }
@@ -154,7 +138,7 @@ impl Direct {
                 Ok(count) => return Ok(Poll::Received(count)),
                 Err(Step::Damaged(reason)) => return Err(self.damaged(reason)),
                 Err(Step::More { missing }) if self.is_read => {
-                    let is_whole = self.start == self.end;
+                    let is_whole = self.piece.rest().is_empty();
                     return if is_whole {
                         Ok(Poll::End)
                     } else {

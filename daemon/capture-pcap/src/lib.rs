@@ -9,6 +9,7 @@
 //! the damage is told; no bytes of a file make it panic.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod classic;
 mod direct;
 pub mod error;
