@@ -169,7 +169,14 @@ mod tests {
         check(&[136, 3, 0], &short);
         check(&[25, 8, 0, 0, 0, 0, 0, 0], &[]);
         check(&[130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[]);
+        // The shortest that each may be, and one byte less.
+        check(&[7, 3, 4], &[]);
+        check(&[68, 5, 5, 0, 0], &[]);
+        check(&[130, 3, 0], &[]);
         check(&[130, 2], &short);
+        check(&[133, 3, 0], &[]);
+        check(&[133, 2], &short);
+        check(&[134, 6, 0, 0, 0, 0], &[]);
         check(&[134, 5, 0, 0, 0], &["ipv4.opt_invalid"]);
         check(&[99, 2], &["ipv4.opt_unknown"]);
         check(&[148, 4, 0, 0, 148, 4, 0, 0], &["ipv4.opt_duplicate"]);
