@@ -45,6 +45,25 @@ fn sessions_within_memcap() {
     assert_eq!(streams.stats().active_sessions, sessions.len() as u64 + 1);
 }
 
+/// Every place that was given back is had again, and those that are made ready are used first.
+#[test]
+fn places_of_sessions_are_used_again() {
+    let settings = StreamSettings { memcap: 8192, prealloc_sessions: 4, ..inline() };
+    let mut streams = Streams::new(&settings, Share { workers: 1, seed: 1 }).unwrap();
+    let told = tell("> S 100");
+    let mut fill = || {
+        let sessions: Vec<_> =
+            std::iter::from_fn(|| streams.packet(None, &told.segment()).session).take(1000).collect();
+        sessions.iter().for_each(|session| streams.release(*session));
+        (sessions.len() as u64, streams.stats())
+    };
+    let (most, first) = fill();
+    assert!(most > 6);
+    assert_eq!((first.ssn_from_cache, first.ssn_from_pool), (4, most - 4));
+    let (again, second) = fill();
+    assert_eq!((again, second.ssn_from_cache, second.ssn_from_pool), (most, 4 + most, most - 4));
+}
+
 #[test]
 fn payload_within_memcap() {
     let mut settings = inline();
