@@ -74,15 +74,23 @@ fn each_policy_by_example() {
     let check = |policy: OverlapPolicy, expected: &str| {
         let letters: Vec<Vec<u8>> =
             FRAGMENTS.iter().map(|(letter, _, count)| vec![*letter; *count]).collect();
-        let places = FRAGMENTS.iter().zip(&letters);
-        let pieces: Vec<Piece<'_>> =
-            places.map(|((letter, offset, _), data)| piece(*offset, *letter != b'Q', data)).collect();
         let expected: Vec<u8> = expected.bytes().flat_map(|letter| [letter; 8]).collect();
-        for version in [4, 6] {
-            let whole = Rig::with_policy(policy).datagram(version, 1, &pieces).unwrap();
-            assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&expected), "{policy:?}");
+        // At the begin, and far behind it.
+        for before in [0_u16, 9600] {
+            let start = vec![b'.'; usize::from(before)];
+            let mut pieces = vec![piece(0, true, &start)];
+            pieces.retain(|piece| !piece.data.is_empty());
+            let places = FRAGMENTS.iter().zip(&letters);
+            pieces.extend(
+                places.map(|((letter, offset, _), data)| piece(before + *offset, *letter != b'Q', data)),
+            );
+            let expected = [&start[..], &expected].concat();
+            for version in [4, 6] {
+                let whole = Rig::with_policy(policy).datagram(version, 1, &pieces).unwrap();
+                assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&expected), "{policy:?}");
+            }
+            assert_eq!(naive(policy, &pieces), Some(expected));
         }
-        assert_eq!(naive(policy, &pieces), Some(expected));
     };
     // A letter for every eight bytes.
     check(OverlapPolicy::First, "AAAJBBCCCLDLMEEFFFGGHHIQ");
