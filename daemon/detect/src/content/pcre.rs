@@ -7,7 +7,10 @@
 //!
 //! Searching allocates nothing: PCRE2 works in the [`Memory`] that each worker brings.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
@@ -42,6 +45,17 @@ const COUNTED_MAX: [u32; 2] = [4096, 32_768];
 /// What a search that may go on so often is charged, in bytes. Each time takes 5 ns at most, of which 13 are a step.
 const fn counted_cost(limit: u32) -> usize {
     limit as usize * 12
+}
+
+type Dfa = dense::DFA<Vec<u32>>;
+
+/// Most DFAs that are kept to be shared.
+const SHARED_MAX: usize = 16;
+
+thread_local! {
+    /// DFAs by pattern, those first that were made last; `None` where one is too large. Public rules have few expressions
+    /// of the square in many variants, which without their numbers are the same, and one thread compiles a whole set.
+    static SHARED: RefCell<VecDeque<(PcreSpec, Option<Arc<Dfa>>)>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// A pattern as a rule writes it, its flags told apart.
@@ -104,7 +118,8 @@ impl PcreSpec {
             builder.build(&text).ok()
         };
         let [few, many] = COUNTED_MAX.map(compile);
-        let skim = Self { pattern: skim, ungreedy: false, ..self.clone() }.dfa();
+        let skim = Self { pattern: skim, negated: false, relative: false, ungreedy: false, ..self.clone() };
+        let skim = skim.shared_dfa();
         let skim = skim.map(|dfa| (dfa, if self.anchored { Anchored::Yes } else { Anchored::No }));
         Some(Counted { skim, regexes: [few?, many?], is_fixed })
     }
@@ -119,8 +134,21 @@ impl PcreSpec {
         builder
     }
 
+    /// The same as [`dfa`](Self::dfa), shared with others of this pattern that were made shortly before.
+    fn shared_dfa(self) -> Option<Arc<Dfa>> {
+        SHARED.with_borrow_mut(|shared| {
+            if let Some((_, dfa)) = shared.iter().find(|(spec, _)| *spec == self) {
+                return dfa.clone();
+            }
+            let dfa = self.dfa().map(Arc::new);
+            shared.truncate(SHARED_MAX - 1);
+            shared.push_front((self, dfa.clone()));
+            dfa
+        })
+    }
+
     /// The pattern as a DFA, where that means the same and stays small.
-    fn dfa(&self) -> Option<dense::DFA<Vec<u32>>> {
+    fn dfa(&self) -> Option<Dfa> {
         if self.extended || self.ungreedy || !is_plain(&self.pattern, self.multi_line) {
             return None;
         }
@@ -165,7 +193,7 @@ fn is_square(pattern: &str, anchored: bool) -> bool {
 
 /// A pattern for PCRE2 of which all work is counted.
 struct Counted {
-    skim: Option<(dense::DFA<Vec<u32>>, Anchored)>,
+    skim: Option<(Arc<Dfa>, Anchored)>,
     /// By [`COUNTED_MAX`].
     regexes: [Regex; 2],
     /// Can it match only where a search begins?
@@ -226,7 +254,7 @@ pub(crate) struct Pcre {
 }
 
 enum Engine {
-    Dfa(Box<dense::DFA<Vec<u32>>>, Anchored),
+    Dfa(Box<Dfa>, Anchored),
     /// And whether what it looks at may grow with the square of the length.
     Backtracking(Box<Regex>, bool),
     /// What would be of the square, if it were not counted.

@@ -75,6 +75,22 @@ proptest! {
     }
 }
 
+#[test]
+fn dfas_are_shared_by_patterns_that_differ_in_numbers() {
+    let skim = |pattern: &str, caseless| {
+        let spec = PcreSpec { pattern: pattern.to_owned(), caseless, ..PcreSpec::default() };
+        spec.counted(false).and_then(|counted| counted.skim).map(|(dfa, _)| dfa).unwrap()
+    };
+    let first = skim(r"(a+)b{20,}\1", false);
+    assert!(Arc::ptr_eq(&first, &skim(r"(a+)b{30,}\1", false)));
+    assert!(!Arc::ptr_eq(&first, &skim(r"(a+)b{30,}\1", true)));
+    assert!(!Arc::ptr_eq(&first, &skim(r"(a+)c{30,}\1", false)));
+    for number in 0..2 * SHARED_MAX {
+        skim(&format!(r"(a+)x{number}\1"), false);
+    }
+    assert_eq!(SHARED.with_borrow(VecDeque::len), SHARED_MAX);
+}
+
 /// Of what is found within a packet's work, DFA and all: `Err` where a limit is met.
 fn check(pattern: &str, payload: &[u8], expect: Result<bool, Unsure>) {
     let spec = PcreSpec { pattern: pattern.to_owned(), dot_all: true, ..PcreSpec::default() };
