@@ -7,19 +7,16 @@
 
 mod measure;
 
+use measure::flows::{fill, frame_of};
+use measure::lists::scattered;
 use measure::{bare_drop, mean_ns, median, program_of, run};
-use portcullis_bpf::pulse::coarse_now;
-use portcullis_bpf::{CacheAction, CacheEntry, Gate, GateConfig, GatePort, Side, Tuple, device};
+use portcullis_bpf::{CacheAction, Gate, GateConfig, GatePort, device};
 use portcullis_testkit::{NetNs, VethPair, require_root};
-use portcullis_wire::builder::PacketBuilder;
-use portcullis_wire::decoded::mapped;
 
 const FLOWS: u32 = 100_000;
 const FRAMES: u32 = 100_000;
 const REPEATED: u32 = 1_000_000;
 const ROUNDS: usize = 7;
-const CLIENT: [u8; 4] = [10, 77, 0, 1];
-const SERVER: [u8; 4] = [10, 77, 0, 2];
 
 fn main() {
     require_root();
@@ -41,12 +38,12 @@ fn measure(locks: &std::path::Path) {
     .unwrap();
     let ifindex = device::ifindex("port0").unwrap();
     let (gated, bare) = (program_of(ifindex), bare_drop());
-    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|number| frame(scattered(number) % FLOWS)).collect();
+    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|number| frame_of(scattered(number) % FLOWS)).collect();
     let turns =
         [("no entry", None), ("a drop", Some(CacheAction::Drop)), ("a pass", Some(CacheAction::Pass))];
     for (name, action) in turns {
         if let Some(action) = action {
-            fill(&gate, action);
+            fill(&gate, FLOWS, action);
         }
         let (mut cold, mut hot) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -60,44 +57,4 @@ fn measure(locks: &std::path::Path) {
     }
     println!("{:?}", gate.counters().unwrap());
     gate.detach().unwrap();
-}
-
-fn fill(gate: &Gate, action: CacheAction) {
-    let cache = gate.cache().unwrap();
-    cache.set_generation(1);
-    let until = coarse_now() + 3_600_000_000_000;
-    let entry = CacheEntry { packets: 0, bytes: 0, until, generation: 1, action };
-    let refused = (0..FLOWS).filter(|flow| cache.put(&tuple(*flow), &entry).is_err()).count();
-    println!("{refused} of {FLOWS} flows found no room");
-}
-
-/// Numbers without order, each once.
-const fn scattered(number: u32) -> u32 {
-    number.wrapping_mul(0x9e37_79b1)
-}
-
-fn ports(flow: u32) -> (u16, u16) {
-    let number = |number: u32| u16::try_from(number).unwrap();
-    (number(10_000 + (flow & 0x3fff)), number(7 + (flow >> 14)))
-}
-
-fn tuple(flow: u32) -> Tuple {
-    let (source_port, destination_port) = ports(flow);
-    Tuple {
-        source: mapped(CLIENT),
-        destination: mapped(SERVER),
-        source_port,
-        destination_port,
-        vlans: [None; 3],
-        version: 4,
-        protocol: 17,
-        set: 0,
-        side: Side::First,
-    }
-}
-
-fn frame(flow: u32) -> Vec<u8> {
-    let (source, destination) = ports(flow);
-    let frame = PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-    frame.ipv4(CLIENT, SERVER).udp(source, destination).minimum(60).to_vec()
 }

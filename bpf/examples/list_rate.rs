@@ -4,35 +4,17 @@
 //! Live frames (`BPF_PROG_TEST_RUN`) from ever other sources go out of one end of a veth pair, as fast as they go, and the
 //! program is at the other end. Rates are by CPU time of the thread that sends, on which the other end's work is done, so
 //! that they can be compared also while others use the machine. Every round has its bare one before it.
-#![expect(unsafe_code, reason = "attaches programs, and runs one on frames")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 mod measure;
-mod scatter {
-    //! What libbpf-cargo generated for `scatter.bpf.c`.
-    #![expect(
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        clippy::undocumented_unsafe_blocks,
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/scatter.skel.rs"));
-}
-
-use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
-use libbpf_sys as raw;
-use measure::lists::{ADDRESSES, NETWORKS, SOURCES, Sources, blocklist, frame};
-use measure::{bare_drop, median, ratio, run};
-use portcullis_bpf::{Gate, GateConfig, GatePort, ListPolicy, ListRoom, Lists, device};
+use measure::lists::{ADDRESSES, NETWORKS, SOURCES, blocklist};
+use measure::live::{Sender, Sink, attach, attach_nothing};
+use measure::{bare_drop, median, ratio};
+use portcullis_bpf::{Gate, GateConfig, GatePort, ListPolicy, ListRoom, Lists};
 use portcullis_lists::{ListId, Marks, Table};
 use portcullis_testkit::{NetNs, VethPair, require_root};
 use rustix::thread::{CpuSet, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
-use scatter::ScatterSkelBuilder;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Frames of a round.
@@ -80,9 +62,9 @@ fn measure(locks: &std::path::Path) {
         if sources.listed {
             let (mut rates, mut ratios) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
-                let bare = aside.round();
+                let bare = aside.round(FRAMES);
                 let before = gate.counters().unwrap();
-                let own = through.round();
+                let own = through.round(FRAMES);
                 let blocked = gate.counters().unwrap().since(&before).list_blocked;
                 assert_eq!(blocked, u64::from(FRAMES), "{name}: all that was sent is dropped by the list");
                 ratios.push(bare / own);
@@ -98,8 +80,7 @@ fn measure(locks: &std::path::Path) {
 
 /// Sends while lists are put in force anew, one after the other: what is on them is dropped, and what is not arrives.
 fn reloaded(gate: &Gate, sender: &Sender, is_listed: bool, name: &str, mut publish: impl FnMut() + Send) {
-    let sink = Sender::new("dst0", Sources::default());
-    attach("dst0", sink.arrive.as_fd());
+    let sink = Sink::at("dst0");
     let before = gate.counters().unwrap();
     let done = AtomicBool::new(false);
     let reloads = std::thread::scope(|scope| {
@@ -116,7 +97,7 @@ fn reloaded(gate: &Gate, sender: &Sender, is_listed: bool, name: &str, mut publi
             reloads
         });
         (0..RELOADED).for_each(|_| {
-            sender.round();
+            sender.round(FRAMES);
         });
         done.store(true, Ordering::Relaxed);
         publishing.join().unwrap()
@@ -130,60 +111,4 @@ fn reloaded(gate: &Gate, sender: &Sender, is_listed: bool, name: &str, mut publi
     let expected = if is_listed { (sent, 0, 0) } else { (0, sent, sent) };
     assert_eq!((blocked, passed, arrived), expected, "{name}");
     attach_nothing("dst0");
-}
-
-/// The programs of `scatter.bpf.c`, sending by one interface.
-struct Sender {
-    skeleton: scatter::ScatterSkel<'static>,
-    scatter: OwnedFd,
-    arrive: OwnedFd,
-}
-
-impl Sender {
-    fn new(egress: &str, sources: Sources) -> Self {
-        let storage = Box::leak(Box::new(MaybeUninit::uninit()));
-        let mut open = ScatterSkelBuilder::default().open(storage).unwrap();
-        let constants = open.maps.rodata_data.as_deref_mut().unwrap();
-        constants.egress = device::ifindex(egress).unwrap();
-        (constants.first, constants.bits, constants.sources) = (sources.first, sources.bits, sources.count);
-        let skeleton = open.load().unwrap();
-        let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
-        let (scatter, arrive) = (own(skeleton.progs.scatter.as_fd()), own(skeleton.progs.arrive.as_fd()));
-        Self { skeleton, scatter, arrive }
-    }
-
-    /// Nanoseconds of CPU time a frame.
-    fn round(&self) -> f64 {
-        let frame = frame(0);
-        let before = cpu_nanos();
-        run(&self.scatter, 0, &frame, FRAMES, raw::BPF_F_TEST_XDP_LIVE_FRAMES);
-        (cpu_nanos() - before) / f64::from(FRAMES)
-    }
-
-    fn arrived(&self) -> u64 {
-        self.skeleton.maps.bss_data.as_deref().unwrap().arrived
-    }
-}
-
-fn cpu_nanos() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-/// linux/if_link.h
-const XDP_FLAGS_DRV_MODE: u32 = 4;
-
-fn attach(name: &str, program: BorrowedFd<'_>) {
-    put(name, program.as_raw_fd());
-}
-
-fn attach_nothing(name: &str) {
-    put(name, -1);
-}
-
-fn put(name: &str, program: i32) {
-    let index = i32::try_from(device::ifindex(name).unwrap()).unwrap();
-    // SAFETY: numbers and no options; a descriptor that is open, or none.
-    let done = unsafe { raw::bpf_xdp_attach(index, program, XDP_FLAGS_DRV_MODE, std::ptr::null()) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }

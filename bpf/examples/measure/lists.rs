@@ -6,6 +6,8 @@ use portcullis_wire::builder::PacketBuilder;
 use std::net::Ipv4Addr;
 
 pub(crate) const ADDRESSES: u32 = 1_000_000;
+/// Where everything goes to.
+pub(crate) const DESTINATION: [u8; 4] = [10, 0, 0, 1];
 pub(crate) const NETWORKS: u32 = 50_000;
 
 /// Sources without order: `first` | a number >> `bits`.
@@ -46,5 +48,5 @@ pub(crate) fn blocklist() -> NetSet {
 
 pub(crate) fn frame(source: u32) -> Vec<u8> {
     let frame = PacketBuilder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-    frame.ipv4(Ipv4Addr::from(source), Ipv4Addr::new(10, 0, 0, 1)).udp(1000, 7).minimum(60).to_vec()
+    frame.ipv4(Ipv4Addr::from(source), Ipv4Addr::from(DESTINATION)).udp(1000, 7).minimum(60).to_vec()
 }

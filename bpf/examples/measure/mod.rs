@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "loads programs of two instructions, and runs programs on frames")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+pub(crate) mod flows;
 pub(crate) mod lists;
+pub(crate) mod live;
 
 use libbpf_sys as raw;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
