@@ -54,7 +54,8 @@ impl Pieces {
         let reading = thread::Builder::new().name("reader".to_owned());
         reading.spawn(move || read_all(file, &empty, &filled)).ok()?;
         for _ in 1..BUFFERS {
-            spare.send(Piece::default()).ok()?;
+            // A short file may be at its end already: then the thread needs no more.
+            let _ = spare.send(Piece::default());
         }
         Some(Self::Ahead { read, spare })
     }
