@@ -184,9 +184,9 @@ fn role(functions: &BTreeMap<Place, f64>) -> &'static str {
     };
     let (worker, logger) = (of("daemon/engine/"), of("daemon/eve/"));
     if worker.max(logger) < 10.0 {
-        "main thread: start and end"
+        "another thread: start, end, reading ahead"
     } else if worker > logger {
-        "worker thread, which also reads"
+        "worker thread"
     } else {
         "logger thread"
     }
