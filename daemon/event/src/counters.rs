@@ -143,6 +143,10 @@ counters! {
     flow_handed_over: sum "flow.handed_over",
     #[doc = "Flows that another process told of and that could not be taken over (ours)."]
     flow_take_over_refused: sum "flow.take_over_refused",
+    #[doc = "Flows that ended here, which another process that has a copy could not be told: it ends them once more (ours)."]
+    flow_departed_refused: sum "flow.departed_refused",
+    #[doc = "Flows taken over whose flow bits there was no memory for (ours)."]
+    flow_bits_lost: sum "flow.bits_lost",
     #[doc = "Flows of which packets may have passed unjudged: there in a blind time, or picked up by grace (ours)."]
     flow_uninspected: sum "flow.uninspected",
     #[doc = "Flows in the table now."]

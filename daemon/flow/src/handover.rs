@@ -192,17 +192,16 @@ fn read_vlans(reader: &mut Reader<'_>) -> Option<VlanIds> {
 #[derive(Debug)]
 pub(crate) struct Departed {
     names: VecDeque<Name>,
-    /// Ends that there was no room for.
-    refused: u64,
 }
 
 impl Departed {
-    pub(crate) fn push(&mut self, name: Name) {
-        if self.names.len() < MOST_DEPARTED {
+    /// Is there room for one more?
+    pub(crate) fn push(&mut self, name: Name) -> bool {
+        let has_room = self.names.len() < MOST_DEPARTED;
+        if has_room {
             self.names.push_back(name);
-        } else {
-            self.refused += 1;
         }
+        has_room
     }
 }
 
@@ -220,7 +219,7 @@ impl FlowTable {
         tell: &mut dyn FnMut(&mut Flow<'_>) -> bool,
     ) -> bool {
         if pass == Pass::Copy && self.departed.is_none() {
-            self.departed = Some(Box::new(Departed { names: VecDeque::new(), refused: 0 }));
+            self.departed = Some(Box::new(Departed { names: VecDeque::new() }));
         }
         let (mut looked, mut empty) = (0, 0);
         while looked < looks {
@@ -262,12 +261,6 @@ impl FlowTable {
     #[must_use]
     pub fn has_departed(&self) -> bool {
         self.departed.as_ref().is_some_and(|departed| !departed.names.is_empty())
-    }
-
-    /// Ends that could not be told of, too many waiting.
-    #[must_use]
-    pub fn departed_refused(&self) -> u64 {
-        self.departed.as_ref().map_or(0, |departed| departed.refused)
     }
 
     /// Takes over a flow, or the newer state of one that was taken over before, and says which: `true` for a

@@ -14,6 +14,9 @@ pub struct FlowStats {
     /// Flows that another process went on with, or had ended after they were taken over from it. Ours; not among
     /// [`end`](Self::end), so `total + taken_over == active + end.total() + handed_over`.
     pub handed_over: u64,
+    /// Flows that ended after they were copied for another process, which could not be told, too many waiting: it ends
+    /// them once more. Ours.
+    pub departed_refused: u64,
     /// Flows that were there while packets passed unjudged. Ours.
     pub uninspected: u64,
     /// Flows taken over whose bits there was no room for. Ours.

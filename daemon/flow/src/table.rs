@@ -329,7 +329,8 @@ impl FlowTable {
         let emergency = self.emergency();
         let Parts { hot, cold, deadline, .. } = self.arena.parts(slot);
         if let Some(departed) = self.departed.as_mut().filter(|_| reason != EndReason::HandedOver) {
-            departed.push(Name { key: hot.key, id: cold.id, outer: cold.outer });
+            let is_told = departed.push(Name { key: hot.key, id: cold.id, outer: cold.outer });
+            self.stats.departed_refused += u64::from(!is_told);
         }
         hot.end |= reason.bit();
         if emergency && matches!(reason, EndReason::Timeout | EndReason::Forced) {

@@ -153,6 +153,8 @@ impl Counters {
         self.flow_total = stats.total;
         self.flow_taken_over = stats.taken_over;
         self.flow_handed_over = stats.handed_over;
+        self.flow_departed_refused = stats.departed_refused;
+        self.flow_bits_lost = stats.bits_lost;
         self.flow_uninspected = stats.uninspected;
         self.flow_active = stats.active;
         self.flow_tcp = stats.tcp;

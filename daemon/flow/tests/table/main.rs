@@ -3,6 +3,7 @@
 mod bits;
 mod callbacks;
 mod conservation;
+mod departed;
 mod followed;
 mod full;
 mod idle;
