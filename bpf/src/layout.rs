@@ -4,7 +4,7 @@ use crate::config::{Fail, Liveness, Overload, TunnelPorts};
 
 /// The layout of the pinned maps. Raised whenever a map's shape or meaning changes: pins of another version are
 /// removed, not adopted.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// Most ports in a set (`MAX_PORTS`).
 pub(crate) const MAX_PORTS: usize = 256;
@@ -39,9 +39,10 @@ pub(crate) const LIST_SAMPLE_WORDS: usize = 4 + LIST_SAMPLE_BYTES / 8;
 
 // Lines of a generation of lists, from its first; `lists.h` says what stands there.
 pub(crate) const LIST_BYPASS: usize = 1;
-pub(crate) const LIST_SEEN4: usize = LIST_BYPASS + 2 * BYPASS_RULES;
-pub(crate) const LIST_LENGTHS4: usize = LIST_SEEN4 + 32_768;
-pub(crate) const LIST_SHORT6: usize = LIST_LENGTHS4 + 4_096;
+pub(crate) const LIST_AROUND4: usize = LIST_BYPASS + 2 * BYPASS_RULES;
+pub(crate) const LIST_KINDS4: usize = LIST_AROUND4 + 262_144;
+pub(crate) const LIST_LENGTHS4: usize = LIST_KINDS4 + 8;
+pub(crate) const LIST_SHORT6: usize = LIST_LENGTHS4 + 1_024;
 pub(crate) const LIST_LONG6: usize = LIST_SHORT6 + 4_096;
 pub(crate) const LIST_BUCKETS: usize = LIST_LONG6 + 16_384;
 

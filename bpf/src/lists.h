@@ -7,9 +7,14 @@
  * nothing, and no frame sees half of it. `lists/image.rs` makes the generations and says the same in Rust.
  *
  * An entry is a network with a mark for each list that all of its addresses are on, and the longest network around an
- * address decides. It is found by hashing the address cut to each length that occurs around there: first a bit a /24
- * (IPv4) tells nearly all that there is nothing, then a word a /16 tells the lengths. A bucket is one cache line, and
- * an entry is in one of two.
+ * address decides. Of IPv4, a byte a /24 tells the marks of the network around it, if that is not longer, and whether
+ * there are longer ones in it. These, and all of IPv6, are found by hashing the address cut to each length that occurs
+ * around there, as a byte or a word a /16 tells. A bucket is one cache line, and an entry is in one of two: in the
+ * second only where the first is full.
+ *
+ * What is looked up is nearly never in a cache, so everything is done that lets the processor go on to the next frame
+ * meanwhile: the places of memory to look at follow from the address alone, and whether an entry is the one is not told
+ * by branches, of which it would guess one in every bucket wrong.
  */
 #ifndef PORTCULLIS_LISTS_H
 #define PORTCULLIS_LISTS_H
@@ -21,13 +26,17 @@
 
 /* Lines of a generation, from its first. */
 #define LIST_BYPASS 1                             /* two a rule */
-#define LIST_SEEN4 (LIST_BYPASS + 2 * BYPASS_RULES) /* a bit a /24 */
-#define LIST_LENGTHS4 (LIST_SEEN4 + 32768)        /* a word of 32 bits a /16: /32 is bit 0 */
-#define LIST_SHORT6 (LIST_LENGTHS4 + 4096)        /* the same for what is not longer than /32 */
+#define LIST_AROUND4 (LIST_BYPASS + 2 * BYPASS_RULES) /* a byte a /24 */
+#define LIST_KINDS4 (LIST_AROUND4 + 262144)       /* words of 32 bits: marks, by that byte without LIST_LONGER */
+#define LIST_LENGTHS4 (LIST_KINDS4 + 8)           /* a byte a /16: /32 is bit 0, /25 bit 7 */
+#define LIST_SHORT6 (LIST_LENGTHS4 + 1024)        /* a word of 32 bits a /16 for what is not longer than /32, which is bit 0 */
 #define LIST_LONG6 (LIST_SHORT6 + 4096)           /* two of 64 bits for each hash of a /32 */
 #define LIST_BUCKETS (LIST_LONG6 + 16384)
 
 #define LIST_MARKS 0xffffff
+
+/* There are networks longer than /24 here. */
+#define LIST_LONGER 0x80
 
 /* A generation's first line. */
 struct list_header {
@@ -96,49 +105,63 @@ static __always_inline __u32 list_place(__u32 half, __u32 buckets)
 	return (__u64)half * buckets >> 32;
 }
 
-static __always_inline __u32 list_probe4(__u32 line, __u64 want)
+/* Without a branch that depends on what is there. An entry without its marks is never 0, as it has a length. */
+static __always_inline __u32 list_marks_of(const __u64 *slots, __u64 want)
 {
-	const __u64 *slots = list_line(line);
-	__u32 marks = 0;
+	__u64 marks = 0;
 
-	if (!slots)
-		return 0;
 #pragma unroll
 	for (int i = 0; i < 8; i++) {
-		__u64 slot = slots[i];
+		__u64 differs = slots[i] ^ want;
 
-		if ((slot ^ want) <= LIST_MARKS)
-			marks = slot & LIST_MARKS;
+		/* All ones where only marks are left. */
+		marks |= differs & (__u64)((__s64)((differs >> 24) - 1) >> 63);
 	}
 	return marks;
 }
 
-/* The marks of an address of IPv4. A function of its own, so that the verifier goes through it once. */
-__noinline __u32 list_find4(__u32 address, __u32 first)
+static __always_inline __u32 list_probe4(__u32 line, __u64 hash, __u32 buckets, __u64 want)
 {
-	const struct list_header *header = list_line(first);
-	const __u64 *seen = list_line(first + LIST_SEEN4 + (address >> 17));
-	const __u64 *words = list_line(first + LIST_LENGTHS4 + (address >> 20));
-	__u32 lengths;
+	const __u64 *slots = list_line(line + list_place(hash, buckets));
+	__u32 marks;
 
-	if (!header || !seen || !words)
+	if (!slots)
 		return 0;
-	if (!(seen[address >> 14 & 7] >> (address >> 8 & 63) & 1))
-		return 0;
-	lengths = words[address >> 17 & 7] >> (address >> 11 & 32);
-	for (int i = 0; i < 32 && lengths; i++) {
-		__u32 shift = lowest_bit(lengths) & 31, length = 32 - shift, marks;
-		__u64 want = (__u64)(address >> shift << shift) << 32 | (__u64)length << 24;
-		__u64 hash = list_mix(want ^ header->seed);
+	marks = list_marks_of(slots, want);
+	if (marks || !slots[7])
+		return marks;
+	slots = list_line(line + list_place(hash >> 32, buckets));
+	return slots ? list_marks_of(slots, want) : 0;
+}
 
-		lengths &= lengths - 1;
-		marks = list_probe4(first + LIST_BUCKETS + list_place(hash, header->buckets4), want);
-		if (!marks)
-			marks = list_probe4(first + LIST_BUCKETS + list_place(hash >> 32, header->buckets4), want);
-		if (marks)
-			return marks;
+/* The marks of an address of IPv4. */
+static __always_inline __u32 list_find4(__u32 address, const struct list_header *header, __u32 first)
+{
+	const __u8 *around = list_line(first + LIST_AROUND4 + (address >> 14));
+	const __u8 *lengths = list_line(first + LIST_LENGTHS4 + (address >> 22));
+	const __u32 *kinds;
+	__u32 kind, here;
+
+	if (!around || !lengths)
+		return 0;
+	kind = around[address >> 8 & 63];
+	if (kind & LIST_LONGER) {
+		here = lengths[address >> 16 & 63];
+		for (__u32 shift = 0; shift < 8; shift++) {
+			__u64 want = (__u64)(address >> shift << shift) << 32 | (__u64)(32 - shift) << 24;
+			__u32 marks;
+
+			if (!(here >> shift & 1))
+				continue;
+			marks = list_probe4(first + LIST_BUCKETS, list_mix(want ^ header->seed), header->buckets4,
+					    want);
+			if (marks)
+				return marks;
+		}
 	}
-	return 0;
+	kind &= LIST_LONGER - 1;
+	kinds = list_line(first + LIST_KINDS4 + (kind >> 4));
+	return kinds ? kinds[kind & 15] : 0;
 }
 
 static __always_inline __u32 list_probe6(__u32 line, __u64 high, __u64 low, __u32 length)
@@ -221,17 +244,17 @@ __noinline __u32 list_find6(__u64 high, __u64 low, __u32 first)
 	return 0;
 }
 
-static __always_inline struct address address_of(const __u8 *bytes)
+static __always_inline struct address address_of(const __u64 *halves)
 {
-	const __u64 *halves = (const void *)bytes;
 	struct address address = { bpf_be64_to_cpu(halves[0]), bpf_be64_to_cpu(halves[1]) };
 
 	return address;
 }
 
-static __always_inline __u32 list_find(struct address address, int version, __u32 first)
+static __always_inline __u32 list_find(struct address address, int is_six, const struct list_header *header,
+				       __u32 first)
 {
-	return version == 4 ? list_find4(address.low, first) : list_find6(address.high, address.low, first);
+	return is_six ? list_find6(address.high, address.low, first) : list_find4(address.low, header, first);
 }
 
 /* Counts a frame for a list, or for a bypass behind them. */
@@ -300,17 +323,17 @@ __noinline __u32 list_bypass(const struct parsed *parsed, __u32 first, __u32 rul
 
 	if (!parsed)
 		return 0;
-	source = address_of(parsed->tuple.source);
-	destination = address_of(parsed->tuple.destination);
-	one = bpf_ntohs(parsed->tuple.source_port);
-	other = bpf_ntohs(parsed->tuple.destination_port);
+	source = address_of(parsed->source);
+	destination = address_of(parsed->destination);
+	one = bpf_ntohs(source_port(parsed));
+	other = bpf_ntohs(destination_port(parsed));
 	for (__u32 i = 0; i < BYPASS_RULES && i < rules; i++) {
 		const struct bypass_nets *nets = list_line(first + LIST_BYPASS + 2 * i);
 		const struct bypass_ports *ports = list_line(first + LIST_BYPASS + 2 * i + 1);
 
 		if (!nets || !ports)
 			break;
-		if (ports->protocol < 256 && ports->protocol != parsed->tuple.protocol)
+		if (ports->protocol < 256 && ports->protocol != protocol_of(parsed))
 			continue;
 		if (ports->first > 0 || ports->last < 65535) {
 			if (!(parsed->flags & PARSED_PORTS))
@@ -342,6 +365,24 @@ static __always_inline __u32 lists_in_force(void)
 	return control ? *control : 0;
 }
 
+/* What has to be known of a frame where there are only addresses to be looked up; 0 where more has to be asked. */
+static __always_inline int parse_for_lists(struct xdp_md *ctx, int frags, __u32 first, struct parsed *out)
+{
+	const void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct list_header *header = list_line(first);
+	const struct iphdr *ip = at + sizeof(struct ethhdr);
+
+	if (frags || !header || header->bypasses || !is_untagged_ipv4(at, end))
+		return 0;
+	out->source[0] = out->destination[0] = 0;
+	out->source[1] = mapped(ip->saddr);
+	out->destination[1] = mapped(ip->daddr);
+	out->ports = out->ids = out->kind = 0;
+	out->flags = PARSED_ADDRESSES;
+	out->length = (__u64)(end - at);
+	return 1;
+}
+
 /* What the lists make of a frame. Order: bypasses, the allow-list, blocklists that drop, those that only tell. */
 __noinline int look_up_lists(struct xdp_md *ctx, const struct parsed *parsed, __u32 first, __u32 port, __u64 now)
 {
@@ -351,8 +392,8 @@ __noinline int look_up_lists(struct xdp_md *ctx, const struct parsed *parsed, __
 
 	if (!header || !parsed || !(parsed->flags & PARSED_ADDRESSES))
 		return LIST_NOTHING;
-	source = address_of(parsed->tuple.source);
-	destination = address_of(parsed->tuple.destination);
+	source = address_of(parsed->source);
+	destination = address_of(parsed->destination);
 	if (header->bypasses && !(parsed->flags & PARSED_LENGTH)) {
 		__u32 rule = list_bypass(parsed, first, header->bypasses);
 
@@ -365,9 +406,9 @@ __noinline int look_up_lists(struct xdp_md *ctx, const struct parsed *parsed, __
 		return LIST_NOTHING;
 	marks = 0;
 	if (header->sources)
-		marks = list_find(source, parsed->tuple.version, first) & header->sources;
+		marks = list_find(source, parsed->kind & KIND_IPV6, header, first) & header->sources;
 	if (header->destinations)
-		marks |= list_find(destination, parsed->tuple.version, first) & header->destinations;
+		marks |= list_find(destination, parsed->kind & KIND_IPV6, header, first) & header->destinations;
 	if (!marks)
 		return LIST_NOTHING;
 	if (marks & header->allow) {

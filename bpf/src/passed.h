@@ -12,7 +12,7 @@
 
 #include "lists.h"
 
-static __always_inline __u64 passed_end(const __u8 *address, __be16 port, __u64 seed)
+static __always_inline __u64 passed_end(const __u64 *address, __be16 port, __u64 seed)
 {
 	struct address end = address_of(address);
 
@@ -22,7 +22,7 @@ static __always_inline __u64 passed_end(const __u8 *address, __be16 port, __u64 
 /* Notes a frame that passes, if it is TCP's. */
 __noinline int note_passed(struct xdp_md *ctx, __u32 inline_set, __u64 now)
 {
-	struct parsed parsed __attribute__((aligned(8)));
+	struct parsed parsed;
 	__u32 zero = 0, line, oldest = 0, place = 0;
 	const struct list_line *header = bpf_map_lookup_elem(&passed, &zero);
 	struct list_line *bucket;
@@ -31,11 +31,11 @@ __noinline int note_passed(struct xdp_md *ctx, __u32 inline_set, __u64 now)
 	if (!header)
 		return 0;
 	/* With the call: this runs in both kinds of program, and only while nobody judges. */
-	parse(ctx, 1, inline_set, 0, &parsed);
-	if (parsed.tuple.protocol != IPPROTO_TCP || !(parsed.flags & PARSED_PORTS))
+	parsed = parse(ctx, 1, inline_set, 0);
+	if (protocol_of(&parsed) != IPPROTO_TCP || !(parsed.flags & PARSED_PORTS))
 		return 0;
-	hash = passed_end(parsed.tuple.source, parsed.tuple.source_port, header->words[0]) +
-	       passed_end(parsed.tuple.destination, parsed.tuple.destination_port, header->words[0]);
+	hash = passed_end(parsed.source, source_port(&parsed), header->words[0]) +
+	       passed_end(parsed.destination, destination_port(&parsed), header->words[0]);
 	hash = list_mix(hash ^ inline_set);
 	line = 1 + (hash & (PASSED_BUCKETS - 1));
 	bucket = bpf_map_lookup_elem(&passed, &line);

@@ -47,6 +47,22 @@ static __always_inline int to_peer(__u32 port, struct counters *count, __u64 *ou
 	return action;
 }
 
+/*
+ * Coarse monotonic time, which only a tick changes: asked for once a tick and CPU. The answer takes some calls, and on a
+ * processor that mistrusts its own prediction of returns each of them keeps frames from overlapping. It may be late by
+ * a tick, where that comes while another CPU is just moving the time on.
+ */
+static __always_inline __u64 time_of_tick(struct counters *count)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (count->tick != tick) {
+		count->time = bpf_ktime_get_coarse_ns();
+		count->tick = tick;
+	}
+	return count->time;
+}
+
 /* Is the set's panic switch on? It has a map of its own, for another process than the supervisor may set it. */
 static __always_inline int is_switched(const struct settings *set, __u64 now)
 {
@@ -105,13 +121,19 @@ static __always_inline int fail(struct xdp_md *ctx, struct settings *set, struct
 	return XDP_DROP;
 }
 
-static __always_inline int pass_cached(struct cached *cached, const struct parsed *parsed, __u32 port,
-				       struct counters *count)
+static __always_inline int drop_cached(struct cached *cached, __u32 length, struct counters *count)
+{
+	count_cached(cached, length);
+	count->cache_dropped++;
+	return XDP_DROP;
+}
+
+static __always_inline int pass_cached(struct cached *cached, __u32 length, __u32 port, struct counters *count)
 {
 	int action = to_peer(port, count, &count->cache_passed);
 
 	if (action == XDP_REDIRECT)
-		count_cached(cached, parsed);
+		count_cached(cached, length);
 	return action;
 }
 
@@ -150,8 +172,8 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 	struct counters *count;
 	int is_control, action, worker = WORKER_ABSENT;
 	struct cached *cached = NULL;
-	struct parsed parsed __attribute__((aligned(8)));
-	__u32 listing;
+	struct parsed parsed;
+	__u32 listing, length = 0;
 	__u64 now;
 
 	if (place) {
@@ -167,31 +189,43 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 	count = bpf_map_lookup_elem(&counters, &port);
 	if (!count)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
-	now = bpf_ktime_get_coarse_ns();
+	now = time_of_tick(count);
 	if (is_switched(set, now))
 		return unjudged(ctx, set, port, count, &count->switched, now);
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	cache = is_control ? NULL : cache_in_force();
 	listing = is_control ? 0 : lists_in_force();
-	if (cache || listing)
-		parse(ctx, frags, set->inline_set, port & 1, &parsed);
 	if (listing) {
-		action = by_lists(ctx, &parsed, listing, port, count, now);
+		struct parsed shown = {};
+
+		if (!parse_for_lists(ctx, frags, listing, &shown))
+			shown = parse(ctx, frags, set->inline_set, port & 1);
+		action = by_lists(ctx, &shown, listing, port, count, now);
 		if (action != XDP_PASS)
 			return action;
 	}
-	if (cache)
-		cached = look_up_cache(&parsed, cache, now);
-	/* What was condemned stays so, whether a worker lives or not. */
-	if (cached && is_cached_drop(cached)) {
-		count_cached(cached, &parsed);
-		count->cache_dropped++;
-		return XDP_DROP;
+	/* What most frames are, in the place where most entries are; whatever is not found so is looked for thoroughly. */
+	if (cache && !frags && parse_plain(ctx, set->inline_set, port & 1, &parsed)) {
+		length = parsed.length;
+		cached = look_up_cache(&parsed, cache, now, 1);
+		if (cached && is_cached_drop(cached))
+			return drop_cached(cached, length, count);
+		if (cached && is_open(set))
+			return pass_cached(cached, length, port, count);
 	}
-	if (cached && is_open(set))
-		return pass_cached(cached, &parsed, port, count);
+	if (cache && !cached) {
+		parsed = parse(ctx, frags, set->inline_set, port & 1);
+		length = parsed.length;
+		cached = look_up_cache(&parsed, cache, now, 0);
+		/* What was condemned stays so, whether a worker lives or not. */
+		if (cached && is_cached_drop(cached))
+			return drop_cached(cached, length, count);
+		if (cached && is_open(set))
+			return pass_cached(cached, length, port, count);
+	}
 
+	now = bpf_ktime_get_coarse_ns();
 	slot = port * set->queues + queue;
 	if (queue < set->queues) {
 		pulse = bpf_map_lookup_elem(&pulses, &slot);
@@ -202,7 +236,7 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 		return to_peer(port, count, &count->control);
 	/* A closed gate without a worker is shut, also to what need not be inspected. A busy worker is none the less there. */
 	if (cached && (worker <= WORKER_BUSY || policy_of(set, pulse) == FAIL_OPEN))
-		return pass_cached(cached, &parsed, port, count);
+		return pass_cached(cached, length, port, count);
 	/*
 	 * A closed gate without a worker is a cut wire: a neighbour that still heard STP or LACP over it would go on
 	 * using it. So control frames fall through to the policy.

@@ -139,6 +139,9 @@ struct counters {
 	/* Why frames of `uninspected` and `closed` were. */
 	__u64 no_socket;
 	__u64 stale;
+	/* No count: coarse monotonic time as it was at a tick. */
+	__u64 tick;
+	__u64 time;
 };
 
 /* Lines of the map `passed` behind its first, which holds a seed; `passed.h` says what stands there. */

@@ -83,7 +83,7 @@ impl Bench {
         let values = self.loaded.maps.counters.lookup_percpu(&port.to_ne_bytes(), MapFlags::ANY);
         let mut total = GateCounters::default();
         for value in values.unwrap().unwrap() {
-            total += GateCounters::from_bytes(&value).unwrap();
+            total += GateCounters::from_bytes(&value[..GateCounters::SIZE]).unwrap();
         }
         total
     }

@@ -1,8 +1,8 @@
 //! The cache's memory, and where in it an entry is.
 //!
 //! An entry is in one of the [`NEAR`] lines from its home on, and the home has a bit for each of them. Whatever looks an
-//! entry up sees it from the moment that bit is set, when all of the line is written, until the bit is cleared; a line that
-//! was cleared rests until no program can be reading it any more, and only then may be another entry's.
+//! entry up sees it from the moment that bit is set, when all of the line is written, or in its home that its verdict is,
+//! which is written last, until both are cleared; a line that was cleared rests until no program can be reading it any more, and only then may be another entry's.
 
 use super::line::{Key, nanos, stamp, time};
 use super::{CacheAction, CacheEntry, CacheError};
@@ -138,8 +138,9 @@ impl VerdictCache {
         let (home, found) = self.find(&Key::of(tuple));
         let at = found?;
         self.line(home)?.near.fetch_and(!(1 << (at - home)), Ordering::Relaxed);
-        let taken = self.read(state, at);
-        self.line(at)?.verdict.store(0, Ordering::Relaxed);
+        // In its home an entry is found without its bit, too: from here on it is not.
+        let verdict = self.line(at)?.verdict.swap(0, Ordering::AcqRel);
+        let taken = self.read_as(state, at, verdict);
         state.entries = state.entries.saturating_sub(1);
         if let Some(rests) = state.rests.get_mut(at) {
             *rests = true;
@@ -156,6 +157,10 @@ impl VerdictCache {
     pub fn entries(&self) -> Vec<(Tuple, CacheEntry)> {
         let mut state = self.state();
         let state = self.known(&mut state);
+        if state.entries == 0 {
+            // Nobody has to look at megabytes to learn that.
+            return Vec::new();
+        }
         (1..self.lines).filter_map(|at| self.read(state, at)).collect()
     }
 
@@ -248,8 +253,13 @@ impl VerdictCache {
     }
 
     fn read(&self, state: &mut State, at: usize) -> Option<(Tuple, CacheEntry)> {
-        let line = self.line(at)?;
-        let verdict = u32::from(line.verdict.load(Ordering::Acquire));
+        let verdict = self.line(at)?.verdict.load(Ordering::Acquire);
+        self.read_as(state, at, verdict)
+    }
+
+    /// Reads a line that has, or had, this verdict.
+    fn read_as(&self, state: &mut State, at: usize, verdict: u16) -> Option<(Tuple, CacheEntry)> {
+        let (line, verdict) = (self.line(at)?, u32::from(verdict));
         if verdict == 0 {
             return None;
         }

@@ -1,9 +1,12 @@
 //! A generation of lists as the program reads it: lines of 64 bytes, described in `lists.h`.
 
 use super::{ListsError, MAX_BYPASSES};
-use crate::layout::{LIST_BUCKETS, LIST_BYPASS, LIST_LENGTHS4, LIST_LONG6, LIST_SEEN4, LIST_SHORT6};
+use crate::layout::{
+    LIST_AROUND4, LIST_BUCKETS, LIST_BYPASS, LIST_KINDS4, LIST_LENGTHS4, LIST_LONG6, LIST_SHORT6,
+};
 use portcullis_lists::{Entry, Marks, Net, Table, Word};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -15,6 +18,15 @@ const SLOTS4: usize = 8;
 
 /// Entries of IPv6 in a line.
 const SLOTS6: usize = 3;
+
+/// `LIST_LONGER`.
+const LONGER: u8 = 0x80;
+
+/// The longest network of IPv4 that is told by the byte of each /24 in it, not by hash.
+const AROUND: u8 = 24;
+
+/// Different marks that these bytes tell apart.
+const KINDS: usize = 127;
 
 /// Entries that are moved to make room for one; where that is not enough, another seed is tried.
 const MOVES: usize = 500;
@@ -71,22 +83,66 @@ pub(crate) fn build(
     if bypasses.len() > MAX_BYPASSES {
         return Err(ListsError::TooManyBypasses(bypasses.len()));
     }
-    let (v4, v6) = (halved(table.v4()), halved(table.v6()));
-    let no_room = || ListsError::NoRoom { entries: v4.len(), entries_v6: v6.len() };
-    let (buckets4, buckets6) = buckets(v4.len(), v6.len());
+    let Split { kinds, around, hashed } = split(table.v4());
+    let v6 = halved(table.v6());
+    let no_room = || ListsError::NoRoom { entries: hashed.len(), entries_v6: v6.len() };
+    let (buckets4, buckets6) = buckets(hashed.len(), v6.len());
     let lines = LIST_BUCKETS + buckets4 + buckets6;
     if lines > room {
         return Err(no_room());
     }
     for seed in (0..SEEDS).map(|turn| mix(seed ^ turn)) {
         let mut image = Image { lines: vec![[0; 8]; lines], seed, buckets4, buckets6 };
-        if v4.iter().all(|entry| image.add4(entry)) && v6.iter().all(|entry| image.add6(entry)) {
-            image.header(policy, bypasses.len(), v4.len() + v6.len());
+        if hashed.iter().all(|entry| image.add4(entry)) && v6.iter().all(|entry| image.add6(entry)) {
+            image.around(&kinds, &around);
+            image.header(policy, bypasses.len(), table.v4().len() + table.v6().len());
             bypasses.iter().enumerate().for_each(|(index, rule)| image.bypass(index, rule));
             return Ok(image.lines);
         }
     }
     Err(no_room())
+}
+
+/// Entries of IPv4 by how they are looked up.
+struct Split {
+    /// The marks that there are around a /24, by number from 1 on.
+    kinds: Vec<Marks>,
+    /// Networks no longer than a /24, the shortest first, and the number of their marks.
+    around: Vec<(Net<u32>, u8)>,
+    hashed: Vec<Entry<u32>>,
+}
+
+fn split(entries: &[Entry<u32>]) -> Split {
+    let (mut short, mut hashed): (Vec<_>, Vec<_>) =
+        entries.iter().copied().partition(|entry| entry.net.length() <= AROUND);
+    short.sort_by_key(|entry| entry.net.length());
+    let (mut kinds, mut around) = (Vec::new(), Vec::new());
+    let mut others = Vec::new();
+    for Entry { net, marks } in short {
+        if kinds.len() < KINDS && !kinds.contains(&marks) {
+            kinds.push(marks);
+        }
+        let known = kinds.iter().position(|kind| *kind == marks);
+        match known.and_then(|number| u8::try_from(number + 1).ok()) {
+            Some(number) => around.push((net, number)),
+            None => others.push(Entry { net, marks }),
+        }
+    }
+    // More different marks than hardly anybody has: such a network is the two halves of each /24 in it that is in no longer
+    // one of the table, unless they have entries of their own.
+    let mut seen: HashSet<Net<u32>> = hashed.iter().map(|entry| entry.net).collect();
+    for entry in others.iter().rev() {
+        let inner = |net: Net<u32>| {
+            around.iter().any(|(other, _)| entry.net.length() < other.length() && other.covers(net))
+        };
+        for first in (entry.net.first()..=entry.net.last()).step_by(1 << 7) {
+            let net = Net::around(first, AROUND + 1);
+            if !inner(net) && seen.insert(net) {
+                hashed.push(Entry { net, ..*entry });
+            }
+        }
+    }
+    Split { kinds, around, hashed }
 }
 
 /// A network of no length has no bit in the words of lengths: its two halves do, unless they have entries of their own.
@@ -171,16 +227,38 @@ impl Image {
         }
     }
 
+    fn set_byte(&mut self, first: usize, index: usize, change: impl Fn(u8) -> u8) {
+        let word = self.lines.get_mut(first + index / 64).and_then(|line| line.get_mut(index / 8 % 8));
+        if let Some(word) = word {
+            let mut bytes = word.to_ne_bytes();
+            bytes[index % 8] = change(bytes[index % 8]);
+            *word = u64::from_ne_bytes(bytes);
+        }
+    }
+
+    /// The marks around each /24.
+    fn around(&mut self, kinds: &[Marks], networks: &[(Net<u32>, u8)]) {
+        for (number, kind) in (1..).zip(kinds) {
+            let word =
+                self.lines.get_mut(LIST_KINDS4 + number / 16).and_then(|line| line.get_mut(number / 2 % 8));
+            if let Some(word) = word {
+                let [mut even, mut odd] = words_of(*word);
+                *if number.is_multiple_of(2) { &mut even } else { &mut odd } = kind.bits();
+                *word = word_of(even, odd);
+            }
+        }
+        for (net, number) in networks {
+            for around in net.first() >> 8..=net.last() >> 8 {
+                self.set_byte(LIST_AROUND4, around as usize, |byte| byte & LONGER | number);
+            }
+        }
+    }
+
     /// `false` where no room could be made.
     fn add4(&mut self, entry: &Entry<u32>) -> bool {
         let (first, length) = (entry.net.first(), usize::from(entry.net.length()));
-        let last = entry.net.last();
-        for seen in first >> 8..=last >> 8 {
-            self.set_bit(LIST_SEEN4, seen as usize);
-        }
-        for word in first >> 16..=last >> 16 {
-            self.set_bit(LIST_LENGTHS4, word as usize * 32 + 32 - length);
-        }
+        self.set_byte(LIST_AROUND4, (first >> 8) as usize, |byte| byte | LONGER);
+        self.set_byte(LIST_LENGTHS4, (first >> 16) as usize, |byte| byte | 1 << (32 - length));
         let mut carried = u64::from(first) << 32 | (length as u64) << 24 | u64::from(entry.marks.bits());
         let mut walk = Walk::new(carried);
         for _ in 0..MOVES {

@@ -17,10 +17,10 @@ fn lengths(word: u64, longest: u8) -> impl Iterator<Item = u8> {
 
 fn find4(lines: &[Line], address: u32) -> u32 {
     let [buckets, _] = words_of(lines[0][0]);
-    if bits(lines, LIST_SEEN4, (address >> 8) as usize, 1) == 0 {
-        return 0;
-    }
-    for length in lengths(bits(lines, LIST_LENGTHS4, (address >> 16) as usize, 32), 32) {
+    let around = bits(lines, LIST_AROUND4, (address >> 8) as usize, 8);
+    let longer = around & u64::from(LONGER) != 0;
+    let here = if longer { bits(lines, LIST_LENGTHS4, (address >> 16) as usize, 8) } else { 0 };
+    for length in lengths(here, 32) {
         let net = Net::around(address, length).first();
         let want = u64::from(net) << 32 | u64::from(length) << 24;
         for place in both_places(mix(want ^ lines[0][1]), buckets as usize) {
@@ -28,9 +28,13 @@ fn find4(lines: &[Line], address: u32) -> u32 {
             if let Some(slot) = slots.iter().find(|slot| (*slot ^ want) <= 0x00ff_ffff) {
                 return u32::try_from(slot & 0x00ff_ffff).unwrap();
             }
+            if slots[7] == 0 {
+                break;
+            }
         }
     }
-    0
+    let kind = usize::try_from(around & !u64::from(LONGER)).unwrap();
+    u32::try_from(bits(lines, LIST_KINDS4, kind, 32)).unwrap()
 }
 
 fn find6(lines: &[Line], address: u128) -> u32 {
@@ -119,6 +123,26 @@ fn a_full_image_has_every_entry() {
     assert!(v4.iter().all(|net| find4(&lines, net.first()) == 1));
     assert!(v6.iter().all(|net| find6(&lines, net.first()) == 1));
     assert_eq!(lines[0][1], mix(7), "one seed was enough");
+}
+
+#[test]
+fn more_kinds_of_marks_than_a_byte_tells_apart_are_told() {
+    // Every combination of nine lists is around some /24, and longer networks are in some of them.
+    let nets = |bit: u32| {
+        let here = (1..512).filter(move |kinds: &u32| kinds >> bit & 1 == 1);
+        let mut v4: Vec<Net<u32>> = here.map(|kinds| Net::around(0x2000_0000 + (kinds << 9), 23)).collect();
+        v4.push(Net::around(0x2003_fe80, 25));
+        v4.push(Net::around(0x2003_ff00, 24));
+        v4.push(Net::single(0x2000_0200 + bit));
+        NetSet::new(Nets { v4, v6: Vec::new() }).0
+    };
+    let table = table(&(0..9).map(nets).collect::<Vec<_>>());
+    let lines = image(&table);
+    assert!(split(table.v4()).kinds.len() == KINDS && !split(table.v4()).hashed.is_empty());
+    for address in (0x2000_0000..0x2004_0000).step_by(0x40).chain(0x2000_0200..0x2000_0210) {
+        let expected = table.find(Ipv4Addr::from(address).into()).bits();
+        assert_eq!(find4(&lines, address), expected, "{}", Ipv4Addr::from(address));
+    }
 }
 
 #[test]
