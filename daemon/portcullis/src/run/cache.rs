@@ -17,8 +17,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often to look for requests: how late a verdict may be in the kernel.
+/// How often to look for requests while there are some: how late a verdict may be in the kernel.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How often once there have been none for long: how late the first verdict may be after such a time.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(20);
+
+/// Looks without a request after which the next ones come half as often.
+const LOOKS: u32 = 20;
 
 /// How often to read what was answered.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -160,9 +166,10 @@ impl Work {
             return;
         }
         let mut read_at = Instant::now();
+        let mut idle = 0_u32;
         loop {
-            let order = orders.recv_timeout(LOOK_EVERY);
-            self.take_requests();
+            let order = orders.recv_timeout(look_after(idle));
+            idle = if self.take_requests() { 0 } else { idle.saturating_add(1) };
             match order {
                 Ok(Order::Report(answer)) => {
                     self.read();
@@ -190,11 +197,14 @@ impl Work {
         self.tally.entries.store(self.kept.len() as u64, Ordering::Relaxed);
     }
 
-    fn take_requests(&mut self) {
+    /// Does what workers ask for; false where nobody did.
+    fn take_requests(&mut self) -> bool {
+        let mut any = false;
         let generation = self.parts.cache.generation();
         for worker in 0..self.parts.desks.len() {
             for _ in 0..MOST_REQUESTS {
                 let request = self.parts.desks.get_mut(worker).and_then(OffloadDesk::request);
+                any |= request.is_some();
                 match request {
                     // One that was decided by other rules is put forward again once the worker has the new ones.
                     Some(OffloadRequest::Put(offer)) if offer.generation != generation => {}
@@ -204,6 +214,7 @@ impl Work {
                 }
             }
         }
+        any
     }
 
     fn put(&mut self, worker: usize, offer: &Offer) {
@@ -317,9 +328,30 @@ impl Work {
     }
 }
 
+/// How long to wait before the next look, after so many without a request.
+fn look_after(idle: u32) -> Duration {
+    let doublings = (idle / LOOKS).min(8);
+    LOOK_EVERY.saturating_mul(1 << doublings).min(LOOK_AT_LEAST)
+}
+
 const fn place(direction: Direction) -> usize {
     match direction {
         Direction::ToServer => 0,
         Direction::ToClient => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_thread_looks_less_and_less_often() {
+        let check = |idle, millis| assert_eq!(look_after(idle), Duration::from_millis(millis), "{idle}");
+        check(0, 5);
+        check(19, 5);
+        check(20, 10);
+        check(40, 20);
+        check(u32::MAX, 20);
     }
 }

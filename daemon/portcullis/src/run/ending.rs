@@ -28,6 +28,9 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
     gate.cache.iter_mut().for_each(CacheThread::finish);
     leave_queues(&mut gate);
     wait_for_workers(&mut gate)?;
+    // What the supervisor of an orphan counted is gone with it.
+    let lists = gate.lists.as_ref().filter(|_| !gate.orphaned);
+    let mut faults = lists.map(|lists| lists.imbalance(|| gate.warden.counters().ok())).unwrap_or_default();
     // The log ends with whoever reports to it.
     gate.lists = None;
     let totals = totals(&mut gate);
@@ -50,7 +53,7 @@ pub(crate) fn drain(mut gate: Running) -> Result<Summary, Failure> {
         ..
     } = gate;
     let ended: Vec<Ended> = workers.into_iter().filter_map(Worker::join).collect();
-    let mut faults = imbalance(&totals, &config);
+    faults.extend(imbalance(&totals, &config));
     let broken = reason(&ended);
     // The sockets go before the ports are as they were.
     faults.extend(set.close(ended.into_iter().map(|ended| ended.module).collect()));

@@ -1,14 +1,15 @@
 //! The lists that are in force: a thread that puts them there, reads their files anew, and makes records of the
 //! packets that the kernel noted. All it needs of the kernel is memory that it shares.
 
+use super::list_balance::{Decided, Weighed, imbalance};
 use super::listed::{self, Noted};
 use super::start::wall_clock;
-use crate::config::{ALLOWLIST, Config};
+use crate::config::{ALLOWLIST, Config, ListAction};
 use crate::exit::Failure;
 use crate::lists::{self, Loaded};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use portcullis_bpf::pulse::coarse_now;
-use portcullis_bpf::{ListHits, ListMaps, ListSample};
+use portcullis_bpf::{GateCounters, ListHits, ListMaps, ListSample};
 use portcullis_capture::{PacketMeta, PortId};
 use portcullis_engine::Question;
 use portcullis_event::{Common, DroppedPacket, ListedRecord, Record, RecordProducer};
@@ -22,6 +23,9 @@ const ORDERS: usize = 16;
 
 /// How often samples are taken out of their ring.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long to wait for what was counted: a reload may be under way.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Samples that are made records at a time.
 const AT_ONCE: usize = 256;
@@ -39,6 +43,8 @@ enum Order {
     Reload { name: Option<String>, force: bool, answer: Option<Answer> },
     /// Tell how things are.
     Show(Sender<Value>),
+    /// Tell what was counted.
+    Count(Sender<Decided>),
     /// Tell what lists and bypasses make of two ends.
     Explain(Question, Sender<ListsSay>),
 }
@@ -57,6 +63,8 @@ pub(crate) struct ListsSay {
 pub(crate) struct ListKeeper {
     orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
+    /// What was counted when it began.
+    begin: Option<Weighed>,
 }
 
 impl ListKeeper {
@@ -70,7 +78,30 @@ impl ListKeeper {
         let thread = std::thread::Builder::new().name("lists".to_owned()).spawn(move || force.run(&waiting));
         let thread =
             thread.map_err(|error| Failure::Runtime(format!("cannot start the keeper of lists: {error}")))?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        Ok(Self { orders: Some(orders), thread: Some(thread), begin: None })
+    }
+
+    /// What is counted from now on is to balance.
+    pub(crate) fn begin(&mut self, gate: impl FnOnce() -> Option<GateCounters>) {
+        self.begin = self.weigh(gate);
+    }
+
+    /// Says what has not been balanced since.
+    pub(crate) fn imbalance(&self, gate: impl FnOnce() -> Option<GateCounters>) -> Vec<String> {
+        let both = self.begin.zip(self.weigh(gate));
+        both.map(|(begin, end)| imbalance(&begin, &end)).unwrap_or_default()
+    }
+
+    /// Nothing where somebody does not answer.
+    fn weigh(&self, gate: impl FnOnce() -> Option<GateCounters>) -> Option<Weighed> {
+        let before = self.decided()?;
+        let gate = gate()?;
+        Some(Weighed { before, gate, after: self.decided()? })
+    }
+
+    fn decided(&self) -> Option<Decided> {
+        let (answer, said) = bounded(1);
+        self.order(Order::Count(answer)).then(|| said.recv_timeout(PATIENCE).ok()).flatten()
     }
 
     /// Has one list, or all, read anew.
@@ -170,6 +201,7 @@ impl Force {
                 Ok(Order::Show(answer)) => {
                     let _ = answer.send(self.show());
                 }
+                Ok(Order::Count(answer)) => drop(answer.send(self.decided())),
                 Ok(Order::Explain(question, answer)) => {
                     self.note();
                     let _ = answer.send(self.explain(&question));
@@ -205,6 +237,17 @@ impl Force {
                 self.failure = Some(reason.clone());
                 Err(reason)
             }
+        }
+    }
+
+    fn decided(&self) -> Decided {
+        let drops =
+            |loaded: &Loaded| loaded.config.name != ALLOWLIST && loaded.config.action == ListAction::Drop;
+        let lists = self.lists.numbered().filter(|(_, loaded)| drops(loaded));
+        let bypasses = 0..self.config.lists.bypasses.len();
+        Decided {
+            dropped: lists.map(|(id, _)| self.kernel.hits(id).packets).sum(),
+            bypassed: bypasses.map(|number| self.kernel.bypass_hits(number).packets).sum(),
         }
     }
 

@@ -26,6 +26,7 @@
 //! - `supervisor`: orders, signals, commands, statistics, and the way to the end
 //! - `handover`: flows from one gate to the one that follows
 //! - `reload`: new rules for the workers while they judge
+//! - `list_balance`: whether what they counted is what the program did for them
 //! - `lists`: bypasses, the allow-list and blocklists in the kernel, and what it noted of them
 //! - `live`: timeouts and policies that change while the gate stands
 //! - `link_state`, `link_watch`: links mirrored between the ports of a pair, and ports taken down for want of a worker
@@ -63,6 +64,7 @@ mod keeper;
 mod link;
 mod link_state;
 mod link_watch;
+mod list_balance;
 mod listed;
 mod lists;
 mod live;

@@ -182,10 +182,13 @@ pub(crate) fn start(arguments: &RunArgs) -> Result<Running, Failure> {
     if let Some(cache) = &cache {
         cache.begin(rules.generation());
     }
-    let lists = confinement.within(|| {
+    let mut lists = confinement.within(|| {
         let listed = log.take_listed();
         lists.map(|lists| ListKeeper::start(lists, listed)).transpose()
     })?;
+    if let Some(lists) = &mut lists {
+        lists.begin(|| warden.counters().ok());
+    }
     let (set, by_ports) =
         take_queues(&plan, memory, (&mut workers, before), &mut warden, (&confinement, rules.generation()))?;
     let cache = cache.or(by_ports);
