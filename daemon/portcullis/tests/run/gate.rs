@@ -177,9 +177,13 @@ impl<'a> Gate<'a> {
         children(self.child.id())
     }
 
-    /// To the process that judges.
+    /// To the process that judges. A busy machine may take a while to stop all threads of one: that is waited for.
     pub(crate) fn signal_judge(&self, signal: Signal) {
-        kill_process(self.judge(), signal).unwrap();
+        let judge = self.judge();
+        kill_process(judge, signal).unwrap();
+        if signal == Signal::STOP {
+            eventually("all threads of the judge stop", || is_stopped(judge));
+        }
     }
 
     /// Waits until another process judges than this one.
@@ -303,6 +307,14 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Do all threads of a process stand still (proc_pid_stat(5)), or are they gone?
+fn is_stopped(process: Pid) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    let mut stats = threads.flatten().flat_map(|thread| std::fs::read_to_string(thread.path().join("stat")));
+    // The name, in brackets, may hold anything.
+    stats.all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T")))
 }
 
 pub(crate) fn lab() -> Lab {
