@@ -31,17 +31,25 @@ static __always_inline int state_of_worker(const struct settings *set, const str
 }
 
 /*
- * A frame that nobody saw: opens a window or widens the open one. Two CPUs may do so at once for a slot; then a
- * frame may go uncounted in the window, never in `counters`.
+ * A frame that nobody saw: opens a window, which is when it says so, or widens the open one. Two CPUs may do so at once
+ * for a slot; then a frame may go uncounted in the window, never in `counters`.
  */
-static __always_inline void note_blind(const struct settings *set, struct pulse *pulse, __u64 now)
+static __always_inline int note_unseen(struct pulse *pulse, __u64 now)
 {
 	pulse->blind_until = now;
 	pulse->blind_frames++;
 	if (pulse->blind_since)
-		return;
+		return 0;
 	pulse->blind_since = now;
 	pulse->windows++;
+	return 1;
+}
+
+/* The same, for want of a worker: where that happens too often the slot is latched. */
+static __always_inline void note_blind(const struct settings *set, struct pulse *pulse, __u64 now)
+{
+	if (!note_unseen(pulse, now))
+		return;
 	if (now - pulse->minute > MINUTE) {
 		pulse->minute = now;
 		pulse->minute_windows = 0;

@@ -104,6 +104,20 @@ static __always_inline int unjudged(struct xdp_md *ctx, const struct settings *s
 	return to_peer(port, count, outcome);
 }
 
+/* To the peer port, because the panic switch is on: a worker that lives all the while has to know that it missed frames. */
+static __always_inline int pass_switched(struct xdp_md *ctx, const struct settings *set, __u32 port, __u32 queue,
+					 struct counters *count, __u64 now)
+{
+	__u32 slot = port * set->queues + queue;
+	struct pulse *pulse = queue < set->queues ? bpf_map_lookup_elem(&pulses, &slot) : NULL;
+
+	if (pulse) {
+		note_unseen(pulse, now);
+		pulse->blind_passed++;
+	}
+	return unjudged(ctx, set, port, count, &count->switched, now);
+}
+
 /* What the fail policy makes of a frame that nobody saw. */
 static __always_inline int fail(struct xdp_md *ctx, struct settings *set, struct pulse *pulse, __u32 port, int worker,
 				struct counters *count, __u64 now)
@@ -191,7 +205,7 @@ static __always_inline int judge(struct xdp_md *ctx, int frags)
 		return XDP_ABORTED; /* port_of holds a port above MAX_PORTS: cannot be */
 	now = time_of_tick(count);
 	if (is_switched(set, now))
-		return unjudged(ctx, set, port, count, &count->switched, now);
+		return pass_switched(ctx, set, port, queue, count, now);
 
 	is_control = (const void *)(eth + 1) <= end && is_link_control(eth);
 	cache = is_control ? NULL : cache_in_force();

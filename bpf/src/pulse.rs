@@ -236,14 +236,14 @@ impl Beat {
         }
     }
 
-    /// The time in which nobody saw the slot's frames, if that goes on: its number, and the frames in it so far. It ends
-    /// with the first frame that the worker gets again, so whatever waits for the worker meanwhile is older.
+    /// The last time in which nobody saw the slot's frames: its number, and the frames in it so far while it goes on,
+    /// else 0. It ends with the first frame that the worker gets again, so whatever waits for the worker meanwhile is older.
     #[must_use]
-    pub fn blindness(&self) -> Option<(u64, u64)> {
-        let slot = self.mapping.slot(self.index)?;
+    pub fn blindness(&self) -> (u64, u64) {
+        let Some(slot) = self.mapping.slot(self.index) else { return (0, 0) };
         let is_open = slot.blind_since.load(Ordering::Relaxed) != 0;
-        let known = (slot.windows.load(Ordering::Relaxed), slot.blind_frames.load(Ordering::Relaxed));
-        is_open.then_some(known)
+        let frames = slot.blind_frames.load(Ordering::Relaxed);
+        (slot.windows.load(Ordering::Relaxed), if is_open { frames } else { 0 })
     }
 
     /// Frames that the program has handed to the slot's socket so far, over all workers that it had.

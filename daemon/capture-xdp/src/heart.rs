@@ -23,8 +23,8 @@ struct Heart {
     beat: Beat,
     /// Frames taken of those that the program offered, over all workers that the slot had.
     taken: u64,
-    /// The time in which nobody saw frames that was noticed last, as it was then.
-    blindness: Option<(u64, u64)>,
+    /// The time in which nobody saw frames that was noticed last, as it was then: its number, and its frames.
+    blindness: (u64, u64),
 }
 
 /// The heartbeats of one worker's lanes.
@@ -75,16 +75,18 @@ impl Hearts {
     }
 
     /// The lanes of which the program has sent frames another way since the last heartbeat, for it took the worker for
-    /// dead. What waits on others has not been passed by: one that was only late has missed nothing.
+    /// dead or the panic switch is on, or was for a moment. What waits on others has not been passed by: one that was
+    /// only late has missed nothing.
     fn passed_by(&mut self) -> ArrayVec<usize, MAX_LANES> {
         let mut passed = ArrayVec::new();
-        if self.limit == 0 || self.last == 0 {
+        if self.last == 0 {
             return passed;
         }
         for (lane, heart) in self.lanes.iter_mut().enumerate() {
-            let blindness = heart.beat.blindness();
-            if blindness.is_some() && blindness != heart.blindness {
-                heart.blindness = blindness;
+            let (number, frames) = heart.beat.blindness();
+            let (known, seen) = heart.blindness;
+            if number != known || (frames > 0 && frames != seen) {
+                heart.blindness = (number, frames);
                 // A worker has at most so many.
                 let _ = passed.try_push(lane);
             }

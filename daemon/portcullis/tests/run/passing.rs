@@ -65,3 +65,41 @@ fn after_a_blind_time_those_are_picked_up_that_passed_and_no_others() {
     exchange(&mut client, &mut server);
     gate.end(&lab);
 }
+
+/// Megabytes of a connection go by a gate that lives all the time, more than any window; then it is judged again.
+#[test]
+fn a_connection_goes_on_after_the_panic_switch() {
+    let (lab, place) = (lab(), Place::new());
+    let gate = Gate::start(&lab, &place, "", "");
+    let turn = |word: &str| {
+        let mut command = lab.gate.command(crate::gate::PROGRAM);
+        let status = command.args(["ctl", "bypass", word, "--set", &place.name]).output().unwrap().status;
+        assert!(status.success());
+    };
+    let listener = lab.server.run(|| TcpListener::bind((Lab::SERVER_ADDRESS, 0))).unwrap();
+    let mut client = lab.client.run(|| TcpStream::connect(listener.local_addr().unwrap())).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    for stream in [&client, &server] {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    }
+    exchange(&mut client, &mut server);
+    for judged in 1..=3 {
+        turn("on");
+        let bytes = vec![b'x'; 10_000_000];
+        thread::scope(|scope| {
+            scope.spawn(|| client.write_all(&bytes).unwrap());
+            server.read_exact(&mut vec![0; bytes.len()]).unwrap();
+        });
+        turn("off");
+        exchange(&mut client, &mut server);
+        eventually("it is told", || place.records("blind").len() >= judged);
+    }
+    assert!(gate.counter("gate.switched") > 3 * 6_000);
+    assert_eq!(gate.counter("ips.blocked"), 0);
+    drop((client, server));
+    gate.end(&lab);
+    let flows = place.records("flow");
+    let flow = flows.iter().find(|flow| flow["proto"] == "TCP").unwrap();
+    assert_eq!(flow["flow"]["uninspected"], true, "{flow}");
+}
