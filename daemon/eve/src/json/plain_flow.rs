@@ -32,25 +32,10 @@ pub(crate) fn plain_flow(scope: &mut Scope<'_>, record: &FlowRecord<'_>, line: &
 fn is_plain(scope: &Scope<'_>, record: &FlowRecord<'_>) -> bool {
     let common = &record.common;
     let options = scope.options;
-    let is_plain_common = matches!(common.ip_version, 4 | 6)
-        && common.parent_id.is_none()
-        && common.pcap_cnt.is_none()
-        && common.icmp.is_none()
-        && common.response_icmp.is_none()
-        && common.spi.is_none()
-        && common.pkt_src.is_none()
-        && common.tunnel.is_none()
-        && common.flowbits.is_empty()
-        && common.vlans.as_slice().is_empty();
-    let is_plain_flow = record.bypassed.is_none()
-        && record.bypass.is_none()
-        && record.action.is_none()
+    record.is_plain()
+        && matches!(common.ip_version, 4 | 6)
         && !record.emergency
         && !record.uninspected
-        && !record.elephant_toserver
-        && !record.elephant_toclient;
-    is_plain_common
-        && is_plain_flow
         && options.community_id.is_none()
         && !(options.ethernet && !(common.ether.source.is_empty() && common.ether.destination.is_empty()))
         && (!options.flow_exception_policy || record.exception_policies.is_empty())

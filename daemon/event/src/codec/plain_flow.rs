@@ -26,24 +26,10 @@ const UNINSPECTED: u8 = 1 << 7;
 
 /// Does the block hold all there is?
 pub(super) fn is_plain(record: &FlowRecord<'_>) -> bool {
-    let common = &record.common;
-    common.flow_id.is_some()
-        && common.parent_id.is_none()
-        && common.pcap_cnt.is_none()
-        && common.vlans.as_slice().is_empty()
-        && common.icmp.is_none()
-        && common.response_icmp.is_none()
-        && common.spi.is_none()
-        && common.pkt_src.is_none()
-        && common.tunnel.is_none()
-        && common.ether.source.is_empty()
-        && common.ether.destination.is_empty()
-        && common.flowbits.is_empty()
-        && record.bypassed.is_none()
-        && record.bypass.is_none()
-        && !record.elephant_toserver
-        && !record.elephant_toclient
-        && record.action.is_none()
+    let ether = &record.common.ether;
+    record.is_plain()
+        && ether.source.is_empty()
+        && ether.destination.is_empty()
         && record.exception_policies.is_empty()
 }
 
