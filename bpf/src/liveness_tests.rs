@@ -219,3 +219,25 @@ fn the_panic_switch_goes_before_everything() {
     switch.on(Some(Duration::ZERO)).unwrap();
     assert_eq!(watched.frame(), (DROP, STALE_CLOSED), "it comes back by itself");
 }
+
+#[test]
+fn what_the_panic_switch_lets_pass_is_a_blind_window_that_latches_nothing() {
+    let liveness = Liveness { latch_after: 1, latched_fail: Fail::Closed, ..watched() };
+    let watched = Watched::new(Fail::Open, &liveness);
+    let map = &watched.bench.loaded.maps.panic_switch;
+    let switch = PanicSwitch::new(MapHandle::from_map_id(map.info().unwrap().info.id).unwrap(), 0);
+    for turn in 1..=3 {
+        switch.on(None).unwrap();
+        watched.frame();
+        watched.frame();
+        switch.off().unwrap();
+        watched.looked(Duration::ZERO, 0);
+        assert_eq!(watched.windows(), [], "it has not ended");
+        assert_eq!(watched.frame(), (REDIRECT, SOCKET));
+        let [window] = watched.windows()[..] else { panic!("turn {turn}") };
+        assert_eq!((window.frames, window.passed), (2, 2));
+    }
+    assert_eq!((watched.pulses.windows(), watched.pulses.latched()), (3, 0));
+    watched.pulses.stop_all();
+    assert_eq!(watched.frame(), (REDIRECT, STALE_OPEN), "the first for want of a worker");
+}
